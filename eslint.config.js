@@ -50,7 +50,8 @@ export default defineConfig(
       '@typescript-eslint/prefer-readonly': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      '@typescript-eslint/array-type': ['error', { default: 'array-simple' }],
+      // Both spellings read well where they are used.
+      '@typescript-eslint/array-type': 'off',
 
       // Numbers, booleans in messages are wanted: `AS ${peerAs}`.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
