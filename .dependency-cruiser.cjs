@@ -47,6 +47,12 @@ module.exports = {
       from: { path: '^src/', pathNot: Object.keys(MAY_IMPORT).map(folder) },
       to: {},
     },
+    {
+      name: 'every-file-has-a-room-also-alone',
+      severity: 'error',
+      from: { orphan: true, path: '^src/', pathNot: Object.keys(MAY_IMPORT).map(folder) },
+      to: {},
+    },
     ...Object.entries(MAY_IMPORT).map(([room, allowed]) => ({
       name: `room-${room.replace('/', '-')}`,
       severity: 'error',

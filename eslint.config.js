@@ -13,11 +13,13 @@ const NODE_GLOBALS = {
   AbortController: 'readonly',
   Buffer: 'readonly',
   URL: 'readonly',
+  clearInterval: 'readonly',
   clearTimeout: 'readonly',
   console: 'readonly',
   fetch: 'readonly',
   performance: 'readonly',
   process: 'readonly',
+  setInterval: 'readonly',
   setTimeout: 'readonly',
 };
 

@@ -86,9 +86,11 @@ function runPhase(phase, extra, resultFile) {
       process.off('SIGINT', interrupt);
       process.off('SIGTERM', interrupt);
       const report = existsSync(resultFile) ? JSON.parse(readFileSync(resultFile, 'utf8')) : undefined;
-      if (report === undefined)
+      if (report === undefined) {
         trouble ??= `the ${phase.name} tests ended without a result (${signal ?? String(code)})`;
-      else if (code !== 0 && report.success) trouble ??= `the ${phase.name} tests ended with code ${String(code)}`;
+      } else if (code !== 0 && report.success) {
+        trouble ??= `the ${phase.name} tests ended with code ${String(code)}`;
+      }
       resolve({ report, trouble });
     });
   });
