@@ -29,7 +29,7 @@ export type FamilyName =
 
 /** Longest key any family makes (an opaque EVPN route: type, length, 255 octets). */
 export const MAX_KEY_OCTETS = 257;
-/** Longest payload any family makes (EVPN type 2: ESI and two labels; label stacks are limited to 8). */
+/** Longest payload any family makes (EVPN type 5: label, ESI and an IPv6 gateway; label stacks are limited to 8). */
 export const MAX_PAYLOAD_OCTETS = 32;
 
 /**
@@ -42,7 +42,7 @@ export const MAX_PAYLOAD_OCTETS = 32;
  *   labelled unicast       the same                                         3 octets per label
  *   l3vpn                  prefix bits (1), RD (8), prefix octets           3 octets per label
  *   evpn                   route type (1), key fields of RFC 7432 §7        3 octets: label 1 alone (ESI and gateway zero),
- *                                                                           else the full form drawn in evpn.ts
+ *                                                                           else the full form drawn in evpn-payload.ts
  *   evpn, other type       route type (1), length (1), the route's octets   none
  *   rtc                    prefix bits (1), octets                          none
  *
@@ -51,6 +51,10 @@ export const MAX_PAYLOAD_OCTETS = 32;
  */
 export class NlriScratch {
   readonly key = new Uint8Array(MAX_KEY_OCTETS);
+  /**
+   * Octets of the key; 0 when this NLRI is to be skipped: its frame is sound but its body is not (EVPN only), so that
+   * nothing can be announced or withdrawn by it.
+   */
   keyLength = 0;
   readonly payload = new Uint8Array(MAX_PAYLOAD_OCTETS);
   payloadLength = 0;
@@ -66,14 +70,25 @@ export interface Family {
   /**
    * Decodes the NLRI at `bytes[position, end)` into `out`.
    * In a withdrawal the label field is skipped whatever it holds (0x800000, 0 or a label; RFC 8277 §2.4), payload is empty.
-   * @returns the position behind it, or -1 when malformed (RFC 7606 §5.3: the length runs past the end or is not possible)
+   * A length of 0 in {@link NlriScratch.keyLength} means: skip it.
+   * @returns the position behind it, or -1 when malformed (RFC 7606 §5.3: the length runs past the end or is not possible),
+   *          `out` then holds nothing of use
    */
   decode(bytes: Uint8Array, position: number, end: number, withdrawn: boolean, out: NlriScratch): number;
 
   /** Octets that {@link encode} will write. */
-  encodedLength(keyLength: number, payloadLength: number, withdrawn: boolean, key: Uint8Array, keyStart: number): number;
+  encodedLength(
+    keyLength: number,
+    payloadLength: number,
+    withdrawn: boolean,
+    key: Uint8Array,
+    keyStart: number,
+  ): number;
 
-  /** Encodes one NLRI; a withdrawal carries label 0x800000 where the family has labels. */
+  /**
+   * Encodes one NLRI. A withdrawal carries label 0x800000 in the MPLS families (RFC 8277 §2.4), and zero ESI, labels
+   * and gateway in EVPN. An announcement in an MPLS family must have a payload.
+   */
   encode(
     w: Writer,
     key: Uint8Array,
