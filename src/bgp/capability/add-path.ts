@@ -1,0 +1,40 @@
+import { formatAfiSafi, formatMembers } from './capability.js';
+import type { AfiSafi, CapabilityCodec } from './capability.js';
+import { CapabilityCode } from './iana.js';
+
+/**
+ * ADD-PATH (RFC 7911 §4); shown, not negotiated. Per family:
+ *
+ *   2 octets   AFI
+ *   1 octet    SAFI
+ *   1 octet    1 receive, 2 send, 3 both
+ */
+export interface AddPathCapability {
+  readonly kind: 'add-path';
+  readonly families: readonly (AfiSafi & { readonly mode: number })[];
+}
+
+const MODE_NAMES: readonly string[] = ['none', 'receive', 'send', 'both'];
+
+export const addPathCodec: CapabilityCodec<AddPathCapability> = {
+  code: CapabilityCode.addPath,
+  kind: 'add-path',
+  onMalformed: 'opaque',
+  decode(r) {
+    const families: (AfiSafi & { readonly mode: number })[] = [];
+    while (r.remaining > 0) families.push({ afi: r.u16(), safi: r.u8(), mode: r.u8() });
+    return { kind: 'add-path', families };
+  },
+  encode(w, { families }) {
+    for (const { afi, safi, mode } of families) {
+      w.u16(afi);
+      w.u8(safi);
+      w.u8(mode);
+    }
+  },
+  format: ({ families }) =>
+    formatMembers(
+      'add-path',
+      families.map((family) => `${formatAfiSafi(family)}=${MODE_NAMES[family.mode] ?? family.mode}`),
+    ),
+};

@@ -1,0 +1,269 @@
+/** TCP and TLS sockets as {@link Transport}, and outgoing TCP connections. */
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+
+import { assert } from '../util/assert.js';
+import type { Clock, Timer } from '../util/clock.js';
+import type { TlsParameters } from './tls.js';
+import type {
+  Dialing,
+  DialEvents,
+  DialTarget,
+  Network,
+  Transport,
+  TransportError,
+  TransportHandler,
+} from './transport.js';
+
+/** How long {@link Transport.close} waits for the peer when nothing else is said. */
+export const DEFAULT_LINGER_MS = 5000;
+/** TCP keepalive probes begin after this long without traffic: the only watch over a session without a hold time. */
+const TCP_KEEPALIVE_MS = 60_000;
+
+/** An IPv4 peer of a dual-stack socket shows as `::ffff:192.0.2.1`; everywhere else it is plain IPv4. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith('::ffff:') && net.isIPv4(address.slice(7)) ? address.slice(7) : address;
+}
+
+/**
+ * Why the client's certificate is not to be trusted. Node acts on `rejectUnauthorized` only in `tls.Server`, which cannot
+ * take over a running stream together with its owner; the verdict itself is on the socket's handle, undocumented.
+ * Anything unexpected there counts as a refusal.
+ */
+function verificationError(secure: tls.TLSSocket): Error | undefined {
+  const { ssl } = secure as unknown as { readonly ssl?: { verifyError?: () => Error | null } };
+  if (typeof ssl?.verifyError !== 'function') return new Error('the client certificate could not be verified');
+  const error = ssl.verifyError();
+  return error ? new Error(`the client certificate was not accepted: ${error.message}`, { cause: error }) : undefined;
+}
+
+/** A connected `net.Socket` behind the {@link Transport} interface. */
+export class TcpTransport implements Transport {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+
+  readonly #clock: Clock;
+  #socket: net.Socket;
+  #handler: TransportHandler | undefined;
+  #receivedOctets = 0;
+  #readingPaused = false;
+  /** What the owner asked for; the socket may live on to linger. */
+  #closing = false;
+  #ended = false;
+  #gone = false;
+  #corked = false;
+  #linger: Timer | undefined;
+  #error: TransportError | undefined;
+
+  /** @param socket  connected, allowHalfOpen; owned from here on */
+  constructor(socket: net.Socket, clock: Clock) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.remoteAddress = plainAddress(socket.remoteAddress);
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = plainAddress(socket.localAddress);
+    this.localPort = socket.localPort ?? 0;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    // An error before there is a handler must not become an uncaught exception.
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+  }
+
+  get receivedOctets(): number {
+    return this.#receivedOctets;
+  }
+
+  get writableLength(): number {
+    return this.#socket.writableLength;
+  }
+
+  get closing(): boolean {
+    return this.#closing || this.#gone;
+  }
+
+  get readingPaused(): boolean {
+    return this.#readingPaused;
+  }
+
+  attach(handler: TransportHandler): void {
+    const first = this.#handler === undefined;
+    this.#handler = handler;
+    if (!first) return;
+    if (this.#gone) {
+      // Closed between accept and attach: the owner still gets its last call.
+      setImmediate(() => this.#handler?.closed(this.#error));
+      return;
+    }
+    this.#listen(this.#socket);
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.closing) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      process.nextTick(this.#uncork);
+    }
+    this.#socket.write(bytes);
+  }
+
+  close(lingerMs = DEFAULT_LINGER_MS): void {
+    if (this.closing) return;
+    this.#closing = true;
+    this.#uncork();
+    this.#socket.end();
+    if (this.#ended) return;
+    this.#linger = this.#clock.after(lingerMs, () => this.#socket.destroy());
+    // Reading goes on, into nothing, so that unread octets do not turn the close into an RST.
+    if (!this.#socket.listenerCount('data')) this.#listen(this.#socket);
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#closing = true;
+    this.#socket.destroy();
+  }
+
+  pauseReading(): void {
+    if (this.#readingPaused || this.closing) return;
+    this.#readingPaused = true;
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    if (!this.#readingPaused || this.closing) return;
+    this.#readingPaused = false;
+    this.#socket.resume();
+  }
+
+  afterNextPoll(callback: () => void): void {
+    // Immediates run right behind the poll phase. The first may belong to a turn whose poll is over already;
+    // between the first and the second lies one whole poll.
+    setImmediate(() => setImmediate(callback));
+  }
+
+  upgradeToTls(parameters: TlsParameters, onSecure: () => void, head?: Uint8Array): void {
+    assert(!(this.#socket instanceof tls.TLSSocket), 'the stream is protected already');
+    if (this.closing) return;
+    const plain = this.#socket;
+    this.#uncork();
+    plain.off('data', this.#onData);
+    plain.off('end', this.#onEnd);
+    plain.off('drain', this.#onDrain);
+    plain.pause();
+    // The secure socket takes what the plain one has buffered as if it had just been read.
+    if (head?.length) plain.unshift(Buffer.from(head));
+    const { role, context, verifyPeer } = parameters;
+    const secure =
+      role === 'server'
+        ? new tls.TLSSocket(plain, {
+            isServer: true,
+            secureContext: context,
+            requestCert: verifyPeer,
+            rejectUnauthorized: verifyPeer,
+          })
+        : tls.connect({
+            socket: plain,
+            secureContext: context,
+            rejectUnauthorized: verifyPeer,
+            ...(parameters.serverName !== undefined && { servername: parameters.serverName }),
+          });
+    // From here on the secure socket reports for both.
+    plain.off('close', this.#onClose);
+    this.#socket = secure;
+    secure.on('error', this.#onError);
+    secure.on('close', this.#onClose);
+    // A bare server-side TLSSocket reports failures here and not as 'error'.
+    secure.on('_tlsError', (error: Error) => secure.destroy(error));
+    secure.once(role === 'server' ? 'secure' : 'secureConnect', () => {
+      const failure = role === 'server' && verifyPeer ? verificationError(secure) : undefined;
+      if (failure) secure.destroy(failure);
+      else if (!this.closing) onSecure();
+    });
+    if (this.#handler) this.#listen(secure);
+  }
+
+  #listen(socket: net.Socket): void {
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+    if (this.#readingPaused) socket.pause();
+  }
+
+  readonly #uncork = (): void => {
+    if (!this.#corked) return;
+    this.#corked = false;
+    this.#socket.uncork();
+  };
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#receivedOctets += chunk.length;
+    if (!this.#closing) this.#handler?.data(chunk);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    if (this.#closing) this.#socket.end();
+    else this.#handler?.ended();
+  };
+
+  readonly #onDrain = (): void => {
+    if (!this.#closing) this.#handler?.drained();
+  };
+
+  readonly #onError = (error: TransportError): void => {
+    this.#error ??= error;
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#linger?.cancel();
+    this.#handler?.closed(this.#error);
+  };
+}
+
+/** Outgoing TCP connections. */
+export class TcpNetwork implements Network {
+  readonly #clock: Clock;
+
+  /** @param clock  measures how long closing transports linger */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  dial(target: DialTarget, events: DialEvents): Dialing {
+    let open = true;
+    const socket = net.connect({
+      host: target.address,
+      port: target.port,
+      allowHalfOpen: true,
+      autoSelectFamily: false,
+      ...(target.localAddress !== undefined && { localAddress: target.localAddress }),
+    });
+    const onError = (error: TransportError): void => {
+      if (!open) return;
+      open = false;
+      events.failed(error);
+    };
+    socket.on('error', onError);
+    socket.once('connect', () => {
+      if (!open) return;
+      open = false;
+      const transport = new TcpTransport(socket, this.#clock);
+      socket.off('error', onError);
+      events.connected(transport);
+    });
+    return {
+      cancel() {
+        if (!open) return;
+        open = false;
+        socket.destroy();
+      },
+    };
+  }
+}
