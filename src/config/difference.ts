@@ -1,0 +1,294 @@
+/**
+ * The exact difference between the configuration in force and a new one, as the list of what to do. What is not in the
+ * list did not change and must not be touched. Order within a kind is that of the new configuration; things are removed
+ * before others are added, VRFs are added before the neighbors that refer to them and removed after those.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { FieldPath } from './problem.js';
+import type {
+  ResolvedAgents,
+  ResolvedConfig,
+  ResolvedDynamicRange,
+  ResolvedNeighbor,
+  ResolvedSession,
+  ResolvedStaticRoute,
+  ResolvedVrf,
+} from './resolved.js';
+import type { LogLevel } from './schema.js';
+
+/**
+ * What a changed session field does to an established session: nothing, both directions evaluated again (soft), or a new
+ * session because something negotiated or assumed by the other side changed.
+ */
+export type SessionEffect = 'none' | 'soft' | 'session-reset';
+
+const SESSION_EFFECTS: Readonly<Record<keyof ResolvedNeighbor, SessionEffect>> = {
+  address: 'session-reset',
+  peerGroup: 'none',
+  description: 'none',
+  // Where and how often to connect matters to the next attempt only.
+  port: 'none',
+  passive: 'none',
+  connectRetryTime: 'none',
+  localAddress: 'session-reset',
+  peerAs: 'session-reset',
+  localAs: 'session-reset',
+  families: 'session-reset',
+  adminDown: 'session-reset',
+  holdTime: 'session-reset',
+  vrf: 'session-reset',
+  // A client's routes go to other neighbors than a non-client's.
+  routeReflectorClient: 'session-reset',
+  routeServerClient: 'session-reset',
+  nextHopSelf: 'soft',
+  asOverride: 'soft',
+  allowOwnAs: 'soft',
+  removePrivateAs: 'soft',
+};
+
+type SessionField = keyof ResolvedNeighbor;
+
+/** What a change of one field of a session does to it. */
+export function sessionEffectOf(field: SessionField): SessionEffect {
+  return SESSION_EFFECTS[field];
+}
+
+export type ConfigChange =
+  | { readonly kind: 'neighbor-removed'; readonly neighbor: ResolvedNeighbor }
+  | { readonly kind: 'dynamic-range-removed'; readonly range: ResolvedDynamicRange }
+  | { readonly kind: 'vrf-removed'; readonly vrf: ResolvedVrf }
+  | { readonly kind: 'vrf-added'; readonly vrf: ResolvedVrf }
+  | VrfChanged
+  | { readonly kind: 'dynamic-range-added'; readonly range: ResolvedDynamicRange }
+  | {
+      readonly kind: 'dynamic-range-changed';
+      readonly before: ResolvedDynamicRange;
+      readonly after: ResolvedDynamicRange;
+      readonly fields: readonly SessionField[];
+      readonly effect: SessionEffect;
+    }
+  | { readonly kind: 'neighbor-added'; readonly neighbor: ResolvedNeighbor }
+  | {
+      readonly kind: 'neighbor-changed';
+      readonly before: ResolvedNeighbor;
+      readonly after: ResolvedNeighbor;
+      readonly fields: readonly SessionField[];
+      /** The strongest of its fields. */
+      readonly effect: SessionEffect;
+    }
+  /** New agent connections follow the new values. */
+  | { readonly kind: 'agents-changed'; readonly after: ResolvedAgents; readonly fields: readonly string[] }
+  | { readonly kind: 'api-token-changed'; readonly token?: string }
+  | { readonly kind: 'log-level-changed'; readonly before: LogLevel; readonly after: LogLevel };
+
+/** A VRF of the same name with other content; lists hold only what came and went. */
+export interface VrfChanged {
+  readonly kind: 'vrf-changed';
+  readonly before: ResolvedVrf;
+  readonly after: ResolvedVrf;
+  readonly fields: readonly (keyof ResolvedVrf)[];
+  readonly importAdded: readonly string[];
+  readonly importRemoved: readonly string[];
+  readonly exportAdded: readonly string[];
+  readonly exportRemoved: readonly string[];
+  /** A static route that changed is removed and added. */
+  readonly staticRoutesAdded: readonly ResolvedStaticRoute[];
+  readonly staticRoutesRemoved: readonly ResolvedStaticRoute[];
+}
+
+/** A difference that a running controller cannot follow. */
+export interface RestartNeeded {
+  readonly path: FieldPath;
+  readonly message: string;
+}
+
+export interface ConfigDifference {
+  readonly changes: readonly ConfigChange[];
+  /** When not empty, nothing of the new configuration can be applied without a restart. */
+  readonly restartNeeded: readonly RestartNeeded[];
+}
+
+/** Compares two configurations; costs one pass over both. */
+export function differenceOf(before: ResolvedConfig, after: ResolvedConfig): ConfigDifference {
+  const vrfs = pair(before.vrfs, after.vrfs, (vrf) => vrf.name);
+  const neighbors = pair(before.bgp.neighbors, after.bgp.neighbors, (neighbor) => neighbor.address);
+  const ranges = pair(before.bgp.dynamicNeighbors, after.bgp.dynamicNeighbors, (range) => range.prefix);
+  const changes: ConfigChange[] = [
+    ...neighbors.removed.map((neighbor) => ({ kind: 'neighbor-removed', neighbor }) as const),
+    ...ranges.removed.map((range) => ({ kind: 'dynamic-range-removed', range }) as const),
+    ...vrfs.added.map((vrf) => ({ kind: 'vrf-added', vrf }) as const),
+    ...vrfs.kept.flatMap(([old, vrf]) => vrfChange(old, vrf)),
+    ...ranges.added.map((range) => ({ kind: 'dynamic-range-added', range }) as const),
+    ...ranges.kept.flatMap(([old, range]) => rangeChange(old, range)),
+    ...neighbors.added.map((neighbor) => ({ kind: 'neighbor-added', neighbor }) as const),
+    ...neighbors.kept.flatMap(([old, neighbor]) => neighborChange(old, neighbor)),
+    ...vrfs.removed.map((vrf) => ({ kind: 'vrf-removed', vrf }) as const),
+    ...agentsChange(before.agents, after.agents),
+  ];
+  if (before.api.token !== after.api.token) {
+    changes.push({ kind: 'api-token-changed', ...(after.api.token === undefined ? {} : { token: after.api.token }) });
+  }
+  if (before.log.level !== after.log.level) {
+    changes.push({ kind: 'log-level-changed', before: before.log.level, after: after.log.level });
+  }
+  return { changes, restartNeeded: restartNeeds(before, after) };
+}
+
+interface Paired<T> {
+  readonly removed: readonly T[];
+  readonly added: readonly T[];
+  readonly kept: readonly (readonly [before: T, after: T])[];
+}
+
+function pair<T>(before: readonly T[], after: readonly T[], keyOf: (item: T) => string): Paired<T> {
+  const old = new Map(before.map((item) => [keyOf(item), item]));
+  const added: T[] = [];
+  const kept: (readonly [T, T])[] = [];
+  for (const item of after) {
+    const key = keyOf(item);
+    const counterpart = old.get(key);
+    if (counterpart === undefined) added.push(item);
+    else kept.push([counterpart, item]);
+    old.delete(key);
+  }
+  return { removed: [...old.values()], added, kept };
+}
+
+function changedFields<T extends object>(before: T, after: T): (keyof T)[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof T>;
+  return [...names].filter((name) => !isDeepStrictEqual(before[name], after[name]));
+}
+
+const EFFECT_ORDER: readonly SessionEffect[] = ['none', 'soft', 'session-reset'];
+
+function strongestEffect(fields: readonly SessionField[]): SessionEffect {
+  const strength = Math.max(0, ...fields.map((field) => EFFECT_ORDER.indexOf(sessionEffectOf(field))));
+  return EFFECT_ORDER[strength] ?? 'none';
+}
+
+function neighborChange(before: ResolvedNeighbor, after: ResolvedNeighbor): ConfigChange[] {
+  const fields = changedFields(before, after);
+  if (fields.length === 0) return [];
+  return [{ kind: 'neighbor-changed', before, after, fields, effect: strongestEffect(fields) }];
+}
+
+function rangeChange(before: ResolvedDynamicRange, after: ResolvedDynamicRange): ConfigChange[] {
+  const fields: SessionField[] = changedFields<ResolvedSession>(before.session, after.session);
+  if (before.peerGroup !== after.peerGroup) fields.push('peerGroup');
+  if (fields.length === 0) return [];
+  return [{ kind: 'dynamic-range-changed', before, after, fields, effect: strongestEffect(fields) }];
+}
+
+function without<T>(list: readonly T[], other: readonly T[]): T[] {
+  return list.filter((item) => !other.some((one) => isDeepStrictEqual(one, item)));
+}
+
+function vrfChange(before: ResolvedVrf, after: ResolvedVrf): ConfigChange[] {
+  // Order carries no meaning in these lists.
+  const fields = changedFields(before, after);
+  const change: VrfChanged = {
+    kind: 'vrf-changed',
+    before,
+    after,
+    fields,
+    importAdded: without(after.importTargets, before.importTargets),
+    importRemoved: without(before.importTargets, after.importTargets),
+    exportAdded: without(after.exportTargets, before.exportTargets),
+    exportRemoved: without(before.exportTargets, after.exportTargets),
+    staticRoutesAdded: without(after.staticRoutes, before.staticRoutes),
+    staticRoutesRemoved: without(before.staticRoutes, after.staticRoutes),
+  };
+  const moved: Partial<Record<keyof ResolvedVrf, number>> = {
+    importTargets: change.importAdded.length + change.importRemoved.length,
+    exportTargets: change.exportAdded.length + change.exportRemoved.length,
+    staticRoutes: change.staticRoutesAdded.length + change.staticRoutesRemoved.length,
+  };
+  const real = fields.filter((field) => moved[field] !== 0);
+  return real.length === 0 ? [] : [{ ...change, fields: real }];
+}
+
+function agentsChange(before: ResolvedAgents, after: ResolvedAgents): ConfigChange[] {
+  const fields = changedFields(before, after).filter((field) => field !== 'listen' && field !== 'tls');
+  return fields.length === 0 ? [] : [{ kind: 'agents-changed', after, fields }];
+}
+
+function restartNeeds(before: ResolvedConfig, after: ResolvedConfig): RestartNeeded[] {
+  const needed: RestartNeeded[] = [];
+  const compare = (path: FieldPath, old: unknown, now: unknown): void => {
+    if (!isDeepStrictEqual(old, now)) {
+      needed.push({
+        path,
+        message: 'cannot change while the controller runs; allowed: the value in force, or a restart',
+      });
+    }
+  };
+  compare(['name'], before.name, after.name);
+  compare(['routerId'], before.routerId, after.routerId);
+  compare(['autonomousSystem'], before.autonomousSystem, after.autonomousSystem);
+  compare(['bgp', 'clusterId'], before.bgp.clusterId, after.bgp.clusterId);
+  compare(['bgp', 'listen'], before.bgp.listen, after.bgp.listen);
+  compare(['agents', 'listen'], before.agents.listen, after.agents.listen);
+  compare(['agents', 'tls'], before.agents.tls, after.agents.tls);
+  compare(['api', 'listen'], before.api.listen, after.api.listen);
+  return needed;
+}
+
+/** One line for people; never holds a secret. */
+export function describeChange(change: ConfigChange): string {
+  switch (change.kind) {
+    case 'neighbor-added':
+      return `neighbor ${change.neighbor.address} added`;
+    case 'neighbor-removed':
+      return `neighbor ${change.neighbor.address} removed`;
+    case 'neighbor-changed':
+      return `neighbor ${change.after.address} changed: ${change.fields.join(', ')}${effectWords(change.effect)}`;
+    case 'dynamic-range-added':
+      return `dynamic neighbors ${change.range.prefix} added`;
+    case 'dynamic-range-removed':
+      return `dynamic neighbors ${change.range.prefix} removed`;
+    case 'dynamic-range-changed':
+      return `dynamic neighbors ${change.after.prefix} changed: ${change.fields.join(', ')}${effectWords(change.effect)}`;
+    case 'vrf-added':
+      return `VRF ${change.vrf.name} added`;
+    case 'vrf-removed':
+      return `VRF ${change.vrf.name} removed`;
+    case 'vrf-changed':
+      return `VRF ${change.after.name} changed: ${change.fields.map((field) => vrfFieldWords(change, field)).join(', ')}`;
+    case 'agents-changed':
+      return `agent channel changed: ${change.fields.join(', ')} (for new connections)`;
+    case 'api-token-changed':
+      return change.token === undefined ? 'API token removed' : 'API token changed';
+    case 'log-level-changed':
+      return `log level changed: ${change.before} to ${change.after}`;
+  }
+}
+
+function effectWords(effect: SessionEffect): string {
+  switch (effect) {
+    case 'none':
+      return '';
+    case 'soft':
+      return ' (routes evaluated again)';
+    case 'session-reset':
+      return ' (session reset)';
+  }
+}
+
+function vrfFieldWords(change: VrfChanged, field: keyof ResolvedVrf): string {
+  const signed = (added: readonly string[], removed: readonly string[]): string =>
+    [...added.map((item) => `+${item}`), ...removed.map((item) => `-${item}`)].join(' ');
+  const prefixes = (routes: readonly ResolvedStaticRoute[]): string[] => routes.map((route) => route.prefix);
+  switch (field) {
+    case 'importTargets':
+      return `importTargets ${signed(change.importAdded, change.importRemoved)}`;
+    case 'exportTargets':
+      return `exportTargets ${signed(change.exportAdded, change.exportRemoved)}`;
+    case 'staticRoutes':
+      return `staticRoutes ${signed(prefixes(change.staticRoutesAdded), prefixes(change.staticRoutesRemoved))}`;
+    case 'name':
+    case 'virtualNetwork':
+    case 'routeDistinguisher':
+    case 'alwaysImport':
+      return field;
+  }
+}

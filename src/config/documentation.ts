@@ -1,0 +1,156 @@
+/** docs/configuration.md, made of the schema; a test compares the file with what this module makes. */
+import { z } from 'zod';
+import { sessionEffectOf } from './difference.js';
+import { allowedValues } from './field.js';
+import { unwrapSchema } from './load.js';
+import { configSchema } from './schema.js';
+import { sessionFields } from './session-schema.js';
+
+/** A whole configuration that shows most sections; a test loads it. */
+export const EXAMPLE_CONFIG = `name: ctl-1
+routerId: 192.0.2.1
+autonomousSystem: 64512
+bgp:
+  listen: [{ address: 127.0.0.1, port: 1790 }]
+  peerGroups:
+    - name: gateways
+      peerAs: 64512
+      families: [l3vpn-ipv4-unicast, l3vpn-ipv6-unicast, l2vpn-evpn, rtc]
+  neighbors:
+    - { address: 127.0.0.11, port: 1791, peerGroup: gateways, description: mx-gateway-1 }
+    - { address: 127.0.0.12, port: 1791, peerGroup: gateways, routeReflectorClient: true }
+    - { address: 127.0.0.13, peerAs: 65001, vrf: 'default-domain:demo:blue:blue' }
+  dynamicNeighbors: [{ prefix: 127.0.1.0/24, peerGroup: gateways }]
+agents:
+  listen: [{ address: 127.0.0.1, port: 5269 }]
+vrfs:
+  - name: default-domain:demo:blue:blue
+    virtualNetwork: { name: default-domain:demo:blue, id: 4, vxlanId: 1004 }
+    importTargets: [target:64512:100]
+    exportTargets: [target:64512:100]
+    staticRoutes: [{ prefix: 203.0.113.0/24, nextHop: 192.0.2.20, label: 100 }]
+api:
+  listen: [{ address: 127.0.0.1, port: 8083 }]
+log: { level: info }
+`;
+
+const INTRODUCTION = `<!-- Generated from the schema by \`npm run docs\`; do not edit. -->
+
+# Configuration
+
+One file in YAML (or JSON, which is YAML too) describes a controller:
+
+    filament check --config FILE     says what is wrong, with line and column
+    filament run --config FILE       runs it; SIGHUP reads the file again
+    filament schema                  prints the JSON Schema for editors
+
+Field names and value formats are those of the HTTP API. A field that is not listed here is an error, and so is a value
+that is not allowed; each problem is one line, \`FILE:LINE:COLUMN: path.to.field: what is wrong; what is allowed\`.
+In the tables below, *required* is a field that must be given, and \`–\` one that is simply absent when it is left out.
+
+## Example
+
+\`\`\`yaml
+${EXAMPLE_CONFIG}\`\`\`
+`;
+
+/** Every section and field, the effect of a reload, as Markdown. */
+export function configurationPage(): string {
+  const parts = [INTRODUCTION, '## Fields\n'];
+  for (const section of sectionsOf(configSchema, '')) parts.push(sectionText(section));
+  parts.push(reloadText());
+  return parts.join('\n');
+}
+
+interface Section {
+  /** `bgp.neighbors[]`; empty for the document. */
+  readonly path: string;
+  readonly description: string;
+  readonly schema: z.ZodObject;
+}
+
+/** The section and those inside it, outer ones first. */
+function sectionsOf(schema: unknown, path: string, description = ''): Section[] {
+  const inner = unwrapSchema(schema);
+  if (inner instanceof z.ZodArray) return sectionsOf(inner.element, `${path}[]`, description);
+  if (!(inner instanceof z.ZodObject)) return [];
+  const section: Section = { path, description, schema: inner };
+  const nested = Object.entries(inner.shape).flatMap(([name, field]) =>
+    sectionsOf(field, path === '' ? name : `${path}.${name}`, descriptionOf(field)),
+  );
+  // Listen addresses are the same everywhere: described once, where they occur first.
+  return [section, ...nested.filter((one) => !one.path.endsWith('.listen[]') || one.path === 'bgp.listen[]')];
+}
+
+function descriptionOf(schema: unknown): string {
+  return schema instanceof z.ZodType ? (schema.description ?? '') : '';
+}
+
+function sectionText({ path, description, schema }: Section): string {
+  const title = path === '' ? 'The document' : `\`${path}\``;
+  const isGroup = path === 'bgp.peerGroups[]';
+  const rows = Object.entries(schema.shape)
+    .filter(([name]) => !isGroup || !(name in sessionFields))
+    .map(
+      ([name, field]) => `| \`${name}\` | ${allowedText(field)} | ${defaultText(field)} | ${descriptionOf(field)} |`,
+    );
+  const note = isGroup
+    ? `${description} Every field of \`bgp.neighbors[]\` but \`address\` and \`peerGroup\`, and:`
+    : description;
+  const lines = [`### ${title}`, '', '| Field | Allowed | Default | Meaning |', '|---|---|---|---|', ...rows, ''];
+  if (note !== '') lines.splice(2, 0, note, '');
+  return lines.join('\n');
+}
+
+function allowedText(field: unknown): string {
+  const inner = unwrapSchema(field);
+  if (inner instanceof z.ZodArray) {
+    const item = unwrapSchema(inner.element);
+    return item instanceof z.ZodObject ? 'list of sections' : `list of: ${allowedText(item)}`;
+  }
+  if (inner instanceof z.ZodObject) return 'section';
+  if (inner instanceof z.ZodLiteral) return `\`${String(inner.value)}\``;
+  if (inner instanceof z.ZodType) return allowedValues.get(inner)?.allowed ?? '';
+  return '';
+}
+
+function defaultText(field: unknown): string {
+  if (!(field instanceof z.ZodType)) return '';
+  const given = field.meta()?.['default'];
+  if (given !== undefined) return code(given);
+  if (field instanceof z.ZodDefault) return code(field.def.defaultValue);
+  // A section that may be left out is made of the defaults of its fields.
+  if (field instanceof z.ZodPrefault || field instanceof z.ZodExactOptional) return '–';
+  return '*required*';
+}
+
+function code(value: unknown): string {
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return `\`[${value.join(', ')}]\``;
+  return typeof value === 'string' ? `\`${value}\`` : `\`${JSON.stringify(value)}\``;
+}
+
+function reloadText(): string {
+  const fields = Object.keys(sessionFields) as (keyof typeof sessionFields)[];
+  const list = (effect: string): string =>
+    fields
+      .filter((field) => sessionEffectOf(field) === effect)
+      .map((field) => `\`${field}\``)
+      .join(', ');
+  return `## Reload
+
+\`SIGHUP\` or \`POST /api/v1/config/reload\` reads the file again. It is validated whole; when something is wrong, nothing
+changes and the problems are reported. Otherwise the difference is applied: sessions and VRFs that did not change are not
+touched, a change of import or export targets evaluates only the routes that carry them.
+
+| What changed | What happens |
+|---|---|
+| a neighbor, dynamic range or VRF came or went | it is started or stopped; others are not touched |
+| ${list('session-reset')} of a session | the session is reset |
+| ${list('soft')} of a session | its routes are evaluated again, the session stays up |
+| ${list('none')} of a session | nothing is interrupted |
+| \`importTargets\`, \`exportTargets\`, \`staticRoutes\` of a VRF | only the routes concerned change |
+| \`agents.holdTime\`, \`agents.maxStanzaBytes\` | agents that connect from now on |
+| \`api.token\`, \`log.level\` | at once |
+| \`name\`, \`routerId\`, \`autonomousSystem\`, \`bgp.clusterId\`, any \`listen\`, \`agents.tls\` | refused as a problem: restart the controller |
+`;
+}

@@ -1,0 +1,173 @@
+/** From a file to a working configuration, or to the list of everything that is wrong with it. */
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { checkDocument } from './check.js';
+import { locateProblems, parseText } from './document.js';
+import type { ParsedText, Position } from './document.js';
+import { shown } from './field.js';
+import type { ConfigProblem, FieldPath, FieldProblem } from './problem.js';
+import { resolveConfig } from './resolved.js';
+import type { ResolveContext, ResolvedConfig } from './resolved.js';
+import { configSchema } from './schema.js';
+
+export type LoadResult =
+  | {
+      readonly kind: 'loaded';
+      readonly file: string;
+      readonly config: ResolvedConfig;
+      /** Where a field stands in the file, for findings made later. */
+      locate(path: FieldPath): Position;
+    }
+  | { readonly kind: 'invalid'; readonly file: string; readonly problems: readonly ConfigProblem[] };
+
+/** A configuration file that cannot be read at all. */
+export class ConfigUnreadableError extends Error {
+  readonly code = 'ERR_CONFIG_UNREADABLE';
+}
+
+/**
+ * Validates the text of a configuration.
+ *
+ * @param file  only for messages
+ * @returns everything that is wrong, not only the first thing
+ */
+export function loadConfig(text: string, file: string, context: ResolveContext): LoadResult {
+  const parsed = parseText(text);
+  if (parsed.kind === 'unreadable') {
+    return { kind: 'invalid', file, problems: parsed.problems.map((problem) => ({ file, ...problem })) };
+  }
+  // An empty file is an empty document: what is missing is said field by field.
+  const result = configSchema.safeParse(parsed.value ?? {}, { reportInput: true });
+  if (!result.success) return invalid(file, parsed, result.error.issues.flatMap(problemsOfIssue));
+  const problems = checkDocument(result.data);
+  if (problems.length > 0) return invalid(file, parsed, problems);
+  return { kind: 'loaded', file, config: resolveConfig(result.data, context), locate: (path) => parsed.locate(path) };
+}
+
+function invalid(file: string, parsed: ParsedText, problems: readonly FieldProblem[]): LoadResult {
+  return { kind: 'invalid', file, problems: locateProblems(parsed, problems).map((problem) => ({ file, ...problem })) };
+}
+
+/**
+ * Reads and validates a configuration file; files that it names are relative to it and must be readable.
+ *
+ * @throws ConfigUnreadableError  when there is no such file
+ */
+export function loadConfigFile(file: string, running?: ResolvedConfig): LoadResult {
+  const directory = dirname(file);
+  const result = loadConfig(readText(file), file, {
+    hostName: hostname(),
+    resolveFile: (name) => resolve(directory, name),
+    ...(running === undefined ? {} : { running }),
+  });
+  if (result.kind === 'invalid') return result;
+  const { tls } = result.config.agents;
+  const problems: ConfigProblem[] = [];
+  for (const field of ['certificate', 'key', 'ca'] as const) {
+    const name = tls?.[field];
+    if (name === undefined || isReadable(name)) continue;
+    const path = ['agents', 'tls', field];
+    problems.push({
+      file,
+      ...result.locate(path),
+      path: path.join('.'),
+      message: `${shown(name)} cannot be read; allowed: a readable PEM file`,
+    });
+  }
+  return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+function readText(file: string): string {
+  let octets: Buffer;
+  try {
+    octets = readFileSync(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    throw new ConfigUnreadableError(`cannot read ${file}: ${READ_ERRORS[code] ?? code}`, { cause: error });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(octets);
+  } catch (error) {
+    throw new ConfigUnreadableError(`cannot read ${file}: it is not UTF-8 text`, { cause: error });
+  }
+}
+
+/** zod's findings in our words; the messages of values come from field.ts, those of sections are made here. */
+function problemsOfIssue(issue: z.core.$ZodIssue): FieldProblem[] {
+  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  if (issue.code === 'unrecognized_keys') {
+    const known = fieldNamesAt(path);
+    return issue.keys.map((key) => ({ path: [...path, key], message: unknownField(key, known) }));
+  }
+  if (issue.code === 'invalid_type' && issue.expected === 'object') {
+    const known = fieldNamesAt(path).join(', ');
+    const what = issue.input === undefined ? 'missing' : `${shown(issue.input)} is not valid`;
+    return [{ path, message: `${what}; allowed: a section with the fields ${known}` }];
+  }
+  return [{ path, message: issue.message }];
+}
+
+/** The fields of the section at `path` of the schema. */
+function fieldNamesAt(path: FieldPath): string[] {
+  let schema: unknown = configSchema;
+  for (const step of path) {
+    const inner = unwrapSchema(schema);
+    schema = inner instanceof z.ZodArray ? inner.element : inner instanceof z.ZodObject ? inner.shape[step] : undefined;
+  }
+  const section = unwrapSchema(schema);
+  return section instanceof z.ZodObject ? Object.keys(section.shape) : [];
+}
+
+/** The schema without what only says whether a field may be left out. */
+export function unwrapSchema(schema: unknown): unknown {
+  let inner = schema;
+  while (
+    inner instanceof z.ZodOptional ||
+    inner instanceof z.ZodExactOptional ||
+    inner instanceof z.ZodDefault ||
+    inner instanceof z.ZodPrefault
+  ) {
+    inner = inner.unwrap();
+  }
+  return inner;
+}
+
+function unknownField(key: string, known: readonly string[]): string {
+  const near = known
+    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint = near && near.distance <= Math.max(1, Math.floor(key.length / 3)) ? ` (${near.name} is meant?)` : '';
+  return `unknown field${hint}; allowed: ${known.join(', ')}`;
+}
+
+/** Levenshtein distance; texts of more than 40 characters are never near. */
+function editDistance(a: string, b: string): number {
+  if (a.length > 40 || b.length > 40) return 99;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

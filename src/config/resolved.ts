@@ -1,0 +1,243 @@
+/**
+ * The configuration as the controller works with it: peer groups merged into their neighbors, every default filled in,
+ * all texts in canonical spelling. A field that is not there has no value (and no default).
+ */
+import { CE_FAMILIES, SESSION_DEFAULTS, sessionFields } from './session-schema.js';
+import type { ConfigFamily, RemovePrivateAs } from './session-schema.js';
+import type {
+  ConfigDocument,
+  Encapsulation,
+  LogLevel,
+  NeighborDocument,
+  PeerGroupDocument,
+  VrfDocument,
+} from './schema.js';
+
+/** An address and port to listen on; port 0 is any free one. */
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Everything that describes a BGP session but the address of the neighbor. */
+export interface ResolvedSession {
+  readonly port: number;
+  readonly localAddress?: string;
+  /** Absent: any (only of dynamic neighbors). */
+  readonly peerAs?: number;
+  readonly localAs: number;
+  readonly description?: string;
+  readonly families: readonly ConfigFamily[];
+  readonly passive: boolean;
+  readonly adminDown: boolean;
+  /** Seconds. */
+  readonly holdTime: number;
+  /** Seconds. */
+  readonly connectRetryTime: number;
+  readonly routeReflectorClient: boolean;
+  readonly routeServerClient: boolean;
+  readonly nextHopSelf: boolean;
+  /** The VRF of a CE session. */
+  readonly vrf?: string;
+  readonly asOverride: boolean;
+  readonly allowOwnAs: number;
+  readonly removePrivateAs: RemovePrivateAs;
+}
+
+export interface ResolvedNeighbor extends ResolvedSession {
+  readonly address: string;
+  readonly peerAs: number;
+  /** The peer group it was merged with. */
+  readonly peerGroup?: string;
+}
+
+/** Neighbors that may connect without being configured one by one. */
+export interface ResolvedDynamicRange {
+  readonly prefix: string;
+  readonly peerGroup: string;
+  readonly session: ResolvedSession;
+}
+
+export interface ResolvedStaticRoute {
+  readonly prefix: string;
+  readonly nextHop: string;
+  readonly label?: number;
+  readonly encapsulations?: readonly Encapsulation[];
+  /** Absent: that of the VRF. */
+  readonly routeDistinguisher?: string;
+  readonly communities?: readonly string[];
+  readonly localPreference?: number;
+  readonly med?: number;
+}
+
+export interface ResolvedVrf {
+  readonly name: string;
+  readonly virtualNetwork: { readonly name: string; readonly id: number; readonly vxlanId?: number };
+  readonly routeDistinguisher: string;
+  /** Without duplicates, as `target:…`. */
+  readonly importTargets: readonly string[];
+  readonly exportTargets: readonly string[];
+  readonly alwaysImport: boolean;
+  readonly staticRoutes: readonly ResolvedStaticRoute[];
+}
+
+/** PEM files of the agent channel; absolute, or relative to the working directory. */
+export interface ResolvedTls {
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca?: string;
+  readonly requireClientCertificate: boolean;
+}
+
+export interface ResolvedAgents {
+  readonly listen: readonly ListenAddress[];
+  /** Seconds. */
+  readonly holdTime: number;
+  readonly tls?: ResolvedTls;
+  readonly maxStanzaBytes: number;
+  readonly gracefulRestart: { readonly enabled: false; readonly restartTime: number; readonly longLivedTime: number };
+}
+
+export interface ResolvedConfig {
+  readonly name: string;
+  readonly routerId: string;
+  readonly autonomousSystem: number;
+  readonly bgp: {
+    readonly listen: readonly ListenAddress[];
+    readonly clusterId: string;
+    readonly neighbors: readonly ResolvedNeighbor[];
+    readonly dynamicNeighbors: readonly ResolvedDynamicRange[];
+  };
+  readonly agents: ResolvedAgents;
+  readonly vrfs: readonly ResolvedVrf[];
+  readonly api: { readonly listen: readonly ListenAddress[]; readonly token?: string };
+  readonly log: { readonly level: LogLevel };
+}
+
+/** What a document alone does not say. */
+export interface ResolveContext {
+  /** Name of the controller when the document gives none. */
+  readonly hostName: string;
+  /** The configuration in force: its VRFs keep the route distinguishers they were given. */
+  readonly running?: ResolvedConfig;
+  /** Makes a file name of the document one that can be opened; identity when left out. */
+  readonly resolveFile?: (name: string) => string;
+}
+
+type SessionDocument = Omit<PeerGroupDocument, 'name'>;
+
+const SESSION_KEYS = Object.keys(sessionFields) as readonly (keyof SessionDocument)[];
+
+/** The session fields of a neighbor or peer group, the neighbor's own ones before those of its group; nothing filled in. */
+export function mergeSession(
+  own: NeighborDocument | SessionDocument,
+  group: PeerGroupDocument | undefined,
+): SessionDocument {
+  const merged: Record<string, unknown> = {};
+  for (const key of SESSION_KEYS) {
+    const value = own[key] ?? group?.[key];
+    if (value !== undefined) merged[key] = value;
+  }
+  return merged;
+}
+
+function resolveSession(session: SessionDocument, autonomousSystem: number): ResolvedSession {
+  const families = session.families ?? (session.vrf === undefined ? SESSION_DEFAULTS.families : CE_FAMILIES);
+  return {
+    ...SESSION_DEFAULTS,
+    ...session,
+    localAs: session.localAs ?? autonomousSystem,
+    families: [...new Set(families)],
+  };
+}
+
+/**
+ * Gives every VRF a route distinguisher, by name: its own, the one it had, or the first free `<routerId>:<n>`.
+ * A VRF that comes or goes therefore changes nobody else's.
+ */
+function assignRouteDistinguishers(document: ConfigDocument, running: ResolvedConfig | undefined): Map<string, string> {
+  const assigned = new Map<string, string>();
+  const used = new Set<string>();
+  const assign = (vrf: VrfDocument, distinguisher: string): void => {
+    assigned.set(vrf.name, distinguisher);
+    used.add(distinguisher);
+  };
+  for (const vrf of document.vrfs) if (vrf.routeDistinguisher !== undefined) assign(vrf, vrf.routeDistinguisher);
+  const automatic = document.vrfs.filter((vrf) => vrf.routeDistinguisher === undefined);
+  const before = new Map(running?.vrfs.map((vrf) => [vrf.name, vrf.routeDistinguisher]));
+  for (const vrf of automatic) {
+    const had = before.get(vrf.name);
+    if (had?.startsWith(`${document.routerId}:`) && !used.has(had)) assign(vrf, had);
+  }
+  let next = 1;
+  for (const vrf of automatic) {
+    if (assigned.has(vrf.name)) continue;
+    while (used.has(`${document.routerId}:${next}`)) next++;
+    assign(vrf, `${document.routerId}:${next}`);
+  }
+  return assigned;
+}
+
+/**
+ * Makes the working form of a document in which {@link checkDocument} finds nothing wrong.
+ *
+ * @throws Error when the document was not checked
+ */
+export function resolveConfig(document: ConfigDocument, context: ResolveContext): ResolvedConfig {
+  const { autonomousSystem, routerId, bgp, agents } = document;
+  const groups = new Map(bgp.peerGroups.map((group) => [group.name, group]));
+  const distinguishers = assignRouteDistinguishers(document, context.running);
+  const file = context.resolveFile ?? ((name: string) => name);
+  const { tls, ...agentsWithoutTls } = agents;
+  return {
+    name: document.name ?? context.hostName,
+    routerId,
+    autonomousSystem,
+    bgp: {
+      listen: bgp.listen,
+      clusterId: bgp.clusterId ?? routerId,
+      neighbors: bgp.neighbors.map((neighbor) => {
+        const group = neighbor.peerGroup === undefined ? undefined : groups.get(neighbor.peerGroup);
+        const session = resolveSession(mergeSession(neighbor, group), autonomousSystem);
+        const { peerAs } = session;
+        if (peerAs === undefined) throw new Error(`neighbor ${neighbor.address} has no peerAs`);
+        return {
+          address: neighbor.address,
+          ...session,
+          peerAs,
+          ...(neighbor.peerGroup === undefined ? {} : { peerGroup: neighbor.peerGroup }),
+        };
+      }),
+      dynamicNeighbors: bgp.dynamicNeighbors.map(({ prefix, peerGroup }) => ({
+        prefix,
+        peerGroup,
+        session: resolveSession(mergeSession({}, groups.get(peerGroup)), autonomousSystem),
+      })),
+    },
+    agents: {
+      ...agentsWithoutTls,
+      ...(tls === undefined
+        ? {}
+        : {
+            tls: {
+              certificate: file(tls.certificate),
+              key: file(tls.key),
+              ...(tls.ca === undefined ? {} : { ca: file(tls.ca) }),
+              requireClientCertificate: tls.requireClientCertificate,
+            },
+          }),
+    },
+    vrfs: document.vrfs.map((vrf) => {
+      const routeDistinguisher = distinguishers.get(vrf.name);
+      if (routeDistinguisher === undefined) throw new Error(`VRF ${vrf.name} has no route distinguisher`);
+      return {
+        ...vrf,
+        routeDistinguisher,
+        importTargets: [...new Set(vrf.importTargets)],
+        exportTargets: [...new Set(vrf.exportTargets)],
+      };
+    }),
+    api: document.api,
+    log: document.log,
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * The schema of the configuration: the one source of field names, kinds of value, defaults and documentation.
+ * `filament schema`, docs/configuration.md, the loader and the types all come from here.
+ * A field whose behaviour does not exist is not here, and therefore an error when somebody sets it.
+ */
+import { z } from 'zod';
+import {
+  bgpIdentifier,
+  choice,
+  community,
+  flag,
+  holdTime,
+  hostIp,
+  integer,
+  list,
+  listenIp,
+  prefix,
+  routeDistinguisher,
+  routeTarget,
+  secret,
+  text,
+} from './field.js';
+import { asNumber, dynamicNeighborSchema, neighborSchema, peerGroupSchema } from './session-schema.js';
+
+/** Tunnels towards a compute node, as the agent channel spells them. */
+export const ENCAPSULATIONS = ['gre', 'udp', 'vxlan'] as const;
+export type Encapsulation = (typeof ENCAPSULATIONS)[number];
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Largest MPLS label (20 bits, RFC 3032 §2.1). */
+const MAXIMUM_LABEL = 0xf_ffff;
+/** Largest VXLAN network identifier (24 bits, RFC 7348 §5). */
+const MAXIMUM_VNI = 0xff_ffff;
+const MAXIMUM_U32 = 0xffff_ffff;
+
+const listenSchema = z.strictObject({
+  address: listenIp().meta({ description: 'Address to listen on.' }),
+  port: integer(0, 65535).meta({ description: 'TCP port; 0 takes a free one, which the log names.' }),
+});
+
+const bgpSchema = z.strictObject({
+  listen: list(listenSchema).default([]).meta({
+    description: 'Where BGP connections are accepted. Empty: only outgoing connections.',
+  }),
+  clusterId: bgpIdentifier().exactOptional().meta({
+    description: 'Cluster id as a route reflector (RFC 4456 §7); the router id when left out.',
+  }),
+  peerGroups: list(peerGroupSchema).default([]).meta({ description: 'Session fields that several neighbors share.' }),
+  neighbors: list(neighborSchema).default([]).meta({ description: 'Remote BGP routers.' }),
+  dynamicNeighbors: list(dynamicNeighborSchema).default([]).meta({
+    description: 'Address ranges from which unconfigured neighbors may connect.',
+  }),
+});
+
+const tlsSchema = z.strictObject({
+  certificate: text(4096).meta({
+    description: 'PEM file with the certificate chain of this controller; relative to the configuration file.',
+  }),
+  key: text(4096).meta({ description: 'PEM file with its private key.' }),
+  ca: text(4096)
+    .exactOptional()
+    .meta({ description: 'PEM file with the certificates that agent certificates must be signed by.' }),
+  requireClientCertificate: flag().default(false).meta({
+    description: 'Refuse agents without a certificate signed by `ca`.',
+  }),
+});
+
+const notYet = z.literal(false, {
+  error: ({ input }) =>
+    input === true
+      ? 'true is not available yet: this version does not keep routes of agents that went away; allowed: false'
+      : 'this value is not valid; allowed: false',
+});
+
+const agentGracefulRestartSchema = z.strictObject({
+  enabled: notYet.default(false).meta({
+    description: 'Keep the routes of an agent that lost its connection. Not available yet: only `false`.',
+  }),
+  restartTime: integer(1, 4095, 'seconds').default(300).meta({ description: 'Seconds that its routes are kept.' }),
+  longLivedTime: integer(0, 16_777_215, 'seconds').default(300).meta({
+    description: 'Seconds for which they are then still kept as a last resort.',
+  }),
+});
+
+const agentsSchema = z.strictObject({
+  listen: list(listenSchema).default([]).meta({
+    description: 'Where vRouter agents connect (XMPP). Empty: no agent channel.',
+  }),
+  holdTime: holdTime().default(90).meta({
+    description:
+      'Seconds without a sign of life after which an agent is taken for gone; a keepalive is sent every third of it.',
+  }),
+  tls: tlsSchema
+    .exactOptional()
+    .meta({ description: 'Encrypt the agent channel; agents without TLS are then refused.' }),
+  gracefulRestart: agentGracefulRestartSchema.prefault({}).meta({ description: 'Agents that come back soon.' }),
+  maxStanzaBytes: integer(4096, 67_108_864, 'octets').default(1_048_576).meta({
+    description: 'Largest stanza accepted of an agent; a larger one closes its connection.',
+  }),
+});
+
+const virtualNetworkSchema = z.strictObject({
+  name: text().meta({ description: 'Fully qualified name, e.g. `default-domain:demo:blue`.' }),
+  id: integer(1, MAXIMUM_U32).meta({
+    description: 'Network id, unique per virtual network; travels in the OriginVn community.',
+  }),
+  vxlanId: integer(1, MAXIMUM_VNI).exactOptional().meta({ description: 'VXLAN network identifier.' }),
+});
+
+const staticRouteSchema = z.strictObject({
+  prefix: prefix().meta({ description: 'Destination.' }),
+  nextHop: hostIp().meta({ description: 'Next hop: the tunnel end point.' }),
+  label: integer(0, MAXIMUM_LABEL).exactOptional().meta({
+    description: 'MPLS label that the next hop expects.',
+  }),
+  encapsulations: list(choice(ENCAPSULATIONS)).exactOptional().meta({
+    description: 'Tunnels that the next hop understands, best first.',
+  }),
+  routeDistinguisher: routeDistinguisher().exactOptional().meta({
+    description: 'Route distinguisher of the VPN route; that of the VRF when left out.',
+  }),
+  communities: list(community()).exactOptional().meta({ description: 'Communities of the route.' }),
+  localPreference: integer(0, MAXIMUM_U32)
+    .exactOptional()
+    .meta({ description: 'LOCAL_PREF of the route; 100 when left out.' }),
+  med: integer(0, MAXIMUM_U32).exactOptional().meta({ description: 'MULTI_EXIT_DISC of the route.' }),
+});
+
+const vrfSchema = z.strictObject({
+  name: text().meta({
+    description: 'Unique name, as agents subscribe to it, e.g. `default-domain:demo:blue:blue`.',
+  }),
+  virtualNetwork: virtualNetworkSchema.meta({ description: 'The virtual network that the VRF belongs to.' }),
+  routeDistinguisher: routeDistinguisher().exactOptional().meta({
+    description: 'Unique; `<routerId>:<n>` with the first free number when left out, kept over a reload.',
+  }),
+  importTargets: list(routeTarget())
+    .default([])
+    .meta({ description: 'Routes with one of these route targets enter the VRF.' }),
+  exportTargets: list(routeTarget()).default([]).meta({ description: 'Route targets that routes of the VRF carry.' }),
+  alwaysImport: flag().default(false).meta({
+    description: 'Ask BGP neighbors for routes of the import targets (RFC 4684) also while no agent is subscribed.',
+  }),
+  staticRoutes: list(staticRouteSchema)
+    .default([])
+    .meta({ description: 'Routes that the controller originates in this VRF.' }),
+});
+
+const apiSchema = z.strictObject({
+  listen: list(listenSchema)
+    .default([{ address: '127.0.0.1', port: 8083 }])
+    .meta({ description: 'Where the HTTP API is served. Empty: not at all.' }),
+  token: secret().exactOptional().meta({
+    description:
+      'Bearer token. Once set, every change needs it, and so does reading from another host. Must be set to listen off loopback.',
+  }),
+});
+
+const logSchema = z.strictObject({
+  level: choice(LOG_LEVELS).default('info').meta({ description: 'The least important lines that are written.' }),
+});
+
+/** The whole document. */
+export const configSchema = z.strictObject({
+  name: text().exactOptional().meta({ description: 'Name of this controller; the host name when left out.' }),
+  routerId: bgpIdentifier().meta({ description: 'BGP identifier.' }),
+  autonomousSystem: asNumber().meta({ description: 'Own AS number.' }),
+  bgp: bgpSchema.prefault({}).meta({ description: 'BGP neighbors.' }),
+  agents: agentsSchema.prefault({}).meta({ description: 'The agent channel.' }),
+  vrfs: list(vrfSchema).default([]).meta({ description: 'Virtual routing and forwarding tables.' }),
+  api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
+  log: logSchema.prefault({}).meta({ description: 'The log.' }),
+});
+
+/** A document that fits the schema, defaults filled in, peer groups not merged yet. */
+export type ConfigDocument = z.output<typeof configSchema>;
+export type NeighborDocument = z.output<typeof neighborSchema>;
+export type PeerGroupDocument = z.output<typeof peerGroupSchema>;
+export type VrfDocument = z.output<typeof vrfSchema>;
+
+/** JSON Schema (draft 2020-12) of the document as it is written. */
+export function configJsonSchema(): Record<string, unknown> {
+  return { title: 'Filament configuration', ...z.toJSONSchema(configSchema, { io: 'input' }) };
+}

@@ -1,0 +1,150 @@
+/**
+ * The fields of a BGP session: those of a neighbor and, to be shared, of a peer group. All may be left out; what is
+ * missing comes from the peer group, then from {@link SESSION_DEFAULTS}.
+ */
+import { z } from 'zod';
+import { choice, flag, holdTime, hostIp, integer, list, prefix, text } from './field.js';
+
+/** The families that a session can carry (OpenConfig names in lower case). */
+export const FAMILY_NAMES = [
+  'ipv4-unicast',
+  'ipv6-unicast',
+  'ipv4-labelled-unicast',
+  'ipv6-labelled-unicast',
+  'l3vpn-ipv4-unicast',
+  'l3vpn-ipv6-unicast',
+  'l2vpn-evpn',
+  'rtc',
+] as const;
+export type ConfigFamily = (typeof FAMILY_NAMES)[number];
+
+/** The families of a session inside a VRF. */
+export const CE_FAMILIES: readonly ConfigFamily[] = ['ipv4-unicast', 'ipv6-unicast'];
+
+/** What to do with private AS numbers (RFC 6996) in the AS path towards a neighbor. */
+export const REMOVE_PRIVATE_AS = ['none', 'remove', 'remove-all', 'replace'] as const;
+export type RemovePrivateAs = (typeof REMOVE_PRIVATE_AS)[number];
+
+const DEFAULT_FAMILIES: readonly ConfigFamily[] = ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn', 'rtc'];
+
+/** What a session field is when neither the neighbor nor its peer group gives it. */
+export const SESSION_DEFAULTS = {
+  port: 179,
+  families: DEFAULT_FAMILIES,
+  passive: false,
+  adminDown: false,
+  holdTime: 90,
+  connectRetryTime: 30,
+  routeReflectorClient: false,
+  routeServerClient: false,
+  nextHopSelf: false,
+  asOverride: false,
+  allowOwnAs: 0,
+  removePrivateAs: 'none',
+} as const satisfies Record<string, unknown>;
+
+const MAXIMUM_AS = 0xffff_ffff;
+
+/** An AS number (RFC 6793); 0 is reserved (RFC 7607). */
+export function asNumber(): z.ZodInt {
+  return integer(1, MAXIMUM_AS);
+}
+
+/** A port to connect to. */
+function remotePort(): z.ZodInt {
+  return integer(1, 65535);
+}
+
+const defaults = SESSION_DEFAULTS;
+
+/** In the order of the documentation. */
+export const sessionFields = {
+  port: remotePort().exactOptional().meta({ description: 'TCP port to connect to.', default: defaults.port }),
+  localAddress: hostIp().exactOptional().meta({
+    description:
+      'Source address of outgoing connections, of the same IP version as the neighbor. Chosen by the system when left out.',
+  }),
+  peerAs: asNumber().exactOptional().meta({
+    description:
+      'AS number of the neighbor. Must be given by the neighbor or its peer group; a peer group of dynamic neighbors may leave it out and then takes neighbors of any AS.',
+  }),
+  localAs: asNumber().exactOptional().meta({
+    description: 'Own AS number on this session; `autonomousSystem` when left out.',
+  }),
+  description: text().exactOptional().meta({ description: 'For people; shown by the API.' }),
+  families: list(choice(FAMILY_NAMES))
+    .min(1, { error: 'an empty list is not valid; allowed: at least one family' })
+    .exactOptional()
+    .meta({
+      description: `Address families to negotiate. Inside a VRF only ${CE_FAMILIES.map((name) => `\`${name}\``).join(' and ')}, which are then the default.`,
+      default: defaults.families,
+    }),
+  passive: flag().exactOptional().meta({
+    description: 'Never connect, only accept connections of the neighbor.',
+    default: defaults.passive,
+  }),
+  adminDown: flag().exactOptional().meta({
+    description: 'Keep the session down.',
+    default: defaults.adminDown,
+  }),
+  holdTime: holdTime().exactOptional().meta({
+    description:
+      'Proposed hold time in seconds; the smaller one of both sides counts, a third of it is the keepalive interval. 0: no hold timer, no keepalives.',
+    default: defaults.holdTime,
+  }),
+  connectRetryTime: integer(1, 65535, 'seconds').exactOptional().meta({
+    description: 'Seconds between two attempts to connect.',
+    default: defaults.connectRetryTime,
+  }),
+  routeReflectorClient: flag().exactOptional().meta({
+    description: 'Reflect routes to and from this iBGP neighbor (RFC 4456).',
+    default: defaults.routeReflectorClient,
+  }),
+  routeServerClient: flag().exactOptional().meta({
+    description: 'Pass routes to this eBGP neighbor without adding the own AS (RFC 7947).',
+    default: defaults.routeServerClient,
+  }),
+  nextHopSelf: flag().exactOptional().meta({
+    description: 'Announce the own address as next hop. Otherwise the next hop of VPN routes is passed on unchanged.',
+    default: defaults.nextHopSelf,
+  }),
+  vrf: text().exactOptional().meta({
+    description:
+      'Name of a VRF: this is a CE session inside it, which gets the unicast routes of the VRF and whose routes enter the VRF.',
+  }),
+  asOverride: flag().exactOptional().meta({
+    description:
+      "Replace the neighbor's AS number in the AS path by the own one, so that two sites may use the same AS.",
+    default: defaults.asOverride,
+  }),
+  allowOwnAs: integer(0, 255).exactOptional().meta({
+    description: 'How often the own AS number may occur in a received AS path before it counts as a loop.',
+    default: defaults.allowOwnAs,
+  }),
+  removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
+    description:
+      'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',
+    default: defaults.removePrivateAs,
+  }),
+};
+
+export const peerGroupSchema = z.strictObject({
+  name: text().meta({ description: 'Unique name, to be referred to by `peerGroup`.' }),
+  ...sessionFields,
+});
+
+export const neighborSchema = z.strictObject({
+  address: hostIp().meta({ description: 'Address of the neighbor, unique.' }),
+  peerGroup: text().exactOptional().meta({
+    description: "Name of a peer group that gives what is not set here; the neighbor's own fields win.",
+  }),
+  ...sessionFields,
+});
+
+export const dynamicNeighborSchema = z.strictObject({
+  prefix: prefix().meta({
+    description:
+      'Connections from this range that belong to no configured neighbor are accepted; the longest match counts.',
+  }),
+  peerGroup: text().meta({ description: 'Name of the peer group that describes these neighbors.' }),
+});

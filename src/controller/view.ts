@@ -1,0 +1,274 @@
+/**
+ * What the controller shows to the outside (HTTP API, metrics, command line): the answers of the HTTP API as types, and
+ * the interface through which they are read. Everything here is plain data made on demand; no table, session or handle
+ * leaves the controller. Field names are those of the HTTP API; an absent value is a left-out field.
+ */
+import type { FamilyName } from '../bgp/nlri/family.js';
+import type { LoadResult } from '../config/load.js';
+import type { ConfigProblem } from '../config/problem.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import type { Clock } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
+
+/** `GET /api/v1/controller`. */
+export interface ControllerInfo {
+  readonly name: string;
+  readonly routerId: string;
+  readonly autonomousSystem: number;
+  readonly version: string;
+  /** Whole seconds since the controller was started. */
+  readonly uptimeSeconds: number;
+  readonly ready: boolean;
+}
+
+/** `GET /readyz`: ready, or what is being waited for. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is not ready yet, for people; empty when ready. */
+  readonly reasons: readonly string[];
+}
+
+/** States of RFC 4271 §8.2.2, as the HTTP API spells them. */
+export const NEIGHBOR_STATES = ['idle', 'connect', 'active', 'opensent', 'openconfirm', 'established'] as const;
+export type NeighborState = (typeof NEIGHBOR_STATES)[number];
+
+/** BGP messages of one direction, counted since the neighbor exists. */
+export interface MessageCounts {
+  readonly open: number;
+  readonly update: number;
+  readonly notification: number;
+  readonly keepalive: number;
+  readonly routeRefresh: number;
+}
+
+/** One negotiated (or, while the session is down, configured) family of a neighbor. */
+export interface NeighborFamilyView {
+  readonly family: FamilyName;
+  /** Routes held from the neighbor, usable or not. */
+  readonly received: number;
+  /** Those of them that may be used. */
+  readonly accepted: number;
+  /** Routes the neighbor has been sent and not been withdrawn. */
+  readonly advertised: number;
+  readonly endOfRibReceived: boolean;
+  readonly endOfRibSent: boolean;
+}
+
+/** One remote BGP router, configured or dynamic. */
+export interface NeighborView {
+  readonly address: string;
+  /** Absent for a dynamic neighbor of any AS before its first OPEN. */
+  readonly peerAs?: number;
+  readonly localAs: number;
+  readonly state: NeighborState;
+  /** Whole seconds since the session was established; 0 while it is not. */
+  readonly uptimeSeconds: number;
+  readonly description?: string;
+  readonly peerGroup?: string;
+  /** The VRF of a CE session. */
+  readonly vrf?: string;
+  /** Accepted by a dynamic range instead of configured by address. */
+  readonly dynamic: boolean;
+  readonly adminDown: boolean;
+  /** BGP identifier of the neighbor, once established. */
+  readonly routerId?: string;
+  /** Negotiated hold time in seconds, once established. */
+  readonly holdTime?: number;
+  readonly families: readonly NeighborFamilyView[];
+  /** Names of the capabilities the neighbor announced; empty before its OPEN. */
+  readonly capabilities: readonly string[];
+  readonly messages: { readonly received: MessageCounts; readonly sent: MessageCounts };
+  /** How often the session has left `established`. */
+  readonly flaps: number;
+  readonly lastError?: string;
+}
+
+/** State of the agent channel of one agent; `closed`: remembered, with its flaps and last error, but not connected. */
+export const AGENT_STATES = ['connecting', 'established', 'closed'] as const;
+export type AgentState = (typeof AGENT_STATES)[number];
+
+/** An agent's membership in one VRF. */
+export interface SubscriptionView {
+  readonly vrf: string;
+  readonly instanceId: number;
+}
+
+/** One vRouter agent that is or was connected. */
+export interface AgentView {
+  readonly name: string;
+  readonly address: string;
+  readonly state: AgentState;
+  /** Whole seconds since the channel was established; 0 while it is not. */
+  readonly uptimeSeconds: number;
+  readonly subscriptions: readonly SubscriptionView[];
+  readonly routes: { readonly received: number; readonly advertised: number };
+  readonly flaps: number;
+  readonly lastError?: string;
+}
+
+export interface VirtualNetworkView {
+  readonly name: string;
+  readonly id: number;
+  readonly vxlanId?: number;
+}
+
+/** Content of one table: prefixes with at least one path, and paths, usable or not. */
+export interface TableCounts {
+  readonly prefixes: number;
+  readonly paths: number;
+}
+
+export interface VrfView {
+  readonly name: string;
+  readonly virtualNetwork: VirtualNetworkView;
+  readonly routeDistinguisher: string;
+  readonly importTargets: readonly string[];
+  readonly exportTargets: readonly string[];
+  /** By the families that a VRF has: `ipv4-unicast`, `ipv6-unicast`, `l2vpn-evpn`. */
+  readonly routes: Readonly<Partial<Record<FamilyName, TableCounts>>>;
+}
+
+/** Why a path is not usable, or what is special about it. */
+export const PATH_FLAGS = [
+  'as-loop',
+  'originator-loop',
+  'cluster-loop',
+  'rejected-by-policy',
+  'unresolved-next-hop',
+  'no-tunnel-encapsulation',
+  'stale',
+  'llgr-stale',
+] as const;
+export type PathFlag = (typeof PATH_FLAGS)[number];
+
+/** One source's announcement of a route. */
+export interface PathView {
+  readonly best: boolean;
+  /** Member of the equal-cost set of the best path (the best path itself included). */
+  readonly ecmp: boolean;
+  /** `neighbor:<address>`, `agent:<name>`, `static`, … */
+  readonly source: string;
+  /** Name of the table the path was replicated from, for a secondary path. */
+  readonly replicatedFrom?: string;
+  readonly nextHop?: string;
+  /** MPLS labels, outermost first. */
+  readonly labels?: readonly number[];
+  /** VXLAN network identifier, where the encapsulation makes the label one. */
+  readonly vni?: number;
+  /** `gre`, `udp`, `vxlan`, … in the order announced. */
+  readonly encapsulations?: readonly string[];
+  readonly origin?: 'igp' | 'egp' | 'incomplete';
+  /** Text, sets in braces: `64512 4200000000 {65001 65002}`; empty for a path of our own AS. */
+  readonly asPath?: string;
+  readonly localPreference?: number;
+  readonly med?: number;
+  readonly communities?: readonly string[];
+  readonly largeCommunities?: readonly string[];
+  readonly extendedCommunities?: readonly string[];
+  readonly clusterList?: readonly string[];
+  readonly originatorId?: string;
+  readonly flags: readonly PathFlag[];
+  /** Whole seconds since this path last changed. */
+  readonly ageSeconds: number;
+}
+
+/** One route of a table, its paths in selection order. */
+export interface RouteView {
+  readonly prefix: string;
+  readonly paths: readonly PathView[];
+}
+
+/** `exact`: this prefix; `longer`: it and everything inside it; `lookup`: its longest match. */
+export const ROUTE_MATCHES = ['exact', 'longer', 'lookup'] as const;
+export type RouteMatch = (typeof ROUTE_MATCHES)[number];
+
+/** `GET /api/v1/routes`. */
+export interface RoutesQuery {
+  readonly family: FamilyName;
+  /** Name of a VRF; the global table of the family without. */
+  readonly vrf?: string;
+  /** Text form of a route of this table, for IP families also an address with `match: 'lookup'`. */
+  readonly prefix?: string;
+  /** Default `exact`; means nothing without `prefix`. */
+  readonly match?: RouteMatch;
+  /** At most this many routes in the answer. */
+  readonly limit?: number;
+  /** Opaque: that of the answer before. A route is neither skipped nor repeated when the table stands still. */
+  readonly cursor?: string;
+}
+
+export type RoutesResult =
+  | {
+      readonly kind: 'routes';
+      readonly routes: readonly RouteView[];
+      /** Absent on the last page. */ readonly cursor?: string;
+    }
+  | { readonly kind: 'unknown-vrf' }
+  /** The family has no such table: e.g. a VPN family inside a VRF. */
+  | { readonly kind: 'no-such-table'; readonly reason: string }
+  | { readonly kind: 'invalid-prefix'; readonly reason: string }
+  | { readonly kind: 'invalid-cursor' };
+
+/** `hard` closes the session; `soft-in` asks for the routes again (RFC 2918); `soft-out` sends all of them again. */
+export const RESET_MODES = ['hard', 'soft-in', 'soft-out'] as const;
+export type ResetMode = (typeof RESET_MODES)[number];
+
+/** `soft-in` needs the route refresh capability of the neighbor, both soft forms an established session. */
+export type ResetResult = 'done' | 'unknown-neighbor' | 'not-established' | 'no-route-refresh';
+
+/** `POST /api/v1/config/reload`: all applied, or nothing changed. */
+export type ReloadResult =
+  | {
+      readonly applied: true;
+      /** One line for people per change; empty when nothing differs. */ readonly changes: readonly string[];
+    }
+  | { readonly applied: false; readonly problems: readonly ConfigProblem[] };
+
+/** Totals for metrics that no other view holds; cheap: made from counters, never by walking a table. */
+export interface MetricsSnapshot {
+  /** Global tables, and all VRFs together, by family. */
+  readonly tables: readonly {
+    readonly scope: 'global' | 'vrf';
+    readonly family: FamilyName;
+    readonly prefixes: number;
+    readonly paths: number;
+  }[];
+  readonly vrfs: number;
+  readonly attributeSets: { readonly count: number; readonly octets: number };
+  /** Receivers that share one encoding. */
+  readonly exportGroups: number;
+  /** Routes not yet sent to the receivers that are owed them. */
+  readonly owedRoutes: number;
+  /** Jobs waiting in the scheduler. */
+  readonly pendingJobs: number;
+  /** Counted faults and violated limits since the start, by stable kebab-case name. */
+  readonly faults: readonly { readonly name: string; readonly count: number }[];
+}
+
+/** Read access to a running controller, and the few operator actions on it. */
+export interface ControllerView {
+  info(): ControllerInfo;
+  readiness(): Readiness;
+  neighbors(): readonly NeighborView[];
+  /** @param address  text of an IP address, any valid spelling */
+  neighbor(address: string): NeighborView | undefined;
+  /** @param communication  shutdown communication of the NOTIFICATION (RFC 9003) of a hard reset */
+  resetNeighbor(address: string, mode: ResetMode, communication?: string): ResetResult;
+  agents(): readonly AgentView[];
+  agent(name: string): AgentView | undefined;
+  vrfs(): readonly VrfView[];
+  vrf(name: string): VrfView | undefined;
+  routes(query: RoutesQuery): RoutesResult;
+  reload(): Promise<ReloadResult>;
+  metrics(): MetricsSnapshot;
+}
+
+/** What the controller is given beside its configuration. */
+export interface ControllerDependencies {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Reads and validates the configuration again; without it a reload is refused. */
+  readonly reloadSource?: (running: ResolvedConfig) => LoadResult;
+  /** Called after a reload was applied, for what lives outside the controller (API token, log level). */
+  readonly configApplied?: (config: ResolvedConfig) => void;
+}
