@@ -76,12 +76,13 @@ function parseJson(text: string): ParsedText | undefined {
   };
 }
 
-/** How many keys all objects inside `value` have. */
-function countKeys(value: unknown): number {
+/** How many keys all objects inside `value` have; NaN when it is nested too deeply. */
+function countKeys(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0;
+  if (depth > MAXIMUM_DEPTH) return Number.NaN;
   const members = Object.values(value);
   let count = Array.isArray(value) ? 0 : members.length;
-  for (const member of members) count += countKeys(member);
+  for (const member of members) count += countKeys(member, depth + 1);
   return count;
 }
 
@@ -152,7 +153,7 @@ const SYNTAX_MESSAGES: Partial<Record<ErrorCode, string>> = {
     'a section starts where a value was expected; allowed: a value, or the section on the next line',
 };
 
-function syntaxMessage(error: YAMLParseError): string {
+function syntaxMessage(code: ErrorCode): string {
   return SYNTAX_MESSAGES[code] ?? `the YAML syntax is broken here (${code.toLowerCase().replaceAll('_', ' ')})`;
 }
 
