@@ -21,6 +21,7 @@
  *
  * A withdrawal is sent with zero ESI, labels and gateway: they are no part of the key, and RFC 7432 gives them no value.
  */
+import { ROUTE_DISTINGUISHER_OCTETS } from '../../wire/route-distinguisher.js';
 import type { Writer } from '../../wire/writer.js';
 import { ESI_OCTETS, EVPN_AFTER_RD_OFFSET, EVPN_RD_OFFSET, MAC_BITS } from './evpn-key.js';
 import { FULL_ESI_OFFSET, FULL_TAIL_OFFSET, isZero } from './evpn-payload.js';
@@ -177,16 +178,11 @@ function encodedEvpnLength(
   }
 }
 
-function writeZeros(w: Writer, octets: number): void {
-  w.ensure(octets);
-  w.bytes.fill(0, w.position, w.position + octets);
-  w.position += octets;
-}
-
-/** Writes `payload[from, from + octets)` when there is so much, else zeros. */
-function writePart(w: Writer, payload: Uint8Array, from: number, octets: number, payloadEnd: number): void {
-  if (from + octets <= payloadEnd) w.raw(payload, from, from + octets);
-  else writeZeros(w, octets);
+/** Copies `from[at, at + octets)` when `available`, else writes zeros; returns the position behind in `to`. */
+function put(from: Uint8Array, at: number, to: Uint8Array, offset: number, octets: number, available: boolean): number {
+  if (available) for (let i = 0; i < octets; i++) to[offset + i] = from[at + i]!;
+  else for (let i = 0; i < octets; i++) to[offset + i] = 0;
+  return offset + octets;
 }
 
 function encodeEvpn(
@@ -200,43 +196,41 @@ function encodeEvpn(
   withdrawn: boolean,
 ): void {
   const type = key[keyStart]!;
-  const keyEnd = keyStart + keyLength;
-  const payloadEnd = withdrawn ? payloadStart : payloadStart + payloadLength;
+  const said = withdrawn ? 0 : payloadLength;
   const total = encodedEvpnLength(keyLength, payloadLength, withdrawn, key, keyStart);
-  const rdAt = keyStart + EVPN_RD_OFFSET;
-  const tagAt = keyStart + EVPN_AFTER_RD_OFFSET;
-
+  w.ensure(total);
+  const { bytes } = w;
+  let at = w.position;
+  bytes[at] = type;
+  bytes[at + 1] = total - HEADER_OCTETS;
+  at += HEADER_OCTETS;
   switch (type) {
     case EvpnRouteType.macIpAdvertisement:
-    case EvpnRouteType.ipPrefix:
-      w.u8(type);
-      w.u8(total - HEADER_OCTETS);
-      w.raw(key, rdAt, tagAt);
-      writePart(w, payload, payloadStart + FULL_ESI_OFFSET, ESI_OCTETS, payloadEnd);
-      w.raw(key, tagAt, keyEnd);
-      if (type === EvpnRouteType.ipPrefix) {
-        writePart(w, payload, payloadStart + FULL_TAIL_OFFSET, keyLength - PREFIX_KEY_OCTETS, payloadEnd);
-      }
-      writePart(w, payload, payloadStart, LABEL_OCTETS, payloadEnd);
-      if (type === EvpnRouteType.macIpAdvertisement && payloadEnd > payloadStart + FULL_TAIL_OFFSET) {
-        w.raw(payload, payloadStart + FULL_TAIL_OFFSET, payloadEnd);
-      }
+    case EvpnRouteType.ipPrefix: {
+      const tailOctets = type === EvpnRouteType.ipPrefix ? keyLength - PREFIX_KEY_OCTETS : said - FULL_TAIL_OFFSET;
+      const isFull = said >= FULL_TAIL_OFFSET;
+      const hasTail = said > FULL_TAIL_OFFSET;
+      const tailStart = payloadStart + FULL_TAIL_OFFSET;
+      at = put(key, keyStart + EVPN_RD_OFFSET, bytes, at, ROUTE_DISTINGUISHER_OCTETS, true);
+      at = put(payload, payloadStart + FULL_ESI_OFFSET, bytes, at, ESI_OCTETS, isFull);
+      at = put(key, keyStart + EVPN_AFTER_RD_OFFSET, bytes, at, keyLength - EVPN_AFTER_RD_OFFSET, true);
+      if (type === EvpnRouteType.ipPrefix) at = put(payload, tailStart, bytes, at, tailOctets, hasTail);
+      at = put(payload, payloadStart, bytes, at, LABEL_OCTETS, said > 0);
+      if (type === EvpnRouteType.macIpAdvertisement && hasTail) put(payload, tailStart, bytes, at, tailOctets, true);
       break;
+    }
     case EvpnRouteType.ethernetAutoDiscovery:
-      w.u8(type);
-      w.u8(total - HEADER_OCTETS);
-      w.raw(key, rdAt, keyEnd);
-      writePart(w, payload, payloadStart, LABEL_OCTETS, payloadEnd);
+      at = put(key, keyStart + EVPN_RD_OFFSET, bytes, at, keyLength - EVPN_RD_OFFSET, true);
+      put(payload, payloadStart, bytes, at, LABEL_OCTETS, said > 0);
       break;
     case EvpnRouteType.inclusiveMulticast:
     case EvpnRouteType.ethernetSegment:
-      w.u8(type);
-      w.u8(total - HEADER_OCTETS);
-      w.raw(key, rdAt, keyEnd);
+      put(key, keyStart + EVPN_RD_OFFSET, bytes, at, keyLength - EVPN_RD_OFFSET, true);
       break;
     default:
-      w.raw(key, keyStart, keyEnd);
+      put(key, keyStart, bytes, w.position, keyLength, true);
   }
+  w.position += total;
 }
 
 export const evpn: Family = {

@@ -6,7 +6,8 @@
  *   8 octets   route distinguisher
  *   0–16       prefix, only the significant octets
  *
- * A withdrawal has exactly one label field, 0x800000 or anything else (RFC 8277 §2.4).
+ * A withdrawal has exactly one label field, 0x800000 or anything else (RFC 8277 §2.4); a whole stack is taken where one
+ * field would leave more than an address.
  *
  * Key and payload:
  *
@@ -31,7 +32,7 @@ import { FamilyId } from './family.js';
 import type { Family, NlriScratch } from './family.js';
 import { Afi, Safi } from './iana.js';
 import { unicastKey } from './ip-unicast.js';
-import { copyLabelStack, LABEL_OCTETS, WITHDRAWN_LABEL_FIELD } from './mpls-label.js';
+import { copyLabelStack, LABEL_OCTETS, writeLabelled } from './mpls-label.js';
 
 const RD_BITS = ROUTE_DISTINGUISHER_OCTETS * 8;
 
@@ -92,9 +93,15 @@ function decodeL3vpn(
   const next = position + 1 + ((bits + 7) >>> 3);
   if (next > end) return -1;
 
-  const labelOctets = withdrawn ? LABEL_OCTETS : copyLabelStack(bytes, position + 1, next, out.payload);
+  let labelOctets = withdrawn ? LABEL_OCTETS : copyLabelStack(bytes, position + 1, next, out.payload);
   if (labelOctets < 0) return -1;
-  const prefixBits = bits - labelOctets * 8 - RD_BITS;
+  let prefixBits = bits - labelOctets * 8 - RD_BITS;
+  if (withdrawn && prefixBits > maxPrefixBits) {
+    // Too long for one label field: the sender withdraws with the whole stack, as RFC 3107 §3 had it.
+    labelOctets = copyLabelStack(bytes, position + 1, next, out.payload);
+    if (labelOctets < 0) return -1;
+    prefixBits = bits - labelOctets * 8 - RD_BITS;
+  }
   if (prefixBits < 0 || prefixBits > maxPrefixBits) return -1;
 
   const { key } = out;
@@ -126,10 +133,7 @@ function makeL3vpnFamily(
       const labelOctets = withdrawn ? LABEL_OCTETS : payloadLength;
       const bits = key[keyStart]! + RD_BITS + labelOctets * 8;
       assert(labelOctets >= LABEL_OCTETS && bits <= 0xff, 'a VPN NLRI has a label and at most 255 bits');
-      w.u8(bits);
-      if (withdrawn) w.u24(WITHDRAWN_LABEL_FIELD);
-      else w.raw(payload, payloadStart, payloadStart + payloadLength);
-      w.raw(key, keyStart + 1, keyStart + keyLength);
+      writeLabelled(w, bits, key, keyStart, keyLength, payload, payloadStart, withdrawn ? 0 : payloadLength);
     },
     format(key, keyStart) {
       const rd = formatRouteDistinguisher(key, keyStart + L3VPN_RD_OFFSET);

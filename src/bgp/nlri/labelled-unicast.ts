@@ -5,7 +5,8 @@
  *   3 octets   label: 20 bits, 3 TC, 1 bottom of stack; more of them while the bottom-of-stack bit is clear (§2.3)
  *   0–16       prefix, only the significant octets
  *
- * A withdrawal has exactly one label field, 0x800000 or anything else (§2.4).
+ * A withdrawal has exactly one label field, 0x800000 or anything else (§2.4); a whole stack is taken where one field would
+ * leave more than an address.
  *
  * The key is that of unicast: prefix bits (1), prefix octets. The payload is the label stack.
  * Malformed: no bottom of stack, more than eight labels, a length that leaves no room for the label, leaves more than an
@@ -18,7 +19,7 @@ import { FamilyId } from './family.js';
 import type { Family, NlriScratch } from './family.js';
 import { Afi, Safi } from './iana.js';
 import { unicastKey } from './ip-unicast.js';
-import { copyLabelStack, LABEL_OCTETS, WITHDRAWN_LABEL_FIELD } from './mpls-label.js';
+import { copyLabelStack, LABEL_OCTETS, writeLabelled } from './mpls-label.js';
 
 function decodeLabelled(
   bytes: Uint8Array,
@@ -33,9 +34,15 @@ function decodeLabelled(
   const next = position + 1 + ((bits + 7) >>> 3);
   if (next > end) return -1;
 
-  const labelOctets = withdrawn ? LABEL_OCTETS : copyLabelStack(bytes, position + 1, next, out.payload);
+  let labelOctets = withdrawn ? LABEL_OCTETS : copyLabelStack(bytes, position + 1, next, out.payload);
   if (labelOctets < 0) return -1;
-  const prefixBits = bits - labelOctets * 8;
+  let prefixBits = bits - labelOctets * 8;
+  if (withdrawn && prefixBits > maxPrefixBits) {
+    // Too long for one label field: the sender withdraws with the whole stack, as RFC 3107 §3 had it.
+    labelOctets = copyLabelStack(bytes, position + 1, next, out.payload);
+    if (labelOctets < 0) return -1;
+    prefixBits = bits - labelOctets * 8;
+  }
   if (prefixBits < 0 || prefixBits > maxPrefixBits) return -1;
 
   const { key } = out;
@@ -68,10 +75,7 @@ function makeLabelledUnicastFamily(
       const labelOctets = withdrawn ? LABEL_OCTETS : payloadLength;
       const bits = key[keyStart]! + labelOctets * 8;
       assert(labelOctets >= LABEL_OCTETS && bits <= 0xff, 'a labelled NLRI has a label and at most 255 bits');
-      w.u8(bits);
-      if (withdrawn) w.u24(WITHDRAWN_LABEL_FIELD);
-      else w.raw(payload, payloadStart, payloadStart + payloadLength);
-      w.raw(key, keyStart + 1, keyStart + keyLength);
+      writeLabelled(w, bits, key, keyStart, keyLength, payload, payloadStart, withdrawn ? 0 : payloadLength);
     },
     format: (key, keyStart) => formatPackedPrefix(version, key, keyStart + 1, key[keyStart]!),
     parse(text) {

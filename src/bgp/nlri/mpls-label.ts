@@ -8,11 +8,17 @@
  * In a payload, the last label of a stack has the S bit and no other has.
  */
 import { assert } from '../../util/assert.js';
+import type { Writer } from '../../wire/writer.js';
 
 export const LABEL_OCTETS = 3;
 /** Labels of one route that are taken in; a stack beyond is malformed. */
 export const MAX_LABELS = 8;
 export const MAX_MPLS_LABEL = 0xfffff;
+
+const MAX_STACK_OCTETS = MAX_LABELS * LABEL_OCTETS;
+/** Clears the traffic class. */
+const LAST_OCTET_MASK = 0xf1;
+
 /** Sent in place of a label in a withdrawal (RFC 8277 §2.4). */
 export const WITHDRAWN_LABEL_FIELD = 0x800000;
 
@@ -73,14 +79,44 @@ export function makeLabelStackPayload(labels: readonly number[]): Uint8Array {
  */
 export function copyLabelStack(bytes: Uint8Array, at: number, limit: number, payload: Uint8Array): number {
   let to = 0;
-  while (at + LABEL_OCTETS <= limit && to < MAX_LABELS * LABEL_OCTETS) {
+  while (at + LABEL_OCTETS <= limit && to < MAX_STACK_OCTETS) {
     const last = bytes[at + 2]!;
     payload[to] = bytes[at]!;
     payload[to + 1] = bytes[at + 1]!;
-    payload[to + 2] = last & 0xf1;
+    payload[to + 2] = last & LAST_OCTET_MASK;
     at += LABEL_OCTETS;
     to += LABEL_OCTETS;
     if ((last & 1) !== 0) return to;
   }
   return -1;
+}
+
+/**
+ * Writes an NLRI of a labelled family: length in bits, label stack, and the key behind its first octet.
+ *
+ * @param bits           the length, of everything behind it
+ * @param payloadLength  octets of labels; 0 in a withdrawal, which gets {@link WITHDRAWN_LABEL_FIELD}
+ */
+export function writeLabelled(
+  w: Writer,
+  bits: number,
+  key: Uint8Array,
+  keyStart: number,
+  keyLength: number,
+  payload: Uint8Array,
+  payloadStart: number,
+  payloadLength: number,
+): void {
+  // Room is made once, not per value: this runs once per route and receiver group.
+  w.ensure(keyLength + (payloadLength === 0 ? LABEL_OCTETS : payloadLength));
+  const { bytes } = w;
+  let at = w.position;
+  bytes[at++] = bits;
+  if (payloadLength === 0) {
+    encodeLabelField(bytes, at, WITHDRAWN_LABEL_FIELD);
+    at += LABEL_OCTETS;
+  }
+  for (let i = 0; i < payloadLength; i++) bytes[at++] = payload[payloadStart + i]!;
+  for (let i = 1; i < keyLength; i++) bytes[at++] = key[keyStart + i]!;
+  w.position = at;
 }
