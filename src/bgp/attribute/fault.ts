@@ -1,3 +1,5 @@
+import { UPDATE_MESSAGE_ERROR } from './iana.js';
+
 /** What a protocol error leads to, mildest first (RFC 7606 §2). */
 export type ErrorAction = 'attribute-discard' | 'treat-as-withdraw' | 'afi-safi-disable' | 'session-reset';
 
@@ -11,4 +13,22 @@ export interface ProtocolFault {
   readonly data?: Uint8Array;
   /** For people: the attribute, the offset, the value and the rule, e.g. `ORIGIN: value 7 (RFC 7606 §7.1)`. */
   readonly reason: string;
+}
+
+const SEVERITY: Readonly<Record<ErrorAction | 'none', number>> = {
+  none: 0,
+  'attribute-discard': 1,
+  'treat-as-withdraw': 2,
+  'afi-safi-disable': 3,
+  'session-reset': 4,
+};
+
+/** The stronger of two actions: with several errors in a message the most severe one counts (RFC 7606 §3 h). */
+export function strongerAction<A extends ErrorAction | 'none', B extends ErrorAction | 'none'>(a: A, b: B): A | B {
+  return SEVERITY[a] >= SEVERITY[b] ? a : b;
+}
+
+/** A fault in an UPDATE message. */
+export function updateFault(action: ErrorAction, subcode: number, reason: string, data?: Uint8Array): ProtocolFault {
+  return { action, code: UPDATE_MESSAGE_ERROR, subcode, reason, ...(data && { data }) };
 }

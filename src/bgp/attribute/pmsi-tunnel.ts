@@ -1,0 +1,61 @@
+import { formatHex } from '../../wire/hex.js';
+import { formatIp } from '../../wire/ip.js';
+import { IPV4_OCTETS } from '../../wire/ipv4.js';
+import { IPV6_OCTETS } from '../../wire/ipv6.js';
+import type { AttributeCodec } from './codec.js';
+import { AttributeKind, AttributeType, UpdateErrorSubcode } from './iana.js';
+import type { PmsiTunnel } from './path-attributes.js';
+
+/**
+ * PMSI Tunnel, optional transitive (RFC 6514 §5):
+ *
+ *   1 octet    flags
+ *   1 octet    tunnel type (IANA "PMSI Tunnel Types")
+ *   3 octets   MPLS label in the high 20 bits, or a VNI in all 24 (RFC 8365 §9)
+ *   rest       tunnel identifier, its form depends on the type
+ */
+export const PmsiTunnelType = {
+  none: 0,
+  ingressReplication: 6,
+  /** Reserved by RFC 7385 §4: on no wire. */
+  reserved: 255,
+} as const;
+
+/** `type 6 label 100 192.0.2.1`: tunnel type, 24-bit label field, identifier. */
+function formatPmsiTunnel({ tunnelType, label, identifier }: PmsiTunnel): string {
+  const isAddress = identifier.length === IPV4_OCTETS || identifier.length === IPV6_OCTETS;
+  const id = isAddress ? formatIp(identifier) : `0x${formatHex(identifier)}`;
+  return `type ${tunnelType} label ${label}${identifier.length > 0 ? ` ${id}` : ''}`;
+}
+
+/**
+ * Malformed (too short, a reserved type, or ingress replication without an address): treat-as-withdraw, since RFC 6514
+ * asks for it where the tunnel is essential and names nothing milder. Tunnel types that we do not know are carried as they are.
+ */
+export const pmsiTunnelCodec: AttributeCodec<'pmsiTunnel'> = {
+  type: AttributeType.pmsiTunnel,
+  name: 'pmsi-tunnel',
+  kind: AttributeKind.optionalTransitive,
+  field: 'pmsiTunnel',
+  onMalformed: 'treat-as-withdraw',
+  subcode: UpdateErrorSubcode.optionalAttributeError,
+  reference: 'RFC 6514 §5',
+  decode(r) {
+    const flags = r.u8();
+    const tunnelType = r.u8();
+    const label = r.u24();
+    const octets = r.remaining;
+    if (tunnelType === PmsiTunnelType.reserved) return undefined;
+    if (tunnelType === PmsiTunnelType.ingressReplication && octets !== IPV4_OCTETS && octets !== IPV6_OCTETS) {
+      return undefined;
+    }
+    return { flags, tunnelType, label, identifier: Uint8Array.from(r.rest()) };
+  },
+  encode(w, { flags, tunnelType, label, identifier }) {
+    w.u8(flags);
+    w.u8(tunnelType);
+    w.u24(label);
+    w.raw(identifier);
+  },
+  format: formatPmsiTunnel,
+};
