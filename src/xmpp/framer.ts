@@ -280,7 +280,8 @@ export class Framer {
     const stop = this.#stop();
     for (let at = this.#scan; at < stop; at++) {
       if (bytes[at] !== GREATER_THAN || bytes[at - 1] !== QUESTION || at - 1 === this.#from + 1) continue;
-      if (!/^<\?xml[ \t\r\n?]/.test(bytes.toString('latin1', this.#from, at))) return this.#fault('processing-instruction');
+      const tag = bytes.toString('latin1', this.#from, at);
+      if (!/^<\?xml[ \t\r\n?]/.test(tag)) return this.#fault('processing-instruction');
       this.#from = this.#scan = at + 1;
       this.#phase = Phase.between;
       return undefined;

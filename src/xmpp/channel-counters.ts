@@ -1,0 +1,46 @@
+/** What is counted of one agent session (agent-channel.md §12). */
+
+/** Why the items of a completed transaction, or the transaction itself, were not used. Item decoders add reasons of their own. */
+export type DropReason =
+  | 'publish-replaced'
+  | 'collection-mismatch'
+  | 'collection-without-publish'
+  | 'node-malformed'
+  | 'family-unknown'
+  | 'family-not-served'
+  | 'vrf-deleted';
+
+/** Why a stanza had no effect. */
+export type IgnoreReason =
+  'presence' | 'message' | 'config-service' | 'service-unknown' | 'iq-type' | 'action-unknown' | 'node-missing';
+
+/** Mutable; read it, do not write it, outside of the session. */
+export class ChannelCounters {
+  readonly received = { iq: 0, message: 0, presence: 0, keepalive: 0 };
+  readonly sent = { message: 0, keepalive: 0, endOfRib: 0 };
+  /** Items handed on, by what their transaction did. */
+  readonly items = { associated: 0, dissociated: 0 };
+  subscribes = 0;
+  unsubscribes = 0;
+  endOfRibReceived = 0;
+  readonly #dropped = new Map<string, number>();
+  readonly #ignored = new Map<IgnoreReason, number>();
+
+  /** Items or transactions not used, by reason. */
+  get dropped(): ReadonlyMap<string, number> {
+    return this.#dropped;
+  }
+
+  /** Stanzas without effect, by reason. */
+  get ignored(): ReadonlyMap<IgnoreReason, number> {
+    return this.#ignored;
+  }
+
+  drop(reason: string): void {
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
+  }
+
+  ignore(reason: IgnoreReason): void {
+    this.#ignored.set(reason, (this.#ignored.get(reason) ?? 0) + 1);
+  }
+}

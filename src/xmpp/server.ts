@@ -1,0 +1,285 @@
+/** The agent channel's server: listens, keeps the sessions by agent name, and tells them which VRFs come and go (agent-channel.md §10). */
+import { formatEndpoint } from '../net/errors.js';
+import { TcpListener } from '../net/tcp-listener.js';
+import type { ListenAddress } from '../net/tcp-listener.js';
+import type { TlsParameters } from '../net/tls.js';
+import type { Transport } from '../net/transport.js';
+import type { Clock } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
+import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import { parseIpv4 } from '../wire/ipv4.js';
+import type { AgentHandler } from './agent-handler.js';
+import type { CloseReason } from './channel-fsm.js';
+import { judgeCollision } from './collision.js';
+import { DEFAULT_END_OF_RIB_TIMING } from './end-of-rib.js';
+import type { EndOfRibTiming } from './end-of-rib.js';
+import { DEFAULT_MAX_STANZA_OCTETS } from './framer.js';
+import { AgentSession } from './session.js';
+import type { AgentRecord, SessionOwner } from './session-owner.js';
+import { DEFAULT_SUBSCRIPTION_LIMITS } from './subscriptions.js';
+import type { SubscriptionLimits } from './subscriptions.js';
+
+export interface AgentServerOptions {
+  /** `from` of our stream headers: this controller's name. */
+  readonly serverName: string;
+  readonly listen: readonly ListenAddress[];
+  /** Not negotiated: agents must be configured alike. Seconds, at least 1; keepalives leave every third of it. */
+  readonly holdTimeSec: number;
+  /** A longer stanza closes the session. */
+  readonly maxStanzaBytes?: number;
+  /** Given: TLS is required of every agent. */
+  readonly tls?: TlsParameters;
+  /** Given: only agents of this sub-cluster are served. */
+  readonly subCluster?: string;
+  /** Take the End-of-RIB message of real agents for what it says (agent-channel.md §5.11); off by default. */
+  readonly honourMessageEndOfRib?: boolean;
+  readonly endOfRib?: EndOfRibTiming;
+  readonly subscriptionLimits?: SubscriptionLimits;
+  /** Connections at a time, established or not; one too many is closed at once. */
+  readonly maxConnections?: number;
+}
+
+export interface AgentServerDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly scheduler: Scheduler;
+}
+
+/** Connections that were closed before they could become sessions. */
+export type RefusalReason = 'not-ipv4' | 'duplicate-endpoint' | 'connection-limit';
+
+const DEFAULT_MAX_CONNECTIONS = 16_384;
+/** Names remembered after their sessions ended; the oldest is forgotten first. */
+const MAX_RECORDS = 20_000;
+/** Sessions served between two looks at the clock. */
+const SESSIONS_PER_LOOK = 8;
+
+export class AgentServer {
+  readonly #options: AgentServerOptions;
+  readonly #handler: AgentHandler;
+  readonly #deps: AgentServerDeps;
+  readonly #owner: SessionOwner;
+  #listener: TcpListener | undefined;
+  #holdTimeSec: number;
+  #startedMs: number;
+  /** Every connection, by source address and port. */
+  readonly #connections = new Map<string, AgentSession>();
+  /** Sessions that have a name, by it. */
+  readonly #sessions = new Map<string, AgentSession>();
+  /** What outlives sessions, least recently used name first. */
+  readonly #records = new Map<string, AgentRecord>();
+  /** Sessions with a subscription of any state, by VRF. */
+  readonly #interested = new Map<string, Set<AgentSession>>();
+  readonly #announcements = new Map<string, Job>();
+  readonly #closeCounts = new Map<CloseReason, number>();
+  readonly #refusals = new Map<RefusalReason, number>();
+
+  constructor(options: AgentServerOptions, handler: AgentHandler, deps: AgentServerDeps) {
+    this.#options = options;
+    this.#handler = handler;
+    this.#deps = deps;
+    this.#holdTimeSec = options.holdTimeSec;
+    this.#startedMs = deps.clock.nowMs();
+    this.#owner = this.#sessionOwner();
+  }
+
+  /**
+   * Starts to listen.
+   * @returns the addresses, ports as the system gave them
+   * @throws ListenError  (rejects) naming the endpoint; nothing is left listening
+   */
+  async start(): Promise<readonly ListenAddress[]> {
+    const { clock, logger } = this.#deps;
+    const listener = new TcpListener({
+      option: 'agents.listen',
+      clock,
+      accept: (transport) => this.accept(transport),
+      failed: (error) => logger.warn({ error: error.message }, 'agent accept failed'),
+    });
+    this.#listener = listener;
+    this.#startedMs = clock.nowMs();
+    try {
+      for (const address of this.#options.listen) await listener.listen(address);
+    } catch (error) {
+      await listener.close();
+      throw error;
+    }
+    return listener.addresses;
+  }
+
+  /** Stops listening and closes all sessions. */
+  async stop(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    for (const job of this.#announcements.values()) this.#deps.scheduler.cancel(job);
+    this.#announcements.clear();
+    for (const session of [...this.#connections.values()]) session.close('server-stopped');
+    await listener?.close();
+  }
+
+  /** Sessions whose stream header was accepted, by agent name. */
+  get sessions(): ReadonlyMap<string, AgentSession> {
+    return this.#sessions;
+  }
+
+  /** Connections of any state, those without a stream header included. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Closed connections by reason, since the start. */
+  get closeCounts(): ReadonlyMap<CloseReason, number> {
+    return this.#closeCounts;
+  }
+
+  /** Connections that never became sessions, by reason. */
+  get refusals(): ReadonlyMap<RefusalReason, number> {
+    return this.#refusals;
+  }
+
+  /** What is remembered of agents, connected or not. */
+  get records(): ReadonlyMap<string, Readonly<AgentRecord>> {
+    return this.#records;
+  }
+
+  /** Changes the hold time of all sessions, live (agent-channel.md §2.6). */
+  setHoldTime(holdTimeSec: number): void {
+    if (this.#holdTimeSec === holdTimeSec) return;
+    this.#holdTimeSec = holdTimeSec;
+    for (const session of this.#connections.values()) session.holdTimeChanged();
+  }
+
+  /**
+   * The controller has a VRF that it did not have before: pending subscriptions become real and deferred publications follow, in
+   * slices of the scheduler. {@link AgentHandler.vrfState} must say `known` already. An agent that publishes before its turn came
+   * is served in order all the same.
+   */
+  vrfCreated(vrf: string): void {
+    const interested = this.#interested.get(vrf);
+    if (!interested || interested.size === 0) return;
+    const waiting = [...interested];
+    const { scheduler } = this.#deps;
+    const previous = this.#announcements.get(vrf);
+    if (previous) scheduler.cancel(previous);
+    const job: Job = {
+      run: (slice: Slice) => {
+        for (let served = 1; waiting.length > 0; served++) {
+          const session = waiting.pop();
+          if (session && this.#handler.vrfState(vrf) === 'known') session.vrfCreated(vrf);
+          if (served % SESSIONS_PER_LOOK === 0 && slice.expired) break;
+        }
+        if (waiting.length > 0) return false;
+        if (this.#announcements.get(vrf) === job) this.#announcements.delete(vrf);
+        return true;
+      },
+    };
+    waiting.reverse();
+    this.#announcements.set(vrf, job);
+    scheduler.schedule(job);
+  }
+
+  /** A VRF is on its way out: subscriptions stay, announcements into it are a fault, withdrawals are taken (agent-channel.md §10.6). */
+  vrfDeleted(vrf: string): void {
+    const job = this.#announcements.get(vrf);
+    if (job) {
+      this.#deps.scheduler.cancel(job);
+      this.#announcements.delete(vrf);
+    }
+    for (const session of this.#interested.get(vrf) ?? []) session.vrfDeleted(vrf);
+  }
+
+  /** Takes a connection; the listener calls it, and tests with transports of their own. */
+  accept(transport: Transport): void {
+    const refusal = this.#refusal(transport);
+    if (refusal) {
+      this.#refusals.set(refusal, (this.#refusals.get(refusal) ?? 0) + 1);
+      this.#deps.logger.debug({ address: transport.remoteAddress, reason: refusal }, 'agent connection refused');
+      transport.destroy();
+      return;
+    }
+    const session = new AgentSession(transport, this.#owner, this.#deps);
+    this.#connections.set(formatEndpoint(transport.remoteAddress, transport.remotePort), session);
+  }
+
+  #refusal(transport: Transport): RefusalReason | undefined {
+    const { remoteAddress, remotePort } = transport;
+    // An agent's identity is its IPv4 address (§1, §1.2).
+    if (parseIpv4(remoteAddress) === undefined) return 'not-ipv4';
+    if (this.#connections.has(formatEndpoint(remoteAddress, remotePort))) return 'duplicate-endpoint';
+    if (this.#connections.size >= (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS)) return 'connection-limit';
+    return undefined;
+  }
+
+  #sessionOwner(): SessionOwner {
+    const server = this.#options;
+    const handler = this.#handler;
+    const holdTimeSec = (): number => this.#holdTimeSec;
+    const startedMs = (): number => this.#startedMs;
+    return {
+      serverName: server.serverName,
+      subCluster: server.subCluster ?? '',
+      get holdTimeSec() {
+        return holdTimeSec();
+      },
+      get startedMs() {
+        return startedMs();
+      },
+      endOfRib: server.endOfRib ?? DEFAULT_END_OF_RIB_TIMING,
+      honourMessageEndOfRib: server.honourMessageEndOfRib ?? false,
+      maxStanzaOctets: server.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS,
+      subscriptionLimits: server.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS,
+      tls: server.tls,
+      handler,
+      claim: (session, name) => this.#claim(session, name),
+      recordOf: (name) => this.#recordOf(name),
+      interest: (session, vrf, interested) => this.#interest(session, vrf, interested),
+      released: (session, reason) => this.#released(session, reason),
+    };
+  }
+
+  #claim(session: AgentSession, name: string): CloseReason | undefined {
+    const existing = this.#sessions.get(name);
+    switch (judgeCollision(existing?.addressText, session.addressText)) {
+      case 'accept':
+        this.#sessions.set(name, session);
+        return undefined;
+      case 'refuse':
+        return 'name-in-use-by-other-address';
+      case 'replace':
+        existing?.close('replaced-by-new-connection');
+        return 'name-in-use';
+    }
+  }
+
+  #recordOf(name: string): AgentRecord {
+    const record = this.#records.get(name) ?? { flaps: 0, lastError: '' };
+    // Names are the agents' to choose, so what is remembered must be bounded.
+    this.#records.delete(name);
+    this.#records.set(name, record);
+    if (this.#records.size > MAX_RECORDS) {
+      for (const oldest of this.#records.keys()) {
+        if (this.#sessions.has(oldest)) continue;
+        this.#records.delete(oldest);
+        break;
+      }
+    }
+    return record;
+  }
+
+  #interest(session: AgentSession, vrf: string, interested: boolean): void {
+    const sessions = this.#interested.get(vrf);
+    if (interested) {
+      if (sessions) sessions.add(session);
+      else this.#interested.set(vrf, new Set([session]));
+    } else if (sessions?.delete(session) && sessions.size === 0) {
+      this.#interested.delete(vrf);
+    }
+  }
+
+  #released(session: AgentSession, reason: CloseReason): void {
+    this.#closeCounts.set(reason, (this.#closeCounts.get(reason) ?? 0) + 1);
+    this.#connections.delete(formatEndpoint(session.addressText, session.port));
+    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
+    for (const { vrf } of session.subscriptions) this.#interest(session, vrf, false);
+  }
+}

@@ -1,0 +1,531 @@
+/**
+ * One agent connection: the thin driver around framer, state machine and route service. It turns octets and timers into events and
+ * actions into octets, timers and calls of the handler.
+ */
+import { describeSocketError } from '../net/errors.js';
+import type { Transport, TransportError } from '../net/transport.js';
+import type { Clock, Timer } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
+import { parseIpv4 } from '../wire/ipv4.js';
+import { ChannelCounters } from './channel-counters.js';
+import { ChannelFsm } from './channel-fsm.js';
+import type { ChannelAction, ChannelEvent, ChannelState, CloseReason } from './channel-fsm.js';
+import { findElement } from './element.js';
+import type { XmlElement } from './element.js';
+import { endOfRibDelayMs } from './end-of-rib.js';
+import { Framer } from './framer.js';
+import type { FramerEvent } from './framer.js';
+import { RouteService } from './route-service.js';
+import {
+  END_OF_RIB_BODY,
+  formatMessageHead,
+  formatStreamHeader,
+  headerFault,
+  KEEPALIVE,
+  parseStreamHeader,
+  PROCEED,
+  serviceOf,
+  skipWhiteSpace,
+  STREAM_CLOSE,
+  STREAM_FEATURES,
+} from './stream.js';
+import type { AgentRecord, SessionOwner } from './session-owner.js';
+import type { Subscription } from './subscriptions.js';
+import { parseXml, XmlFault } from './xml-parser.js';
+
+/** Wait for a stream header after accept (agent-channel.md §2.9). */
+export const HEADER_WAIT_MS = 15_000;
+/** Octets that may wait in a session's socket before {@link AgentSession.writable} turns false. */
+export const HIGH_WATER_OCTETS = 256 * 1024;
+/** Output is held back at most this long for an agent that had sent its first stanzas together with its header. */
+const PIPELINED_HOLD_BACK_MS = 200;
+/** How long the last words may take to leave. */
+const FAREWELL_LINGER_MS = 1000;
+
+type TimerName = 'header' | 'hold' | 'keepalive' | 'end-of-rib' | 'hold-back';
+
+export class AgentSession {
+  /** Source address of the connection, as text. */
+  readonly addressText: string;
+  /** The same as a number: the agent's identity in distinguishers and in path selection (agent-channel.md §1.2). */
+  readonly address: number;
+  readonly port: number;
+  readonly counters = new ChannelCounters();
+
+  readonly #owner: SessionOwner;
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #routes: RouteService;
+  readonly #framer: Framer;
+  readonly #fsm: ChannelFsm;
+  #logger: Logger;
+  #name = '';
+  #record: AgentRecord | undefined;
+  /** What to say beside the close reason. */
+  #detail = '';
+  #head: Uint8Array = new Uint8Array(0);
+  readonly #timers = new Map<TimerName, Timer>();
+  /** When the agent last gave a sign of life. */
+  #heardMs = 0;
+  #upSinceMs = 0;
+  #activityMs = 0;
+  #wasUp = false;
+  #awaitingTls = false;
+  /** Octets arrive, so what is pipelined behind a header in the same read can be told from an answer to ours. */
+  #reading = false;
+  /** Output that waits for the agent's first octet after our header; `undefined` once it flows. */
+  #heldBack: Uint8Array[] | undefined;
+  #heldBackOctets = 0;
+  #blocked = false;
+  #dumpPending = false;
+  #endOfRibSent = false;
+
+  constructor(transport: Transport, owner: SessionOwner, deps: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#transport = transport;
+    this.#owner = owner;
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.addressText = transport.remoteAddress;
+    this.address = parseIpv4(transport.remoteAddress) ?? 0;
+    this.port = transport.remotePort;
+    this.#framer = new Framer(owner.maxStanzaOctets);
+    this.#fsm = new ChannelFsm(owner.tls !== undefined);
+    this.#routes = this.#routeService();
+    this.#heardMs = this.#clock.nowMs();
+    transport.attach({
+      data: (chunk) => this.#received(chunk),
+      ended: () => this.close('closed-by-agent'),
+      drained: () => this.#drained(),
+      closed: (error) => this.#lost(error),
+    });
+    this.#run({ kind: 'accepted' });
+  }
+
+  /** From the stream header; empty before it. */
+  get name(): string {
+    return this.#name;
+  }
+
+  get state(): ChannelState {
+    return this.#fsm.state;
+  }
+
+  /** Times an established session of this agent was lost, this one included. */
+  get flaps(): number {
+    return this.#record?.flaps ?? 0;
+  }
+
+  /** Why the agent's last session ended; empty while none has. */
+  get lastError(): string {
+    return this.#record?.lastError ?? '';
+  }
+
+  /** Milliseconds since the session was established; 0 when it is not. */
+  get uptimeMs(): number {
+    return this.state === 'established' ? this.#clock.nowMs() - this.#upSinceMs : 0;
+  }
+
+  /** The agent's subscriptions, in order of arrival. */
+  get subscriptions(): readonly Subscription[] {
+    return [...this.#routes.subscriptions()];
+  }
+
+  /** Transactions that wait for a VRF. */
+  get deferred(): number {
+    return this.#routes.deferred;
+  }
+
+  /** Octets queued and not yet taken by the operating system. */
+  get writableLength(): number {
+    return this.#transport.writableLength + this.#heldBackOctets;
+  }
+
+  /** False: stop pushing until {@link AgentHandler.writable} is called. */
+  get writable(): boolean {
+    if (this.writableLength < HIGH_WATER_OCTETS) return true;
+    this.#blocked = true;
+    return false;
+  }
+
+  /**
+   * Queues one route message: this agent's head and the shared body. All messages of one turn of the event loop leave in one
+   * system call. Dropped when the session is not established.
+   *
+   * @param body  from `<TAB><event` through `</message>` and LF; shared by many agents and never changed afterwards
+   */
+  push(body: Uint8Array): void {
+    if (this.state !== 'established') return;
+    this.counters.sent.message++;
+    this.#activityMs = this.#clock.nowMs();
+    this.#send(this.#head);
+    this.#send(body);
+    if (this.writableLength >= HIGH_WATER_OCTETS) this.#blocked = true;
+  }
+
+  /** Says whether content of a table is still to be pushed; the End-of-RIB marker waits for it (agent-channel.md §6.9). */
+  setDumpPending(pending: boolean): void {
+    if (this.#dumpPending === pending) return;
+    this.#dumpPending = pending;
+    if (!pending) this.#awaitEndOfRib();
+  }
+
+  /** Closes the session without a word, as this protocol does. */
+  close(reason: CloseReason): void {
+    this.#run({ kind: 'close', reason });
+  }
+
+  /** A VRF that the agent showed interest in was created. */
+  vrfCreated(vrf: string): void {
+    if (this.state !== 'established') return;
+    const fault = this.#routes.vrfCreated(vrf);
+    if (fault) this.close(fault);
+  }
+
+  /** A VRF that the agent showed interest in is going. */
+  vrfDeleted(vrf: string): void {
+    this.#routes.vrfDeleted(vrf);
+  }
+
+  /** The configured hold time has changed; both timers start anew (agent-channel.md §2.6). */
+  holdTimeChanged(): void {
+    if (!this.#timers.has('hold')) return;
+    this.#startTimer('hold');
+    if (this.#timers.has('keepalive')) this.#startTimer('keepalive');
+  }
+
+  #routeService(): RouteService {
+    const { handler, subscriptionLimits } = this.#owner;
+    const closed = (): boolean => this.state === 'closed';
+    return new RouteService(
+      {
+        vrfState: (vrf) => handler.vrfState(vrf),
+        interest: (vrf, interested) => this.#owner.interest(this, vrf, interested),
+        subscribed: (vrf, instanceId, noRibOut) => handler.subscribed(this, vrf, instanceId, noRibOut),
+        unsubscribed: (vrf) => handler.unsubscribed(this, vrf),
+        publish: (vrf, instanceId, node, item) => handler.publish(this, vrf, instanceId, node, item),
+        withdraw: (vrf, instanceId, node, item) => handler.withdraw(this, vrf, instanceId, node, item),
+        endOfRib: () => handler.endOfRib(this),
+        get closed() {
+          return closed();
+        },
+      },
+      this.counters,
+      subscriptionLimits,
+    );
+  }
+
+  // Octets in.
+
+  #received(chunk: Uint8Array): void {
+    if (this.#awaitingTls) {
+      this.#tlsOctets(chunk);
+      return;
+    }
+    this.#reading = true;
+    // Established and hearing the agent means that it has our header (§2.3).
+    if (this.#heldBack && this.state === 'established') this.#release();
+    const idleBefore = this.#framer.idleOctets;
+    let heard = false;
+    this.#framer.push(chunk);
+    for (let event = this.#framer.next(); event; event = this.#framer.next()) {
+      if (event.kind === 'stanza') heard = true;
+      this.#framed(event);
+      if (this.state === 'closed') break;
+      if (this.state === 'tls-handshake') {
+        this.#tlsOctets(this.#framer.restart());
+        break;
+      }
+    }
+    this.#reading = false;
+    // Half a stanza is no sign of life: an agent that never ends one must not stay for ever.
+    if (this.#framer.idleOctets !== idleBefore) {
+      heard = true;
+      this.#run({ kind: 'idle-octets' });
+    }
+    if (heard && this.state === 'established') this.#heardMs = this.#clock.nowMs();
+  }
+
+  #framed(event: FramerEvent): void {
+    switch (event.kind) {
+      case 'keepalive':
+        this.counters.received.keepalive++;
+        break;
+      case 'stream-open':
+        this.#header(event.bytes);
+        break;
+      case 'stream-close':
+        this.close('stream-closed-by-agent');
+        break;
+      case 'negotiation':
+        this.#run(event.name === 'starttls' ? { kind: 'starttls' } : { kind: 'negotiation' });
+        break;
+      case 'violation':
+        this.close(event.fault);
+        break;
+      case 'stanza':
+        if (this.state === 'established') this.#stanza(event);
+        else this.#run({ kind: 'stanza' });
+        break;
+    }
+  }
+
+  #header(tag: Buffer): void {
+    // The name in force is that of the first header; one inside TLS does not change it (§1.2).
+    if (this.#name !== '') {
+      this.#run({ kind: 'header' });
+      return;
+    }
+    const header = parseStreamHeader(tag);
+    let refusal: CloseReason | undefined = headerFault(header, this.#owner.subCluster);
+    if (header && !refusal) {
+      refusal = this.#owner.claim(this, header.from);
+      if (!refusal) {
+        this.#name = header.from;
+        this.#head = formatMessageHead(header.from);
+        this.#logger = this.#logger.child({ agent: header.from });
+        this.#record = this.#owner.recordOf(header.from);
+      }
+    }
+    this.#run(refusal ? { kind: 'header', refusal } : { kind: 'header' });
+  }
+
+  #stanza(event: FramerEvent & { readonly kind: 'stanza' }): void {
+    const { name, bytes } = event;
+    this.counters.received[name]++;
+    const element = parseXml(bytes);
+    if (element instanceof XmlFault) {
+      this.#logger.debug({ reason: element.reason, offset: element.offset, octets: bytes.length }, 'malformed stanza');
+      this.#detail = `${element.reason} at ${element.offset}`;
+      this.close('malformed-stanza');
+      return;
+    }
+    if (name === 'presence') {
+      this.counters.ignore('presence');
+      return;
+    }
+    this.#activityMs = this.#clock.nowMs();
+    const service = serviceOf(element.attributes['to'] ?? '');
+    if (service !== 'route') {
+      this.counters.ignore(service === 'config' ? 'config-service' : 'service-unknown');
+    } else if (name === 'message') {
+      this.#message(element);
+    } else {
+      const fault = this.#routes.handle(element, bytes.length);
+      if (fault) this.close(fault);
+    }
+  }
+
+  /** Real agents announce End-of-RIB by a message, long before they have learnt their VRFs: ignored unless told otherwise (§5.11). */
+  #message(message: XmlElement): void {
+    const node = findElement(message, 'items')?.attributes['node'];
+    if (this.#owner.honourMessageEndOfRib && node === '0/0/EndOfRib') {
+      this.counters.endOfRibReceived++;
+      this.#owner.handler.endOfRib(this);
+    } else {
+      this.counters.ignore('message');
+    }
+  }
+
+  /** Plain octets after `proceed`: white space belongs to nobody, the first other octet begins the TLS handshake (§2.4). */
+  #tlsOctets(chunk: Uint8Array): void {
+    const head = skipWhiteSpace(chunk);
+    const { tls } = this.#owner;
+    if (head.length === 0 || !tls) return;
+    this.#awaitingTls = false;
+    this.#transport.upgradeToTls(tls, () => this.#run({ kind: 'secured' }), head);
+  }
+
+  #lost(error: TransportError | undefined): void {
+    if (this.state === 'closed') return;
+    if (error) this.#detail = describeSocketError(error);
+    this.close(error ? 'connection-failed' : 'closed-by-agent');
+  }
+
+  // Octets out.
+
+  /** Queues octets behind the stream header, or holds them back. */
+  #send(bytes: Uint8Array): void {
+    if (!this.#heldBack) {
+      this.#transport.write(bytes);
+      return;
+    }
+    this.#heldBack.push(bytes);
+    this.#heldBackOctets += bytes.length;
+  }
+
+  #release(): void {
+    const held = this.#heldBack;
+    if (!held) return;
+    this.#heldBack = undefined;
+    this.#heldBackOctets = 0;
+    this.#stopTimer('hold-back');
+    for (const bytes of held) this.#transport.write(bytes);
+  }
+
+  #drained(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (this.state === 'established') this.#owner.handler.writable(this);
+  }
+
+  #sendFixed(what: 'stream-header' | 'features' | 'proceed' | 'keepalive'): void {
+    switch (what) {
+      case 'stream-header':
+        this.#transport.write(formatStreamHeader(this.#owner.serverName, this.#name));
+        break;
+      case 'features':
+        this.#transport.write(STREAM_FEATURES);
+        break;
+      case 'proceed':
+        this.#transport.write(PROCEED);
+        break;
+      case 'keepalive':
+        // A keepalive behind a backlog tells nobody anything, and an agent that never reads must not collect them.
+        if (this.#heldBack || this.writableLength >= HIGH_WATER_OCTETS) break;
+        this.counters.sent.keepalive++;
+        this.#transport.write(KEEPALIVE);
+        break;
+    }
+  }
+
+  // The state machine and its timers.
+
+  #run(event: ChannelEvent): void {
+    const before = this.state;
+    const actions = this.#fsm.handle(event);
+    for (const action of actions) this.#perform(action);
+    const after = this.state;
+    if (after !== before && after !== 'closed') {
+      this.#logger.info({ address: this.addressText, state: after }, 'agent session');
+    }
+  }
+
+  #perform(action: ChannelAction): void {
+    switch (action.kind) {
+      case 'send':
+        this.#sendFixed(action.what);
+        break;
+      case 'start-timer':
+        this.#startTimer(action.timer);
+        break;
+      case 'stop-timer':
+        this.#stopTimer(action.timer);
+        break;
+      case 'start-tls':
+        this.#awaitingTls = true;
+        break;
+      case 'up':
+        this.#up();
+        break;
+      case 'close':
+        this.#closed(action.reason, action.farewell);
+        break;
+    }
+  }
+
+  #up(): void {
+    this.#upSinceMs = this.#activityMs = this.#heardMs = this.#clock.nowMs();
+    this.#wasUp = true;
+    this.#heldBack = [];
+    if (this.#reading && this.#framer.pendingOctets > 0) {
+      // Its stanzas are here already; it may stay silent until its next keepalive, a third of the hold time away.
+      this.#setTimer('hold-back', PIPELINED_HOLD_BACK_MS, () => this.#release());
+    }
+    this.#owner.handler.agentUp(this);
+    this.#awaitEndOfRib();
+  }
+
+  #closed(reason: CloseReason, farewell: boolean): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#heldBack = undefined;
+    this.#heldBackOctets = 0;
+    const record = this.#record;
+    if (record) {
+      if (this.#wasUp) record.flaps++;
+      record.lastError = this.#detail === '' ? reason : `${reason}: ${this.#detail}`;
+    }
+    const detail = this.#detail === '' ? {} : { detail: this.#detail };
+    this.#logger.info({ address: this.addressText, state: 'closed', reason, ...detail }, 'agent session');
+    if (farewell) {
+      this.#transport.write(STREAM_CLOSE);
+      this.#transport.close(FAREWELL_LINGER_MS);
+    } else {
+      this.#transport.destroy();
+    }
+    this.#owner.released(this, reason);
+    if (this.#wasUp) this.#owner.handler.agentDown(this, reason);
+  }
+
+  #setTimer(timer: TimerName, delayMs: number, expired: () => void): void {
+    this.#stopTimer(timer);
+    const handle = this.#clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      expired();
+    });
+    this.#timers.set(timer, handle);
+  }
+
+  #stopTimer(timer: TimerName): void {
+    this.#timers.get(timer)?.cancel();
+    this.#timers.delete(timer);
+  }
+
+  #startTimer(timer: 'header' | 'hold' | 'keepalive'): void {
+    const holdMs = this.#owner.holdTimeSec * 1000;
+    switch (timer) {
+      case 'header':
+        this.#setTimer('header', HEADER_WAIT_MS, () => this.#run({ kind: 'header-timer-expired' }));
+        break;
+      case 'hold':
+        this.#heardMs = this.#clock.nowMs();
+        this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
+        break;
+      case 'keepalive':
+        this.#setTimer('keepalive', holdMs / 3, () => this.#run({ kind: 'keepalive-timer-expired' }));
+        break;
+    }
+  }
+
+  /**
+   * The timer is not restarted at each sign of life but looks at the last one when it fires. Before it believes in silence it lets
+   * the event loop read once more: after a long turn of ours timers run first, and unread octets are a sign of life (§2.6).
+   */
+  #holdTimerFired(): void {
+    const holdMs = this.#owner.holdTimeSec * 1000;
+    const silentMs = this.#clock.nowMs() - this.#heardMs;
+    if (silentMs < holdMs) {
+      this.#setTimer('hold', holdMs - silentMs, () => this.#holdTimerFired());
+      return;
+    }
+    const receivedBefore = this.#transport.receivedOctets;
+    this.#transport.afterNextPoll(() => {
+      if (this.state === 'closed') return;
+      if (this.#transport.receivedOctets === receivedBefore) this.#run({ kind: 'hold-timer-expired' });
+      else this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
+    });
+  }
+
+  #awaitEndOfRib(): void {
+    if (this.#endOfRibSent || this.state !== 'established') return;
+    const delayMs = endOfRibDelayMs(
+      {
+        nowMs: this.#clock.nowMs(),
+        serverStartMs: this.#owner.startedMs,
+        upSinceMs: this.#upSinceMs,
+        lastActivityMs: this.#activityMs,
+        dumpPending: this.#dumpPending,
+        blocked: this.#blocked,
+      },
+      this.#owner.endOfRib,
+    );
+    if (delayMs > 0) {
+      this.#setTimer('end-of-rib', delayMs, () => this.#awaitEndOfRib());
+      return;
+    }
+    this.#endOfRibSent = true;
+    this.counters.sent.endOfRib++;
+    this.#send(this.#head);
+    this.#send(END_OF_RIB_BODY);
+  }
+}
