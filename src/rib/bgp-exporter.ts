@@ -1,0 +1,395 @@
+import { decodeCanonical, encodeCanonical } from '../bgp/attribute/canonical.js';
+import { writeAttributeList } from '../bgp/attribute/encode-attributes.js';
+import { AttributeFlag, AttributeType } from '../bgp/attribute/iana.js';
+import { writeMpNextHop } from '../bgp/attribute/next-hop.js';
+import { FamilyId, type Family } from '../bgp/nlri/family.js';
+import { finishMessage, writeHeader } from '../bgp/message/header.js';
+import { MessageType } from '../bgp/message/iana.js';
+import { Writer } from '../wire/writer.js';
+import { AsPathRules, type PrivateAsAction } from './as-path-rules.js';
+import { AttributeFeature } from './attribute-features.js';
+import { AttributeRewriter, type RewritePlan } from './attribute-rewriter.js';
+import type { Advertisement, Exporter, ExportReceiver } from './exporter.js';
+import { NO_PATH, NO_SOURCE, type AttributeSetId, type Payload, type RouteId, type SourceId, type TargetListId } from './handles.js';
+import type { Rib } from './rib.js';
+import { SourceKind, type Source } from './source.js';
+
+/** What kind of session a group's members have: it decides what they may be sent. */
+export const NeighborKind = { internal: 'internal', client: 'client', external: 'external' } as const;
+export type NeighborKind = (typeof NeighborKind)[keyof typeof NeighborKind];
+
+/** Everything that makes neighbors see the same: equal options mean the same export group. */
+export interface BgpExportOptions {
+  readonly family: Family;
+  readonly kind: NeighborKind;
+  /** AS that the neighbor sees; prepended towards other ASes. */
+  readonly localAs: number;
+  readonly routerId: number;
+  /** Set when this controller reflects routes (RFC 4456). */
+  readonly clusterId: number;
+  readonly fourOctetAs: boolean;
+  readonly maxMessageLength: number;
+  /** Own address to send as next hop, 4 or 16 octets; absent: next hops are left as they are. */
+  readonly nextHopSelf?: Uint8Array;
+  /** Transparent towards its neighbors (RFC 7947 §2.2). */
+  readonly routeServerClient: boolean;
+  /** Replace this AS, the neighbor's, by the own one in AS_PATH; 0 for not. */
+  readonly asOverride: number;
+  readonly removePrivateAs: PrivateAsAction;
+  /** Routes go to CE neighbors of a VRF. */
+  readonly vrf: boolean;
+  /** IPv6 next hops may be sent for IPv4 routes (RFC 8950). */
+  readonly extendedNextHop: boolean;
+}
+
+/** Which route targets a neighbor wants (RFC 4684); decides per list of targets. */
+export interface TargetInterest {
+  isInterested(targets: TargetListId): boolean;
+}
+
+/** A BGP session as an exporter sees it. */
+export interface BgpReceiver extends ExportReceiver {
+  readonly peerAs: number;
+  /** Absent when the session has not negotiated route-target constraint or the family is not subject to it. */
+  readonly interest: TargetInterest | undefined;
+}
+
+const DEFAULT_LOCAL_PREFERENCE = 100;
+const ELIGIBILITY_TARGETS = 2 ** 32;
+/** Flags, type and extended length of an MP attribute. */
+const MP_HEADER_OCTETS = 4;
+const AFI_SAFI_OCTETS = 3;
+
+/**
+ * Encodes the routes of a table for one kind of BGP neighbor: which routes they may have, the attributes as they must
+ * leave, and UPDATEs filled to the limit, each set of attributes rewritten once (design.md §4.4).
+ */
+export class BgpExporter implements Exporter {
+  readonly #rib: Rib;
+  readonly #options: BgpExportOptions;
+  readonly #rewriter = new AttributeRewriter();
+  readonly #asPaths: AsPathRules;
+  readonly #out = new Writer(1 << 16);
+  readonly #attributes = new Writer(1024);
+  #nextHop: Uint8Array = new Uint8Array(0);
+  #nextHopPosition = 0;
+  /** Neighbors' ASes in this group, counted; a route is not sent into an AS that its path has been through. */
+  readonly #peerAses = new Map<number, number>();
+  readonly #pathKeys = new Map<string, number>();
+  #interests = 0;
+  #oversized = 0;
+  #updates = 0;
+
+  constructor(rib: Rib, options: BgpExportOptions) {
+    this.#rib = rib;
+    this.#options = options;
+    this.#asPaths = new AsPathRules(options.localAs, options.asOverride, options.removePrivateAs);
+  }
+
+  get family(): Family {
+    return this.#options.family;
+  }
+
+  /** Routes that could not be sent because their attributes leave no room in a message; they were withdrawn instead. */
+  get oversized(): number {
+    return this.#oversized;
+  }
+
+  /** UPDATE messages encoded, each counted once whatever the number of receivers. */
+  get updates(): number {
+    return this.#updates;
+  }
+
+  memberJoined(receiver: BgpReceiver): void {
+    if (receiver.interest !== undefined) this.#interests++;
+    this.#peerAses.set(receiver.peerAs, (this.#peerAses.get(receiver.peerAs) ?? 0) + 1);
+    this.#pathKeys.clear();
+  }
+
+  memberLeft(receiver: BgpReceiver): void {
+    if (receiver.interest !== undefined) this.#interests--;
+    const left = (this.#peerAses.get(receiver.peerAs) ?? 1) - 1;
+    if (left > 0) this.#peerAses.set(receiver.peerAs, left);
+    else this.#peerAses.delete(receiver.peerAs);
+    this.#pathKeys.clear();
+  }
+
+  // What may be sent -----------------------------------------------------------------------------------------------
+
+  evaluate(route: RouteId, out: Advertisement): boolean {
+    const rib = this.#rib;
+    const best = rib.bestPathOf(route);
+    if (best === NO_PATH) return false;
+    if (this.#options.family.id === FamilyId.rtc) return this.#evaluateMembership(route, out);
+    if (!this.#mayHave(best)) return false;
+    out.content = rib.setOf(best);
+    out.payload = rib.payloadOf(best);
+    out.source = rib.sourceIdOf(best);
+    return true;
+  }
+
+  #mayHave(path: ReturnType<Rib['bestPathOf']>): boolean {
+    const rib = this.#rib;
+    const features = rib.attributes.flags[rib.setOf(path)]!;
+    if ((features & AttributeFeature.noAdvertise) !== 0) return false;
+    if (this.#options.kind === NeighborKind.external) {
+      return (features & (AttributeFeature.noExport | AttributeFeature.noExportSubconfed)) === 0;
+    }
+    // iBGP routes go on to other iBGP neighbors only by reflection: from clients to all, from others to clients (RFC 4456 §6).
+    return this.#options.kind === NeighborKind.client || !isInternal(rib.sourceOf(path)) || rib.sourceOf(path).client || this.#options.vrf;
+  }
+
+  /**
+   * Route-target membership (RFC 4684 §3.2): towards non-clients a client's path stands in when the best one came from a
+   * non-client; and whoever sent the best path is sent it back when somebody else is interested too.
+   */
+  #evaluateMembership(route: RouteId, out: Advertisement): boolean {
+    const rib = this.#rib;
+    let chosen = NO_PATH;
+    let shared = false;
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      if (!rib.isUsable(path) || !this.#mayHave(path)) continue;
+      if (chosen === NO_PATH) chosen = path;
+      else if (rib.sourceIdOf(path) !== rib.sourceIdOf(chosen)) shared = true;
+    }
+    if (chosen === NO_PATH) return false;
+    out.content = rib.setOf(chosen);
+    out.payload = rib.payloadOf(chosen);
+    out.source = shared ? NO_SOURCE : rib.sourceIdOf(chosen);
+    return true;
+  }
+
+  hold(content: number, payload: Payload): void {
+    this.#rib.attributes.hold(content as AttributeSetId);
+    this.#rib.payloads.hold(payload);
+  }
+
+  release(content: number, payload: Payload): void {
+    this.#rib.attributes.release(content as AttributeSetId);
+    this.#rib.payloads.release(payload);
+  }
+
+  eligibilityKey(content: number): number {
+    const set = content as AttributeSetId;
+    let key = 0;
+    if (this.#interests > 0) key = this.#rib.attributes.targetListOf(set) + 1;
+    if (this.#options.kind === NeighborKind.external) key += this.#pathKey(set) * ELIGIBILITY_TARGETS;
+    return key;
+  }
+
+  isEligible(receiver: ExportReceiver, content: number): boolean {
+    const { interest, peerAs } = receiver as BgpReceiver;
+    const set = content as AttributeSetId;
+    if (interest !== undefined && !interest.isInterested(this.#rib.attributes.targetListOf(set))) return false;
+    return this.#options.kind !== NeighborKind.external || this.#options.asOverride === peerAs || this.#rib.attributes.asCount(set, peerAs) === 0;
+  }
+
+  /** A number for "which of the group's ASes are in this path"; 0 for none of them. */
+  #pathKey(set: AttributeSetId): number {
+    const found = this.#rib.attributes.asesIn(set, this.#peerAses);
+    if (found === '') return 0;
+    let key = this.#pathKeys.get(found);
+    if (key === undefined) this.#pathKeys.set(found, (key = this.#pathKeys.size + 1));
+    return key;
+  }
+
+  // Encoding -------------------------------------------------------------------------------------------------------
+
+  encodeAnnouncements(content: number, source: SourceId, routes: readonly RouteId[], payloads: readonly Payload[], out: Uint8Array[]): void {
+    const w = this.#out;
+    w.reset();
+    this.#prepare(content as AttributeSetId, source);
+    const classic = this.#options.family.id === FamilyId.ipv4Unicast && this.#nextHop.length === 4;
+    for (let from = 0; from < routes.length; ) {
+      const sent = classic ? this.#classicUpdate(w, routes, payloads, from) : this.#mpUpdate(w, routes, payloads, from);
+      if (sent === from) {
+        // Not even one route fits beside these attributes: what the receivers have is not true any more.
+        this.#oversized += routes.length - from;
+        this.#withdraw(w, routes.slice(from));
+        break;
+      }
+      this.#updates++;
+      from = sent;
+    }
+    out.push(w.copy());
+  }
+
+  encodeWithdrawals(routes: readonly RouteId[], out: Uint8Array[]): void {
+    const w = this.#out;
+    w.reset();
+    this.#withdraw(w, routes);
+    out.push(w.copy());
+  }
+
+  /** IPv4 unicast with an IPv4 next hop: the fields of RFC 4271 §4.3. @returns the first route that found no room */
+  #classicUpdate(w: Writer, routes: readonly RouteId[], payloads: readonly Payload[], from: number): number {
+    const limit = w.position + this.#options.maxMessageLength;
+    const attributes = this.#attributes;
+    const at = writeHeader(w, MessageType.update);
+    w.u16(0);
+    w.u16(attributes.position + 7);
+    w.raw(attributes.bytes, 0, this.#nextHopPosition);
+    w.u8(AttributeFlag.transitive);
+    w.u8(AttributeType.nextHop);
+    w.u8(4);
+    w.raw(this.#nextHop);
+    w.raw(attributes.bytes, this.#nextHopPosition, attributes.position);
+    return this.#finish(w, at, this.#fill(w, routes, payloads, from, limit, false), from);
+  }
+
+  /** Every other family: MP_REACH_NLRI first (RFC 7606 §5.1), then the attributes. */
+  #mpUpdate(w: Writer, routes: readonly RouteId[], payloads: readonly Payload[], from: number): number {
+    const attributes = this.#attributes;
+    const limit = w.position + this.#options.maxMessageLength - attributes.position;
+    const at = writeHeader(w, MessageType.update);
+    w.u16(0);
+    const attributesLengthAt = w.reserve16();
+    const mp = this.#startMp(w, AttributeType.mpReachNlri);
+    writeMpNextHop(w, this.#options.family, this.#nextHop);
+    const next = this.#fill(w, routes, payloads, from, limit, false);
+    w.patch16(mp, w.position - mp - 2);
+    w.raw(attributes.bytes, 0, attributes.position);
+    w.patch16(attributesLengthAt, w.position - attributesLengthAt - 2);
+    return this.#finish(w, at, next, from);
+  }
+
+  #withdraw(w: Writer, routes: readonly RouteId[]): void {
+    const classic = this.#options.family.id === FamilyId.ipv4Unicast;
+    for (let from = 0; from < routes.length; ) {
+      const limit = w.position + this.#options.maxMessageLength - (classic ? 2 : 0);
+      const at = writeHeader(w, MessageType.update);
+      const firstLengthAt = w.reserve16();
+      if (classic) {
+        from = this.#fill(w, routes, NO_PAYLOADS, from, limit, true);
+        w.patch16(firstLengthAt, w.position - firstLengthAt - 2);
+        w.u16(0);
+      } else {
+        w.patch16(firstLengthAt, 0);
+        const attributesLengthAt = w.reserve16();
+        const mp = this.#startMp(w, AttributeType.mpUnreachNlri);
+        from = this.#fill(w, routes, NO_PAYLOADS, from, limit, true);
+        w.patch16(mp, w.position - mp - 2);
+        w.patch16(attributesLengthAt, w.position - attributesLengthAt - 2);
+      }
+      finishMessage(w, at);
+      this.#updates++;
+    }
+  }
+
+  /** Header of an MP attribute with extended length, and AFI and SAFI. @returns where its length goes */
+  #startMp(w: Writer, type: number): number {
+    w.ensure(MP_HEADER_OCTETS + AFI_SAFI_OCTETS);
+    w.u8(AttributeFlag.optional | AttributeFlag.extendedLength);
+    w.u8(type);
+    const at = w.reserve16();
+    w.u16(this.#options.family.afi);
+    w.u8(this.#options.family.safi);
+    return at;
+  }
+
+  /** Writes NLRI up to `limit`. @returns the first route that found no room */
+  #fill(w: Writer, routes: readonly RouteId[], payloads: readonly Payload[], from: number, limit: number, withdrawn: boolean): number {
+    const rib = this.#rib;
+    const { family } = this.#options;
+    const keys = rib.keyBytes;
+    let i = from;
+    for (; i < routes.length; i++) {
+      const route = routes[i]!;
+      const keyStart = rib.keyOffsetOf(route);
+      const keyLength = rib.keyLengthOf(route);
+      const payload = withdrawn ? EMPTY : rib.payloads.bytesOf(payloads[i]!);
+      if (w.position + family.encodedLength(keyLength, payload.length, withdrawn, keys, keyStart) > limit) break;
+      family.encode(w, keys, keyStart, keyLength, payload, 0, payload.length, withdrawn);
+    }
+    return i;
+  }
+
+  #finish(w: Writer, at: number, next: number, from: number): number {
+    if (next === from) w.position = at;
+    else finishMessage(w, at);
+    return next;
+  }
+
+  /** Brings the attributes of a set into the form in which they leave: {@link #attributes} and {@link #nextHop}. */
+  #prepare(set: AttributeSetId, sourceId: SourceId): void {
+    const store = this.#rib.attributes;
+    const { nextHopSelf } = this.#options;
+    const source = this.#rib.source(sourceId);
+    let { bytes } = store;
+    let start = store.offsetOf(set);
+    let end = start + store.lengthOf(set);
+    const plan = this.#plan(set, source);
+    if (plan.prependAs !== 0 && this.#asPaths.active) {
+      bytes = encodeCanonical(this.#asPaths.apply(store.attributesOf(set)));
+      start = 0;
+      end = bytes.length;
+    }
+    const nextHopLength = bytes[start]!;
+    this.#nextHop = nextHopSelf ?? bytes.slice(start + 1, start + 1 + nextHopLength);
+    const rewriter = this.#rewriter;
+    rewriter.rewrite(bytes, start, end, plan);
+    const w = this.#attributes;
+    w.reset();
+    if (this.#options.fourOctetAs) {
+      w.raw(rewriter.out.bytes, 0, rewriter.out.position);
+      this.#nextHopPosition = rewriter.nextHopPosition;
+    } else {
+      // Old speakers are rare: decode and let the codec split the path in AS_PATH and AS4_PATH (RFC 6793 §4.2.2).
+      const rewritten = Buffer.concat([NO_NEXT_HOP, rewriter.out.view()]);
+      writeAttributeList(w, decodeCanonical(rewritten), { fourOctetAs: false });
+      this.#nextHopPosition = positionOfNextHop(w);
+    }
+  }
+
+  #plan(set: AttributeSetId, source: Source | undefined): RewritePlan {
+    const { kind, localAs, routerId, clusterId, routeServerClient, family } = this.#options;
+    if (kind === NeighborKind.external) {
+      const originatedHere = this.#rib.attributes.asPathLength[set] === 0;
+      return {
+        ...NO_CHANGE,
+        prependAs: routeServerClient ? 0 : localAs,
+        leavesAs: true,
+        dropMed: !routeServerClient && !originatedHere,
+      };
+    }
+    const reflect = source !== undefined && isInternal(source) && !this.#options.vrf;
+    const membership = family.id === FamilyId.rtc && kind === NeighborKind.client;
+    return {
+      ...NO_CHANGE,
+      defaultLocalPreference: DEFAULT_LOCAL_PREFERENCE,
+      originatorId: membership ? routerId : reflect ? source.routerId : 0,
+      replaceOriginatorId: membership,
+      clusterId: reflect ? clusterId : 0,
+    };
+  }
+}
+
+const NO_CHANGE: RewritePlan = {
+  prependAs: 0,
+  leavesAs: false,
+  dropMed: false,
+  defaultLocalPreference: 0,
+  originatorId: 0,
+  replaceOriginatorId: false,
+  clusterId: 0,
+};
+
+const EMPTY = new Uint8Array(0);
+/** Length octet of canonical attributes without a next hop. */
+const NO_NEXT_HOP = Uint8Array.of(0);
+const NO_PAYLOADS: readonly Payload[] = [];
+
+/** Where a NEXT_HOP attribute belongs among attributes in ascending order of type. */
+function positionOfNextHop(w: Writer): number {
+  const { bytes } = w;
+  let at = 0;
+  while (at < w.position && bytes[at + 1]! < AttributeType.nextHop) {
+    const extended = (bytes[at]! & AttributeFlag.extendedLength) !== 0;
+    at += extended ? 4 + ((bytes[at + 2]! << 8) | bytes[at + 3]!) : 3 + bytes[at + 2]!;
+  }
+  return at;
+}
+
+function isInternal(source: Source): boolean {
+  return source.kind === SourceKind.bgp && !source.external;
+}

@@ -1,0 +1,530 @@
+import { BitSet } from '../util/bitset.js';
+import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import { Audiences, type Audience } from './audiences.js';
+import { grownUint32 } from './columns.js';
+import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
+import { NO_ROUTE, type Payload, type RouteId, type SourceId } from './handles.js';
+import { OwedRoutes } from './owed-routes.js';
+import { PendingSlots } from './pending-slots.js';
+import type { Rib } from './rib.js';
+import type { RouteTable, TableConsumer } from './route-table.js';
+
+/** Changed routes evaluated and encoded together. Larger batches pack better, smaller ones bound the time of a slice. */
+const BATCH_ROUTES = 2048;
+/** Words of the owed bitmap served at a time: 64 × 32 routes. */
+const RANGE_WORDS = 64;
+/** Recipients served between looks at the clock. */
+const DELIVERY_STEP = 16;
+
+/** No content: nothing is advertised. */
+const NOTHING = 0;
+
+/** A receiver as the group sees it. */
+export class ExportMember {
+  readonly receiver: ExportReceiver;
+  /** Position in the group's bitmaps. */
+  readonly index: number;
+  /** Absent while the member is in step with the group. */
+  owed: OwedRoutes | undefined;
+  /** Delivery that still has to reach this member; 0 when none does. */
+  ticket = 0;
+
+  constructor(receiver: ExportReceiver, index: number) {
+    this.receiver = receiver;
+    this.index = index;
+  }
+}
+
+/** Octets for the members of one audience. */
+interface Stream {
+  /** Absent: for every recipient of the delivery. */
+  readonly audience: Audience;
+  readonly chunks: Uint8Array[];
+}
+
+/** Routes of one content and source in a batch. */
+interface Bucket {
+  readonly content: number;
+  readonly source: SourceId;
+  readonly audience: Audience;
+  readonly routes: RouteId[];
+  readonly payloads: Payload[];
+  next: Bucket | undefined;
+}
+
+/** Encoded octets on their way to recipients, in slices. */
+interface Delivery {
+  readonly ticket: number;
+  readonly recipients: readonly ExportMember[];
+  position: number;
+  readonly streams: readonly Stream[];
+  /** Of a batch: the slots, and who had what was advertised there before. */
+  readonly slots: readonly number[];
+  readonly before: readonly (Audience | undefined)[];
+  /** Of owed routes: the range of words served. */
+  readonly firstWord: number;
+  readonly lastWord: number;
+}
+
+/**
+ * Receivers that must see the same thing of one table (design.md §4.4 and §4.5).
+ *
+ * The group remembers per route what it advertises. A change is evaluated once, routes are grouped by content and
+ * encoded once, and the same octets go to every member that may have them:
+ *
+ *   - who may have a route depends only on its content and source (split horizon, route-target constraint, loops of a
+ *     neighbor's AS): an {@link Audience}. So what a member holds follows from what the group advertises, and nothing
+ *     is kept per member and route while it is in step;
+ *   - a member that just joined, that is too slow, that asked for a refresh or whose interest changed is out of step:
+ *     it has a bitmap of the routes it is *owed* and one of those it *holds* an older state of, and is served from
+ *     them range by range, together with other members that are owed the same range. Then it is in step again.
+ *
+ * A route stays alive (held) while it is advertised, or while a member out of step still has to be told that it is gone.
+ */
+export class ExportGroup implements TableConsumer, Job {
+  readonly table: RouteTable;
+  readonly #rib: Rib;
+  readonly #scheduler: Scheduler;
+  readonly #exporter: Exporter;
+  readonly #pending = new PendingSlots();
+  readonly #members: (ExportMember | undefined)[] = [];
+  readonly #outOfStep = new Set<ExportMember>();
+  readonly #awaitingSync = new Set<ExportMember>();
+  readonly #audiences: Audiences;
+  readonly #advertisement = new Advertisement();
+
+  /** Per slot: what is advertised. */
+  #content = new Uint32Array(16);
+  #payload = new Uint32Array(16);
+  #source = new Uint32Array(16);
+  readonly #advertised = new BitSet();
+  /** Slots whose route is no longer advertised but still needed: by how many deliveries and members out of step. */
+  readonly #departed = new Map<number, number>();
+
+  #delivery: Delivery | undefined;
+  #ticket = 0;
+  #cursor = 0;
+  /** Slots that were there when the group was created and have not been evaluated yet. */
+  #fillRemaining = 0;
+  #owedNext = false;
+  #memberCount = 0;
+  #encoded = 0;
+
+  constructor(rib: Rib, table: RouteTable, exporter: Exporter, scheduler: Scheduler) {
+    this.#rib = rib;
+    this.table = table;
+    this.#exporter = exporter;
+    this.#scheduler = scheduler;
+    this.#audiences = new Audiences(exporter, this.#members);
+    for (let slot = 0; slot < table.slotCount; slot++) if (table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
+    this.#fillRemaining = this.#pending.size;
+    table.subscribe(this);
+    scheduler.schedule(this);
+  }
+
+  get memberCount(): number {
+    return this.#memberCount;
+  }
+
+  /** Routes advertised to at least the members that may have them. */
+  get advertisedCount(): number {
+    return this.#advertised.size;
+  }
+
+  /** Octets encoded so far, each counted once whatever the number of receivers. */
+  get encodedOctets(): number {
+    return this.#encoded;
+  }
+
+  /** Routes this member is owed; 0 when it is in step. */
+  owedCount(member: ExportMember): number {
+    return member.owed?.count ?? 0;
+  }
+
+  /** How many routes a member holds now if it is in step (walks the advertised routes). */
+  countFor(member: ExportMember): number {
+    let count = 0;
+    for (const slot of this.#advertised) if (this.#audienceAt(slot).has(member.index)) count++;
+    return count;
+  }
+
+  join(receiver: ExportReceiver): ExportMember {
+    let index = this.#members.indexOf(undefined);
+    if (index < 0) index = this.#members.length;
+    const member = new ExportMember(receiver, index);
+    this.#members[index] = member;
+    this.#awaitingSync.add(member);
+    this.#memberCount++;
+    this.#audiences.invalidate();
+    if (this.#advertised.size > 0) {
+      const owed = this.#putOutOfStep(member);
+      owed.oweAll(this.#advertised);
+    }
+    this.#scheduler.schedule(this);
+    return member;
+  }
+
+  leave(member: ExportMember): void {
+    const owed = member.owed;
+    if (owed !== undefined) for (const slot of owed.heldSlots()) this.#departedServed(slot);
+    member.owed = undefined;
+    member.ticket = 0;
+    this.#outOfStep.delete(member);
+    this.#awaitingSync.delete(member);
+    this.#members[member.index] = undefined;
+    this.#memberCount--;
+    this.#audiences.invalidate();
+  }
+
+  /** Sends everything again (ROUTE-REFRESH, soft reset); the receiver is told when it is done. */
+  refresh(member: ExportMember): void {
+    const owed = this.#putOutOfStep(member);
+    for (const slot of this.#advertised) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+    this.#awaitingSync.add(member);
+    this.#scheduler.schedule(this);
+  }
+
+  /**
+   * What a member may have is about to change for these slots (its route-target interest): call before the change, and
+   * {@link eligibilityChanged} after it.
+   */
+  eligibilityChanging(member: ExportMember, slots: Iterable<number>): void {
+    const owed = this.#putOutOfStep(member);
+    for (const slot of slots) if (this.#advertised.has(slot)) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+    this.#scheduler.schedule(this);
+  }
+
+  eligibilityChanged(): void {
+    this.#audiences.invalidate();
+  }
+
+  /** Evaluates every route again: something that the exporter depends on has changed. */
+  reevaluate(): void {
+    for (let slot = 0; slot < this.table.slotCount; slot++) if (this.table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
+    this.#scheduler.schedule(this);
+  }
+
+  /** A member's socket has drained. */
+  writable(): void {
+    if (this.#outOfStep.size > 0) this.#scheduler.schedule(this);
+  }
+
+  /** Lets go of everything; the members must have left. */
+  close(): void {
+    this.table.unsubscribe(this);
+    this.#scheduler.cancel(this);
+    this.#pending.clear();
+    this.#delivery = undefined;
+    for (const slot of this.#departed.keys()) this.#rib.releaseRoute(this.table.routeAt(slot));
+    this.#departed.clear();
+    for (const slot of [...this.#advertised]) this.#retire(slot);
+  }
+
+  routeChanged(slot: number): void {
+    this.#pending.add(slot);
+  }
+
+  flushed(): void {
+    if (this.#pending.size > 0) this.#scheduler.schedule(this);
+  }
+
+  run(slice: Slice): boolean {
+    for (;;) {
+      if (this.#delivery !== undefined) {
+        if (!this.#deliver(slice)) return false;
+      } else if (this.#pending.size > 0 && !this.#owedNext) {
+        this.#owedNext = this.#outOfStep.size > 0;
+        this.#startBatch();
+      } else {
+        // Owed routes take turns with batches, so that neither starves the other.
+        this.#owedNext = false;
+        this.#announceSync();
+        if (!this.#startOwed()) {
+          if (this.#pending.size === 0) return true;
+          continue;
+        }
+      }
+      if (slice.expired) return false;
+    }
+  }
+
+  // Batches --------------------------------------------------------------------------------------------------------
+
+  #startBatch(): void {
+    const slots: number[] = [];
+    const before: (Audience | undefined)[] = [];
+    const withdrawals = new Map<Audience, RouteId[]>();
+    const buckets = new Map<number, Bucket>();
+    const limit = Math.min(this.#pending.size, BATCH_ROUTES);
+    for (let i = 0; i < limit; i++) this.#evaluate(this.#pending.take(), slots, before, withdrawals, buckets);
+    if (this.#fillRemaining > 0) this.#fillRemaining = Math.max(0, this.#fillRemaining - limit);
+    if (slots.length === 0) return;
+
+    // The delivery itself still needs the routes that are going; members out of step may need them longer.
+    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
+    for (const member of this.#outOfStep) this.#oweBatch(member, slots, before);
+    const recipients = this.#members.filter((member): member is ExportMember => member !== undefined && member.owed === undefined);
+    const streams = this.#encode(withdrawals, buckets);
+    this.#startDelivery(recipients, streams, slots, before, 0, 0);
+  }
+
+  /** Brings the memory of one slot up to date and notes what has to be sent. */
+  #evaluate(
+    slot: number,
+    slots: number[],
+    before: (Audience | undefined)[],
+    withdrawals: Map<Audience, RouteId[]>,
+    buckets: Map<number, Bucket>,
+  ): void {
+    if (slot >= this.#content.length) this.#grow(slot + 1);
+    const route = this.table.routeAt(slot);
+    const oldContent = this.#content[slot]!;
+    const oldPayload = this.#payload[slot] as Payload;
+    const next = this.#advertisement;
+    const advertise = route !== NO_ROUTE && this.#exporter.evaluate(route, next);
+    if (!advertise) {
+      if (oldContent === NOTHING) return;
+      const audience = this.#audienceAt(slot);
+      push(withdrawals, audience, route);
+      slots.push(slot);
+      before.push(audience);
+      this.#advertised.delete(slot);
+      this.#content[slot] = NOTHING;
+      this.#exporter.release(oldContent, oldPayload);
+      return;
+    }
+    if (oldContent === next.content && oldPayload === next.payload && this.#source[slot] === next.source) return;
+    let oldAudience: Audience | undefined;
+    if (oldContent !== NOTHING) oldAudience = this.#audienceAt(slot);
+    else if (!this.#departed.delete(slot)) this.#rib.holdRoute(route);
+    this.#exporter.hold(next.content, next.payload);
+    if (oldContent !== NOTHING) this.#exporter.release(oldContent, oldPayload);
+    this.#advertised.add(slot);
+    this.#content[slot] = next.content;
+    this.#payload[slot] = next.payload;
+    this.#source[slot] = next.source;
+    const audience = this.#audiences.of(next.content, next.source);
+    addToBucket(buckets, next, audience, route);
+    if (oldAudience !== undefined && oldAudience !== audience) {
+      const lost = this.#audiences.difference(oldAudience, audience);
+      if (lost !== undefined) push(withdrawals, lost, route);
+    }
+    slots.push(slot);
+    before.push(oldAudience);
+  }
+
+  #encode(withdrawals: Map<Audience, RouteId[]>, buckets: Map<number, Bucket>): Stream[] {
+    const streams = new Map<Audience, Stream>();
+    const streamOf = (audience: Audience): Uint8Array[] => {
+      let stream = streams.get(audience);
+      if (stream === undefined) streams.set(audience, (stream = { audience, chunks: [] }));
+      return stream.chunks;
+    };
+    for (const [audience, routes] of withdrawals) {
+      if (audience.size > 0) this.#exporter.encodeWithdrawals(routes, streamOf(audience));
+    }
+    for (const first of buckets.values()) {
+      for (let bucket: Bucket | undefined = first; bucket !== undefined; bucket = bucket.next) {
+        if (bucket.audience.size === 0) continue;
+        this.#exporter.encodeAnnouncements(bucket.content, bucket.source, bucket.routes, bucket.payloads, streamOf(bucket.audience));
+      }
+    }
+    for (const stream of streams.values()) for (const chunk of stream.chunks) this.#encoded += chunk.length;
+    return [...streams.values()];
+  }
+
+  // Owed routes ----------------------------------------------------------------------------------------------------
+
+  /** Starts serving the next range of owed routes. @returns false when no member out of step can take any */
+  #startOwed(): boolean {
+    const leader = this.#nextLeader();
+    if (leader === undefined) return false;
+    const first = this.#cursor;
+    const last = first + RANGE_WORDS;
+    const owed = leader.owed!;
+    const cohort: ExportMember[] = [];
+    for (const member of this.#outOfStep) {
+      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last))) cohort.push(member);
+    }
+
+    const withdrawals = new Map<Audience, RouteId[]>();
+    const buckets = new Map<number, Bucket>();
+    const everybody = this.#audiences.everybody;
+    for (const slot of owed.slotsIn(first, last)) {
+      const route = this.table.routeAt(slot);
+      const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
+      if (content === NOTHING) {
+        if (owed.holds(slot)) push(withdrawals, everybody, route);
+        continue;
+      }
+      const advertisement = this.#advertisement;
+      advertisement.content = content;
+      advertisement.payload = this.#payload[slot] as Payload;
+      advertisement.source = this.#source[slot] as SourceId;
+      const audience = this.#audienceAt(slot);
+      addToBucket(buckets, advertisement, audience, route);
+      if (owed.holds(slot)) {
+        const lost = this.#audiences.difference(everybody, audience);
+        if (lost !== undefined) push(withdrawals, lost, route);
+      }
+    }
+    this.#startDelivery(cohort, this.#encode(withdrawals, buckets), [], [], first, last);
+    this.#cursor = last;
+    return true;
+  }
+
+  /** The next writable member that is owed something from the cursor on, and the cursor moved there; wraps around. */
+  #nextLeader(): ExportMember | undefined {
+    let best: ExportMember | undefined;
+    let bestWord = Infinity;
+    let wrapped: ExportMember | undefined;
+    let wrappedWord = Infinity;
+    for (const member of this.#outOfStep) {
+      if (!member.receiver.writable) continue;
+      const word = member.owed!.firstWordFrom(this.#cursor);
+      if (word >= 0 && word < bestWord) {
+        best = member;
+        bestWord = word;
+      }
+      const early = word >= 0 ? word : member.owed!.firstWordFrom(0);
+      if (early >= 0 && early < wrappedWord) {
+        wrapped = member;
+        wrappedWord = early;
+      }
+    }
+    const leader = best ?? wrapped;
+    if (leader !== undefined) this.#cursor = best !== undefined ? bestWord : wrappedWord;
+    return leader;
+  }
+
+  /** Tells members that are owed nothing more, once the initial content of the group is complete. */
+  #announceSync(): void {
+    for (const member of this.#outOfStep) {
+      if (member.owed!.count > 0 || member.ticket !== 0) continue;
+      member.owed = undefined;
+      this.#outOfStep.delete(member);
+    }
+    if (this.#fillRemaining > 0) return;
+    for (const member of this.#awaitingSync) {
+      if (member.owed !== undefined) continue;
+      this.#awaitingSync.delete(member);
+      member.receiver.synchronized();
+    }
+  }
+
+  /**
+   * Takes a member out of step. If a delivery is on its way that has not reached it, the member is owed that too.
+   */
+  #putOutOfStep(member: ExportMember): OwedRoutes {
+    const owed = (member.owed ??= new OwedRoutes());
+    this.#outOfStep.add(member);
+    const delivery = this.#delivery;
+    if (delivery !== undefined && member.ticket === delivery.ticket) {
+      member.ticket = 0;
+      this.#oweBatch(member, delivery.slots, delivery.before);
+    }
+    return owed;
+  }
+
+  #oweBatch(member: ExportMember, slots: readonly number[], before: readonly (Audience | undefined)[]): void {
+    const owed = member.owed!;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      owed.owe(slot, before[i]?.has(member.index) ?? false);
+      const waiting = this.#departed.get(slot);
+      if (waiting !== undefined && owed.holds(slot)) this.#departed.set(slot, waiting + 1);
+    }
+  }
+
+  // Delivery -------------------------------------------------------------------------------------------------------
+
+  #startDelivery(
+    recipients: readonly ExportMember[],
+    streams: readonly Stream[],
+    slots: readonly number[],
+    before: readonly (Audience | undefined)[],
+    firstWord: number,
+    lastWord: number,
+  ): void {
+    const ticket = ++this.#ticket;
+    for (const member of recipients) member.ticket = ticket;
+    this.#delivery = { ticket, recipients, position: 0, streams, slots, before, firstWord, lastWord };
+  }
+
+  /** @returns true when the delivery is complete, false when the slice is over */
+  #deliver(slice: Slice): boolean {
+    const delivery = this.#delivery!;
+    const { recipients, streams, ticket } = delivery;
+    while (delivery.position < recipients.length) {
+      const member = recipients[delivery.position++]!;
+      if (member.ticket === ticket) {
+        if (member.receiver.writable) {
+          member.ticket = 0;
+          for (const stream of streams) if (stream.audience.has(member.index)) member.receiver.send(stream.chunks);
+          if (delivery.lastWord > 0) for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departedServed(slot);
+        } else if (delivery.lastWord > 0) member.ticket = 0;
+        else this.#putOutOfStep(member);
+      }
+      if (delivery.position % DELIVERY_STEP === 0 && slice.expired) return delivery.position >= recipients.length ? this.#endDelivery() : false;
+    }
+    return this.#endDelivery();
+  }
+
+  #endDelivery(): true {
+    const { slots } = this.#delivery!;
+    this.#delivery = undefined;
+    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departedServed(slot);
+    return true;
+  }
+
+  // Memory of what is advertised -------------------------------------------------------------------------------------
+
+  #audienceAt(slot: number): Audience {
+    return this.#audiences.of(this.#content[slot]!, this.#source[slot] as SourceId);
+  }
+
+  /** One less has to be told that the route in this slot is gone; the last one lets go of the route. */
+  #departedServed(slot: number): void {
+    const left = this.#departed.get(slot);
+    if (left === undefined) return;
+    if (left > 1) this.#departed.set(slot, left - 1);
+    else {
+      this.#departed.delete(slot);
+      this.#rib.releaseRoute(this.table.routeAt(slot));
+    }
+  }
+
+  #retire(slot: number): void {
+    this.#advertised.delete(slot);
+    this.#exporter.release(this.#content[slot]!, this.#payload[slot] as Payload);
+    this.#content[slot] = NOTHING;
+    this.#rib.releaseRoute(this.table.routeAt(slot));
+  }
+
+  #grow(slots: number): void {
+    const capacity = Math.max(slots, this.#content.length * 2);
+    this.#content = grownUint32(this.#content, capacity);
+    this.#payload = grownUint32(this.#payload, capacity);
+    this.#source = grownUint32(this.#source, capacity);
+  }
+}
+
+function push(map: Map<Audience, RouteId[]>, audience: Audience, route: RouteId): void {
+  const routes = map.get(audience);
+  if (routes === undefined) map.set(audience, [route]);
+  else routes.push(route);
+}
+
+function addToBucket(buckets: Map<number, Bucket>, advertisement: Advertisement, audience: Audience, route: RouteId): void {
+  const { content, source, payload } = advertisement;
+  const first = buckets.get(content);
+  let bucket = first;
+  while (bucket !== undefined && bucket.source !== source) bucket = bucket.next;
+  if (bucket === undefined) {
+    bucket = { content, source, audience, routes: [], payloads: [], next: first };
+    buckets.set(content, bucket);
+  }
+  bucket.routes.push(route);
+  bucket.payloads.push(payload);
+}
+

@@ -1,0 +1,46 @@
+import type { Payload, RouteId, SourceId } from './handles.js';
+
+/** What a group's receivers must see of one route; reused from route to route. */
+export class Advertisement {
+  /** What is announced: an attribute set for BGP, a list of paths for agents. The exporter knows; 0 is "nothing". */
+  content = 0;
+  payload = 0 as Payload;
+  /** Source that must not get its own route back; NO_SOURCE when everybody may have it. */
+  source = 0 as SourceId;
+}
+
+/** A receiver of routes: a BGP session or an agent stream. */
+export interface ExportReceiver {
+  /** Its own source: it is not sent what came from there. */
+  readonly sourceId: SourceId;
+  /** False while its socket has more queued than it should; see {@link ExportReceiver.send}. */
+  readonly writable: boolean;
+  /** Queues octets that other receivers are sent as well; never changes them. */
+  send(chunks: readonly Uint8Array[]): void;
+  /** Everything it was owed when it joined or asked for a refresh has been sent. */
+  synchronized(): void;
+}
+
+/** Turns routes into octets for one kind of receiver. The same export group serves BGP neighbors and agents through it. */
+export interface Exporter {
+  /**
+   * What the receivers must see of a route now.
+   * @returns false when they must see nothing
+   */
+  evaluate(route: RouteId, out: Advertisement): boolean;
+
+  /** Keeps content alive as long as a group remembers having advertised it. */
+  hold(content: number, payload: Payload): void;
+  release(content: number, payload: Payload): void;
+
+  /**
+   * Contents with the same key have the same eligible receivers; 0 means that everybody is eligible.
+   * Stable until the group is told that eligibility changed.
+   */
+  eligibilityKey(content: number): number;
+  isEligible(receiver: ExportReceiver, content: number): boolean;
+
+  /** Encodes announcements of one content from one source; `payloads[i]` belongs to `routes[i]`. */
+  encodeAnnouncements(content: number, source: SourceId, routes: readonly RouteId[], payloads: readonly Payload[], out: Uint8Array[]): void;
+  encodeWithdrawals(routes: readonly RouteId[], out: Uint8Array[]): void;
+}

@@ -1,0 +1,77 @@
+import { BitSet } from '../util/bitset.js';
+
+const BITS = 32;
+
+/**
+ * What a member that is out of step still has to be sent, as two bits a route: *owed*, and *held*: it holds an older
+ * state, so that it must be told even when the route is gone or no longer meant for it.
+ */
+export class OwedRoutes {
+  readonly #owed = new BitSet();
+  readonly #held = new BitSet();
+
+  get count(): number {
+    return this.#owed.size;
+  }
+
+  /** Notes a debt; whether the member holds an older state is decided when the debt begins. @returns true for a new debt */
+  owe(slot: number, held: boolean): boolean {
+    if (!this.#owed.add(slot)) return false;
+    if (held) this.#held.add(slot);
+    return true;
+  }
+
+  /** Owes everything in a set to a member that holds nothing. */
+  oweAll(slots: BitSet): void {
+    for (const slot of slots) this.#owed.add(slot);
+  }
+
+  holds(slot: number): boolean {
+    return this.#held.has(slot);
+  }
+
+  /** Slots of which an older state is held. */
+  heldSlots(): number[] {
+    return [...this.#held];
+  }
+
+  /** First word with a debt at or behind `word`; -1 when there is none. */
+  firstWordFrom(word: number): number {
+    const { words } = this.#owed;
+    for (let i = word; i < words.length; i++) if (words[i] !== 0) return i;
+    return -1;
+  }
+
+  /** True when both owe and hold exactly the same in the words `[first, last)`. */
+  sameRange(other: OwedRoutes, first: number, last: number): boolean {
+    for (let i = first; i < last; i++) {
+      if ((this.#owed.words[i] ?? 0) !== (other.#owed.words[i] ?? 0)) return false;
+      if ((this.#held.words[i] ?? 0) !== (other.#held.words[i] ?? 0)) return false;
+    }
+    return true;
+  }
+
+  /** Owed slots in the words `[first, last)`, ascending. */
+  slotsIn(first: number, last: number): number[] {
+    const slots: number[] = [];
+    for (let i = first; i < last; i++) {
+      let word = this.#owed.words[i] ?? 0;
+      while (word !== 0) {
+        const low = word & -word;
+        slots.push(i * BITS + (BITS - 1 - Math.clz32(low)));
+        word ^= low;
+      }
+    }
+    return slots;
+  }
+
+  /** Clears the debts in the words `[first, last)`. @returns the slots of which an older state was held */
+  serve(first: number, last: number): number[] {
+    const held: number[] = [];
+    for (const slot of this.slotsIn(first, last)) {
+      this.#owed.delete(slot);
+      if (this.#held.delete(slot)) held.push(slot);
+    }
+    return held;
+  }
+}

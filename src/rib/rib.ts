@@ -1,0 +1,486 @@
+import { hashBytes } from '../wire/hash.js';
+import { AttributeStore } from './attribute-store.js';
+import { ByteArena, equalBytes } from './byte-arena.js';
+import { grownUint16, grownUint32, grownUint8, nextCapacity } from './columns.js';
+import {
+  NO_PATH,
+  NO_ROUTE,
+  type AttributeSetId,
+  type PathId,
+  type Payload,
+  type RouteId,
+  type SourceId,
+} from './handles.js';
+import { HashIndex } from './hash-index.js';
+import { PathFlag, UNUSABLE } from './path-flags.js';
+import { PathSelection } from './path-selection.js';
+import { PayloadStore } from './payload-store.js';
+import { RouteTable, type RouteTableOptions } from './route-table.js';
+import { Source, type SourceOptions } from './source.js';
+import { TargetListStore } from './target-lists.js';
+
+/** Told of every path of a table as it comes and goes, before anything else can happen to it. */
+export interface PathObserver {
+  pathAdded(path: PathId): void;
+  /** The attribute set, payload or flags of the path are about to be replaced. */
+  pathChanging(path: PathId): void;
+  pathChanged(path: PathId): void;
+  /** The path is about to go. */
+  pathRemoving(path: PathId): void;
+}
+
+const ROUTE_DIRTY = 1;
+
+/** Multiplier that spreads table numbers over the hash space (2^32 / golden ratio). */
+const TABLE_HASH = 0x9e3779b1;
+
+/**
+ * The RIB: routes and paths of all tables as integers in shared columns.
+ *
+ *   route   table | slot | key offset, length (in the key arena) | hash | first path | holds | dirty
+ *   path    route | next path of the route | source | attribute set | payload | flags | origin | since
+ *           previous, next path of the source
+ *
+ * A table ({@link RouteTable}) is only a view: a number, the slots of its routes and a list of changed ones. Ten
+ * thousand small VRFs therefore cost a few hundred octets each, and one index over (table, key) finds any route.
+ *
+ * A route lives while it has paths or somebody holds it (an export group that still has to withdraw it); the paths of a
+ * route are chained, in selection order once {@link select} has run. A path belongs to one source and, for replicated
+ * ones, one origin (the path it was replicated from).
+ */
+export class Rib {
+  readonly targets = new TargetListStore();
+  readonly attributes = new AttributeStore(this.targets);
+  readonly payloads = new PayloadStore();
+  readonly selection: PathSelection;
+  readonly #nowSec: () => number;
+
+  readonly #keys = new ByteArena(1 << 12);
+  readonly #index = new HashIndex(1 << 8);
+  readonly #tables: (RouteTable | undefined)[] = [undefined];
+  readonly #freeTables: number[] = [];
+  readonly #sources: (Source | undefined)[] = [undefined];
+  readonly #freeSources: SourceId[] = [];
+
+  #routeCapacity = 64;
+  #lastRoute = 0;
+  #freeRoute: number = NO_ROUTE;
+  #routeTable = new Uint32Array(this.#routeCapacity);
+  #routeSlot = new Uint32Array(this.#routeCapacity);
+  #routeKey = new Uint32Array(this.#routeCapacity);
+  #routeKeyLength = new Uint16Array(this.#routeCapacity);
+  #routeHash = new Uint32Array(this.#routeCapacity);
+  #routeFirst = new Uint32Array(this.#routeCapacity);
+  #routeHolds = new Uint16Array(this.#routeCapacity);
+  #routeDirty = new Uint8Array(this.#routeCapacity);
+
+  #pathCapacity = 64;
+  #lastPath = 0;
+  #freePath: number = NO_PATH;
+  #pathRoute = new Uint32Array(this.#pathCapacity);
+  #pathNext = new Uint32Array(this.#pathCapacity);
+  #pathSource = new Uint32Array(this.#pathCapacity);
+  #pathSet = new Uint32Array(this.#pathCapacity);
+  #pathPayload = new Uint32Array(this.#pathCapacity);
+  #pathFlags = new Uint16Array(this.#pathCapacity);
+  #pathOrigin = new Uint32Array(this.#pathCapacity);
+  #pathSince = new Uint32Array(this.#pathCapacity);
+  #sourcePrevious = new Uint32Array(this.#pathCapacity);
+  #sourceNext = new Uint32Array(this.#pathCapacity);
+
+  #routes = 0;
+  #paths = 0;
+
+  /** @param nowSec  monotonic seconds, for the age of paths */
+  constructor(nowSec: () => number) {
+    this.#nowSec = nowSec;
+    this.selection = new PathSelection(this);
+  }
+
+  // Tables and sources ---------------------------------------------------------------------------------------------
+
+  createTable(options: RouteTableOptions): RouteTable {
+    const number = this.#freeTables.pop() ?? this.#tables.length;
+    const table = new RouteTable(this, number, options);
+    this.#tables[number] = table;
+    return table;
+  }
+
+  /** Forgets an empty table. */
+  deleteTable(table: RouteTable): void {
+    this.#tables[table.number] = undefined;
+    this.#freeTables.push(table.number);
+  }
+
+  createSource(options: SourceOptions): Source {
+    const id = this.#freeSources.pop() ?? (this.#sources.length as SourceId);
+    const source = new Source(id, options);
+    this.#sources[id] = source;
+    return source;
+  }
+
+  /** Forgets a source that has no paths left. */
+  deleteSource(source: Source): void {
+    this.#sources[source.id] = undefined;
+    this.#freeSources.push(source.id);
+  }
+
+  sourceOf(path: PathId): Source {
+    return this.#sources[this.#pathSource[path]!]!;
+  }
+
+  source(id: SourceId): Source | undefined {
+    return this.#sources[id];
+  }
+
+  /** Removes paths of a source until none is left or `limit` are gone. @returns true when none is left */
+  removePathsOf(source: Source, limit: number): boolean {
+    for (let removed = 0; removed < limit; removed++) {
+      if (source.firstPath === NO_PATH) return true;
+      this.removePath(source.firstPath);
+    }
+    return source.firstPath === NO_PATH;
+  }
+
+  get routeCount(): number {
+    return this.#routes;
+  }
+
+  get pathCount(): number {
+    return this.#paths;
+  }
+
+  // Routes ---------------------------------------------------------------------------------------------------------
+
+  /** The route with this key in a table, {@link NO_ROUTE} when there is none. */
+  findRoute(table: RouteTable, key: Uint8Array, start: number, length: number): RouteId {
+    return this.#find(table.number, key, start, length, this.#hash(table.number, key, start, length));
+  }
+
+  tableOf(route: RouteId): RouteTable {
+    return this.#tables[this.#routeTable[route]!]!;
+  }
+
+  slotOf(route: RouteId): number {
+    return this.#routeSlot[route]!;
+  }
+
+  /** The arena that {@link keyOffsetOf} points into; replaced when it grows. */
+  get keyBytes(): Uint8Array {
+    return this.#keys.bytes;
+  }
+
+  keyOffsetOf(route: RouteId): number {
+    return this.#routeKey[route]!;
+  }
+
+  keyLengthOf(route: RouteId): number {
+    return this.#routeKeyLength[route]!;
+  }
+
+  /** First path of a route: the best one, if it may be used, once the table has been flushed. */
+  firstPathOf(route: RouteId): PathId {
+    return this.#routeFirst[route] as PathId;
+  }
+
+  /** The best path, {@link NO_PATH} when there is none that may be used. */
+  bestPathOf(route: RouteId): PathId {
+    const first = this.#routeFirst[route] as PathId;
+    return first !== NO_PATH && (this.#pathFlags[first]! & UNUSABLE) === 0 ? first : NO_PATH;
+  }
+
+  /** Keeps a route without paths alive. */
+  holdRoute(route: RouteId): void {
+    this.#routeHolds[route]!++;
+  }
+
+  releaseRoute(route: RouteId): void {
+    if (--this.#routeHolds[route]! === 0 && this.#routeFirst[route] === NO_PATH && this.#routeDirty[route] === 0) {
+      this.#deleteRoute(route);
+    }
+  }
+
+  // Paths ----------------------------------------------------------------------------------------------------------
+
+  nextPathOf(path: PathId): PathId {
+    return this.#pathNext[path] as PathId;
+  }
+
+  routeOf(path: PathId): RouteId {
+    return this.#pathRoute[path] as RouteId;
+  }
+
+  sourceIdOf(path: PathId): SourceId {
+    return this.#pathSource[path] as SourceId;
+  }
+
+  setOf(path: PathId): AttributeSetId {
+    return this.#pathSet[path] as AttributeSetId;
+  }
+
+  payloadOf(path: PathId): Payload {
+    return this.#pathPayload[path] as Payload;
+  }
+
+  flagsOf(path: PathId): number {
+    return this.#pathFlags[path]!;
+  }
+
+  isUsable(path: PathId): boolean {
+    return (this.#pathFlags[path]! & UNUSABLE) === 0;
+  }
+
+  isSecondary(path: PathId): boolean {
+    return (this.#pathFlags[path]! & PathFlag.secondary) !== 0;
+  }
+
+  /** The path this one was replicated or resolved from, {@link NO_PATH} for an original one. */
+  originOf(path: PathId): PathId {
+    return this.#pathOrigin[path] as PathId;
+  }
+
+  /** Seconds since the path was announced or last changed. */
+  ageSecOf(path: PathId): number {
+    return this.#nowSec() - this.#pathSince[path]!;
+  }
+
+  /**
+   * Announces a path: adds it, or replaces what the source said before about the same key.
+   * References to `set` and `payload` are taken by the RIB itself.
+   * @param origin  path this one was derived from; several paths of one source may share a route when their origins differ
+   * @returns the path
+   */
+  announce(
+    table: RouteTable,
+    source: Source,
+    key: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+    set: AttributeSetId,
+    payload: Payload,
+    flags: number,
+    origin: PathId,
+  ): PathId {
+    const hash = this.#hash(table.number, key, keyStart, keyLength);
+    let route = this.#find(table.number, key, keyStart, keyLength, hash);
+    if (route === NO_ROUTE) route = this.#createRoute(table, key, keyStart, keyLength, hash);
+    else {
+      for (let path = this.#routeFirst[route]!; path !== NO_PATH; path = this.#pathNext[path]!) {
+        if (this.#pathSource[path] === source.id && this.#pathOrigin[path] === origin) {
+          this.#replace(table, source, path as PathId, set, payload, flags);
+          return path as PathId;
+        }
+      }
+    }
+    const path = this.#allocatePath();
+    this.attributes.hold(set);
+    this.payloads.hold(payload);
+    this.#pathRoute[path] = route;
+    this.#pathSource[path] = source.id;
+    this.#pathSet[path] = set;
+    this.#pathPayload[path] = payload;
+    this.#pathFlags[path] = flags;
+    this.#pathOrigin[path] = origin;
+    this.#pathSince[path] = this.#nowSec();
+    this.#pathNext[path] = this.#routeFirst[route]!;
+    this.#routeFirst[route] = path;
+    this.#sourcePrevious[path] = NO_PATH;
+    this.#sourceNext[path] = source.firstPath;
+    if (source.firstPath !== NO_PATH) this.#sourcePrevious[source.firstPath] = path;
+    source.firstPath = path;
+    source.pathCount++;
+    this.#paths++;
+    table.pathCount++;
+    this.#count(source, table, flags, 1);
+    this.markDirty(table, route);
+    table.observer?.pathAdded(path);
+    return path;
+  }
+
+  /** Withdraws what a source announced under a key (any origin {@link NO_PATH}). @returns true when there was such a path */
+  withdraw(table: RouteTable, source: Source, key: Uint8Array, keyStart: number, keyLength: number): boolean {
+    const route = this.findRoute(table, key, keyStart, keyLength);
+    if (route === NO_ROUTE) return false;
+    const path = this.findPath(route, source.id, NO_PATH);
+    if (path === NO_PATH) return false;
+    this.removePath(path);
+    return true;
+  }
+
+  findPath(route: RouteId, source: SourceId, origin: PathId): PathId {
+    for (let path = this.#routeFirst[route]!; path !== NO_PATH; path = this.#pathNext[path]!) {
+      if (this.#pathSource[path] === source && this.#pathOrigin[path] === origin) return path as PathId;
+    }
+    return NO_PATH;
+  }
+
+  removePath(path: PathId): void {
+    const route = this.#pathRoute[path] as RouteId;
+    const table = this.#tables[this.#routeTable[route]!]!;
+    const source = this.#sources[this.#pathSource[path]!]!;
+    table.observer?.pathRemoving(path);
+
+    let before = NO_PATH as number;
+    for (let at = this.#routeFirst[route]!; at !== path; at = this.#pathNext[at]!) before = at;
+    if (before === NO_PATH) this.#routeFirst[route] = this.#pathNext[path]!;
+    else this.#pathNext[before] = this.#pathNext[path]!;
+
+    const previous = this.#sourcePrevious[path]!;
+    const next = this.#sourceNext[path]!;
+    if (previous === NO_PATH) source.firstPath = next as PathId;
+    else this.#sourceNext[previous] = next;
+    if (next !== NO_PATH) this.#sourcePrevious[next] = previous;
+    source.pathCount--;
+    this.#count(source, table, this.#pathFlags[path]!, -1);
+
+    this.attributes.release(this.#pathSet[path] as AttributeSetId);
+    this.payloads.release(this.#pathPayload[path] as Payload);
+    this.#pathNext[path] = this.#freePath;
+    this.#freePath = path;
+    this.#paths--;
+    table.pathCount--;
+    this.markDirty(table, route);
+  }
+
+  /** Puts the paths of a route in selection order. */
+  select(route: RouteId): void {
+    const first = this.#routeFirst[route]!;
+    if (first === NO_PATH || this.#pathNext[first] === NO_PATH) return;
+    const order = this.selection.order(first as PathId);
+    this.#routeFirst[route] = order[0]!;
+    const last = order.length - 1;
+    for (let i = 0; i < last; i++) this.#pathNext[order[i]!] = order[i + 1]!;
+    this.#pathNext[order[last]!] = NO_PATH;
+  }
+
+  /** Queues a route for the next flush of its table. */
+  markDirty(table: RouteTable, route: RouteId): void {
+    if (this.#routeDirty[route] !== 0) return;
+    this.#routeDirty[route] = ROUTE_DIRTY;
+    table.queue(route);
+  }
+
+  /** Ends the work on a changed route: called by the table once consumers know. */
+  settle(route: RouteId): void {
+    this.#routeDirty[route] = 0;
+    if (this.#routeFirst[route] === NO_PATH && this.#routeHolds[route] === 0) this.#deleteRoute(route);
+  }
+
+  // Internals ------------------------------------------------------------------------------------------------------
+
+  #hash(table: number, key: Uint8Array, start: number, length: number): number {
+    return (hashBytes(key, start, start + length) ^ Math.imul(table, TABLE_HASH)) >>> 0;
+  }
+
+  #find(table: number, key: Uint8Array, start: number, length: number, hash: number): RouteId {
+    const index = this.#index;
+    for (let at = index.start(hash); index.ids[at] !== 0; at = index.next(at)) {
+      if (index.hashes[at] !== hash) continue;
+      const route = index.ids[at]!;
+      if (
+        this.#routeTable[route] === table &&
+        this.#routeKeyLength[route] === length &&
+        equalBytes(this.#keys.bytes, this.#routeKey[route]!, key, start, length)
+      ) {
+        return route as RouteId;
+      }
+    }
+    return NO_ROUTE;
+  }
+
+  #replace(table: RouteTable, source: Source, path: PathId, set: AttributeSetId, payload: Payload, flags: number): void {
+    const oldFlags = this.#pathFlags[path]!;
+    const oldSet = this.#pathSet[path] as AttributeSetId;
+    const oldPayload = this.#pathPayload[path] as Payload;
+    if (oldSet === set && oldPayload === payload && oldFlags === flags) return;
+    table.observer?.pathChanging(path);
+    this.#count(source, table, oldFlags, -1);
+    this.#count(source, table, flags, 1);
+    this.attributes.hold(set);
+    this.attributes.release(oldSet);
+    this.payloads.hold(payload);
+    this.payloads.release(oldPayload);
+    this.#pathSet[path] = set;
+    this.#pathPayload[path] = payload;
+    this.#pathFlags[path] = flags;
+    this.#pathSince[path] = this.#nowSec();
+    this.markDirty(table, this.#pathRoute[path] as RouteId);
+    table.observer?.pathChanged(path);
+  }
+
+  #count(source: Source, table: RouteTable, flags: number, by: 1 | -1): void {
+    if ((flags & PathFlag.secondary) !== 0 || table.hidden) return;
+    const family = table.family.id;
+    source.received[family]! += by;
+    if ((flags & UNUSABLE) === 0) source.accepted[family]! += by;
+  }
+
+  #createRoute(table: RouteTable, key: Uint8Array, start: number, length: number, hash: number): RouteId {
+    let route = this.#freeRoute;
+    if (route !== NO_ROUTE) this.#freeRoute = this.#routeFirst[route]!;
+    else {
+      route = ++this.#lastRoute;
+      if (route >= this.#routeCapacity) this.#growRoutes();
+    }
+    this.#routeKey[route] = this.#keys.store(key, start, start + length);
+    this.#routeKeyLength[route] = length;
+    this.#routeHash[route] = hash;
+    this.#routeTable[route] = table.number;
+    this.#routeFirst[route] = NO_PATH;
+    this.#routeHolds[route] = 0;
+    this.#routeDirty[route] = 0;
+    this.#routeSlot[route] = table.allocateSlot(route as RouteId);
+    this.#index.add(hash, route);
+    this.#routes++;
+    return route as RouteId;
+  }
+
+  #deleteRoute(route: RouteId): void {
+    this.#index.remove(this.#routeHash[route]!, route);
+    this.#keys.release(this.#routeKey[route]!, this.#routeKeyLength[route]!);
+    this.#tables[this.#routeTable[route]!]!.releaseSlot(this.#routeSlot[route]!);
+    this.#routeTable[route] = 0;
+    this.#routeFirst[route] = this.#freeRoute;
+    this.#freeRoute = route;
+    this.#routes--;
+  }
+
+  #allocatePath(): PathId {
+    const free = this.#freePath;
+    if (free !== NO_PATH) {
+      this.#freePath = this.#pathNext[free]!;
+      return free as PathId;
+    }
+    const path = ++this.#lastPath;
+    if (path >= this.#pathCapacity) this.#growPaths();
+    return path as PathId;
+  }
+
+  #growRoutes(): void {
+    const capacity = nextCapacity(this.#routeCapacity);
+    this.#routeTable = grownUint32(this.#routeTable, capacity);
+    this.#routeSlot = grownUint32(this.#routeSlot, capacity);
+    this.#routeKey = grownUint32(this.#routeKey, capacity);
+    this.#routeKeyLength = grownUint16(this.#routeKeyLength, capacity);
+    this.#routeHash = grownUint32(this.#routeHash, capacity);
+    this.#routeFirst = grownUint32(this.#routeFirst, capacity);
+    this.#routeHolds = grownUint16(this.#routeHolds, capacity);
+    this.#routeDirty = grownUint8(this.#routeDirty, capacity);
+    this.#routeCapacity = capacity;
+  }
+
+  #growPaths(): void {
+    const capacity = nextCapacity(this.#pathCapacity);
+    this.#pathRoute = grownUint32(this.#pathRoute, capacity);
+    this.#pathNext = grownUint32(this.#pathNext, capacity);
+    this.#pathSource = grownUint32(this.#pathSource, capacity);
+    this.#pathSet = grownUint32(this.#pathSet, capacity);
+    this.#pathPayload = grownUint32(this.#pathPayload, capacity);
+    this.#pathFlags = grownUint16(this.#pathFlags, capacity);
+    this.#pathOrigin = grownUint32(this.#pathOrigin, capacity);
+    this.#pathSince = grownUint32(this.#pathSince, capacity);
+    this.#sourcePrevious = grownUint32(this.#sourcePrevious, capacity);
+    this.#sourceNext = grownUint32(this.#sourceNext, capacity);
+    this.#pathCapacity = capacity;
+  }
+}

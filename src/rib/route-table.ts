@@ -1,0 +1,153 @@
+import type { Family } from '../bgp/nlri/family.js';
+import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import { grownUint32 } from './columns.js';
+import { NO_ROUTE, type RouteId } from './handles.js';
+import type { PathObserver, Rib } from './rib.js';
+
+/** Follows the changes of a table: an export group, the replicator, a resolver. */
+export interface TableConsumer {
+  /**
+   * The route in this slot may look different. Must only take a note: slots come one by one from inside a flush.
+   * A slot may come when nothing the consumer cares about has changed.
+   */
+  routeChanged(slot: number): void;
+  /** A flush has ended: schedule the work on what was noted. */
+  flushed(): void;
+}
+
+export interface RouteTableOptions {
+  /** `bgp.l3vpn.0`, `<vrf>.inet.0`, … */
+  readonly name: string;
+  readonly family: Family;
+  /** VRF that the table belongs to; absent for the global tables. */
+  readonly vrf?: string;
+  /** Not counted per source and not shown: a table that only feeds another one. */
+  readonly hidden?: boolean;
+  readonly scheduler: Scheduler;
+}
+
+/** Slots a flush handles between looks at the clock. */
+const FLUSH_STEP = 256;
+
+/**
+ * One table of the RIB: its routes by slot, and the change feed.
+ *
+ * Slots are small integers local to the table, stable while the route lives and reused afterwards, so that consumers
+ * keep per-route state in dense columns and bitmaps. Changes are collected; a flush selects once per changed route,
+ * tells the consumers which slots changed and lets go of routes that are gone. Flushes run in slices.
+ */
+export class RouteTable implements Job {
+  readonly number: number;
+  readonly name: string;
+  readonly family: Family;
+  readonly vrf: string | undefined;
+  readonly hidden: boolean;
+  observer: PathObserver | undefined;
+  pathCount = 0;
+
+  readonly #rib: Rib;
+  readonly #scheduler: Scheduler;
+  readonly #consumers: TableConsumer[] = [];
+  #routeOfSlot = new Uint32Array(4);
+  #slots = 0;
+  #freeSlots: number[] = [];
+  #routes = 0;
+  #dirty = new Uint32Array(4);
+  #dirtyCount = 0;
+  #dirtyDone = 0;
+
+  constructor(rib: Rib, number: number, options: RouteTableOptions) {
+    this.#rib = rib;
+    this.number = number;
+    this.name = options.name;
+    this.family = options.family;
+    this.vrf = options.vrf;
+    this.hidden = options.hidden ?? false;
+    this.#scheduler = options.scheduler;
+  }
+
+  /** Routes, including those kept only because they still have to be withdrawn somewhere. */
+  get routeCount(): number {
+    return this.#routes;
+  }
+
+  /** Slots are below this number. */
+  get slotCount(): number {
+    return this.#slots;
+  }
+
+  /** The route in a slot, {@link NO_ROUTE} when the slot is free. */
+  routeAt(slot: number): RouteId {
+    return slot < this.#slots ? (this.#routeOfSlot[slot] as RouteId) : NO_ROUTE;
+  }
+
+  /** True when changes wait for a flush. */
+  get hasChanges(): boolean {
+    return this.#dirtyCount > this.#dirtyDone;
+  }
+
+  /** Adds a consumer; it is told of changes from now on and looks at the present content itself. */
+  subscribe(consumer: TableConsumer): void {
+    this.#consumers.push(consumer);
+  }
+
+  unsubscribe(consumer: TableConsumer): void {
+    const at = this.#consumers.indexOf(consumer);
+    if (at >= 0) this.#consumers.splice(at, 1);
+  }
+
+  get consumerCount(): number {
+    return this.#consumers.length;
+  }
+
+  /** For the RIB: gives a new route its slot. */
+  allocateSlot(route: RouteId): number {
+    const slot = this.#freeSlots.pop() ?? this.#slots++;
+    if (slot >= this.#routeOfSlot.length) this.#routeOfSlot = grownUint32(this.#routeOfSlot, this.#routeOfSlot.length * 2);
+    this.#routeOfSlot[slot] = route;
+    this.#routes++;
+    return slot;
+  }
+
+  releaseSlot(slot: number): void {
+    this.#routeOfSlot[slot] = NO_ROUTE;
+    this.#routes--;
+    if (this.#routes === 0) {
+      this.#slots = 0;
+      this.#freeSlots = [];
+    } else this.#freeSlots.push(slot);
+  }
+
+  /** For the RIB: a route changed and is not queued yet. */
+  queue(route: RouteId): void {
+    if (this.#dirtyCount === this.#dirty.length) this.#dirty = grownUint32(this.#dirty, this.#dirty.length * 2);
+    this.#dirty[this.#dirtyCount++] = route;
+    this.#scheduler.schedule(this);
+  }
+
+  run(slice: Slice): boolean {
+    const rib = this.#rib;
+    const consumers = this.#consumers;
+    let done = true;
+    while (this.#dirtyDone < this.#dirtyCount) {
+      const end = Math.min(this.#dirtyDone + FLUSH_STEP, this.#dirtyCount);
+      for (; this.#dirtyDone < end; this.#dirtyDone++) {
+        const route = this.#dirty[this.#dirtyDone] as RouteId;
+        rib.select(route);
+        const slot = rib.slotOf(route);
+        for (let i = 0; i < consumers.length; i++) consumers[i]!.routeChanged(slot);
+        rib.settle(route);
+      }
+      if (slice.expired) {
+        done = this.#dirtyDone >= this.#dirtyCount;
+        break;
+      }
+    }
+    if (done) {
+      this.#dirtyCount = this.#dirtyDone = 0;
+      if (this.#dirty.length > 1 << 16) this.#dirty = new Uint32Array(1 << 10);
+    }
+    for (let i = 0; i < consumers.length; i++) consumers[i]!.flushed();
+    return done;
+  }
+}

@@ -1,0 +1,60 @@
+import type { FamilyId } from '../bgp/nlri/family.js';
+import { NO_PATH, type PathId, type SourceId } from './handles.js';
+
+/** Kinds of source, in the order in which path selection prefers them among locally originated ones (reference A6 step 13). */
+export const SourceKind = { static: 3, serviceChain: 2, agent: 1, bgp: 0 } as const;
+export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind];
+
+const FAMILY_SLOTS = 16;
+
+/**
+ * Where paths come from. One object per session, agent stream or configuration: a neighbor that comes back gets a new
+ * source, so that late work on the old one touches nothing new.
+ */
+export class Source {
+  readonly id: SourceId;
+  readonly kind: SourceKind;
+  /** Contract §1: `neighbor:<address>`, `agent:<name>`, `static`. */
+  readonly text: string;
+  /** Learnt from outside the AS. */
+  readonly external: boolean;
+  /** Learnt over iBGP from a neighbor that is a route reflector client. */
+  readonly client: boolean;
+  /** BGP identifier of the sender; for agents the address of their connection. */
+  readonly routerId: number;
+  /** Address of the sender: the last step of path selection. */
+  readonly address: Uint8Array;
+  /** Paths received per family, and those of them that may be used. Secondary paths do not count. */
+  readonly received = new Uint32Array(FAMILY_SLOTS);
+  readonly accepted = new Uint32Array(FAMILY_SLOTS);
+  /** Head of the chain of this source's paths; kept by the RIB. */
+  firstPath: PathId = NO_PATH;
+  pathCount = 0;
+
+  constructor(id: SourceId, options: SourceOptions) {
+    this.id = id;
+    this.kind = options.kind;
+    this.text = options.text;
+    this.external = options.external ?? false;
+    this.client = options.client ?? false;
+    this.routerId = options.routerId;
+    this.address = options.address;
+  }
+
+  receivedOf(family: FamilyId): number {
+    return this.received[family]!;
+  }
+
+  acceptedOf(family: FamilyId): number {
+    return this.accepted[family]!;
+  }
+}
+
+export interface SourceOptions {
+  readonly kind: SourceKind;
+  readonly text: string;
+  readonly external?: boolean;
+  readonly client?: boolean;
+  readonly routerId: number;
+  readonly address: Uint8Array;
+}

@@ -1,0 +1,110 @@
+import { isRouteTarget } from '../bgp/attribute/extended-communities.js';
+import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
+import { formatRouteTarget } from '../wire/route-target.js';
+import type { TargetId, TargetListId } from './handles.js';
+
+interface TargetEntry {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  references: number;
+}
+
+interface ListEntry {
+  readonly key: string;
+  readonly targets: readonly TargetId[];
+  references: number;
+}
+
+const TARGET_OCTETS = 8;
+
+/**
+ * Route targets as small integers, and the lists of them that attribute sets carry. Thousands of sets share a list, so
+ * everything that depends on targets alone (importing VRFs, interested neighbors) is computed once per list.
+ */
+export class TargetListStore {
+  readonly #targets: (TargetEntry | undefined)[] = [undefined];
+  readonly #targetByKey = new Map<string, TargetId>();
+  readonly #freeTargets: TargetId[] = [];
+  readonly #lists: (ListEntry | undefined)[] = [undefined];
+  readonly #listByKey = new Map<string, TargetListId>();
+  readonly #freeLists: TargetListId[] = [];
+  /** Called when a list is forgotten, so that what is memoised per list goes with it. */
+  onForget: ((list: TargetListId) => void) | undefined;
+
+  /** The integer of a route target (8 octets, RFC 4360 §4), referenced once for the caller. */
+  internTarget(bytes: Uint8Array, start = 0): TargetId {
+    const key = keyOf(bytes, start);
+    let id = this.#targetByKey.get(key);
+    if (id === undefined) {
+      id = this.#freeTargets.pop() ?? (this.#targets.length as TargetId);
+      this.#targets[id] = { key, bytes: bytes.slice(start, start + TARGET_OCTETS), references: 0 };
+      this.#targetByKey.set(key, id);
+    }
+    this.#targets[id]!.references++;
+    return id;
+  }
+
+  releaseTarget(id: TargetId): void {
+    const entry = this.#targets[id]!;
+    if (--entry.references > 0) return;
+    this.#targetByKey.delete(entry.key);
+    this.#targets[id] = undefined;
+    this.#freeTargets.push(id);
+  }
+
+  /** The integer of a target that is in use; `undefined` when nobody uses it. */
+  findTarget(bytes: Uint8Array, start = 0): TargetId | undefined {
+    return this.#targetByKey.get(keyOf(bytes, start));
+  }
+
+  targetBytes(id: TargetId): Uint8Array {
+    return this.#targets[id]!.bytes;
+  }
+
+  formatTarget(id: TargetId): string {
+    return formatRouteTarget(this.targetBytes(id), 0);
+  }
+
+  /** The list of the route targets in these attributes (at least one), referenced once. Order and repetition do not matter. */
+  intern(attributes: PathAttributes): TargetListId {
+    const communities = attributes.extendedCommunities ?? new Uint8Array(0);
+    const keys = new Set<string>();
+    for (let at = 0; at + TARGET_OCTETS <= communities.length; at += TARGET_OCTETS) {
+      if (isRouteTarget(communities, at)) keys.add(keyOf(communities, at));
+    }
+    const sorted = [...keys].sort();
+    const key = sorted.join('');
+    let id = this.#listByKey.get(key);
+    if (id === undefined) {
+      id = this.#freeLists.pop() ?? (this.#lists.length as TargetListId);
+      const targets = sorted.map((target) => this.internTarget(Buffer.from(target, 'latin1')));
+      this.#lists[id] = { key, targets, references: 0 };
+      this.#listByKey.set(key, id);
+    }
+    this.#lists[id]!.references++;
+    return id;
+  }
+
+  release(id: TargetListId): void {
+    const entry = this.#lists[id]!;
+    if (--entry.references > 0) return;
+    this.onForget?.(id);
+    for (const target of entry.targets) this.releaseTarget(target);
+    this.#listByKey.delete(entry.key);
+    this.#lists[id] = undefined;
+    this.#freeLists.push(id);
+  }
+
+  targetsOf(id: TargetListId): readonly TargetId[] {
+    return this.#lists[id]?.targets ?? [];
+  }
+
+  /** Lists in use. */
+  get size(): number {
+    return this.#listByKey.size;
+  }
+}
+
+function keyOf(bytes: Uint8Array, start: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, TARGET_OCTETS).toString('latin1');
+}

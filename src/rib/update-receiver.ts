@@ -1,0 +1,177 @@
+import type { CodecContext } from '../bgp/attribute/codec.js';
+import type { ProtocolFault } from '../bgp/attribute/fault.js';
+import { FamilyId, NlriScratch, type Family } from '../bgp/nlri/family.js';
+import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
+import { decodeAttributes } from '../bgp/message/update-attributes.js';
+import { malformedNlriFault, scanUpdate, UpdateScan, writeAttributeKey, type NlriSection, type ReachSection } from '../bgp/message/update.js';
+import { Writer } from '../wire/writer.js';
+import { DecodeContext } from './attribute-store.js';
+import { AttributeFeature } from './attribute-features.js';
+import { NO_PATH, NO_SET, type AttributeSetId } from './handles.js';
+import { PathFlag } from './path-flags.js';
+import type { Rib } from './rib.js';
+import type { RouteTable } from './route-table.js';
+import type { Source } from './source.js';
+
+export interface UpdateReceiverOptions {
+  readonly rib: Rib;
+  readonly source: Source;
+  readonly context: CodecContext;
+  /** The own AS numbers that must not occur in a path more often than {@link allowOwnAs} (RFC 4271 §9.1.2). */
+  readonly ownAses: readonly number[];
+  readonly allowOwnAs: number;
+  /** Own BGP identifier and cluster id: a route that has been here before (RFC 4456 §8). */
+  readonly routerId: number;
+  readonly clusterId: number;
+  /** Where the routes of a family go; `undefined` when the session has not negotiated it. */
+  readonly tableOf: (family: FamilyId) => RouteTable | undefined;
+  readonly endOfRib: (family: FamilyId) => void;
+  /** A fault that does not end the session. */
+  readonly fault: (fault: ProtocolFault) => void;
+}
+
+/**
+ * The entrance of BGP routes: takes UPDATE bodies apart and puts their routes in the tables. Attributes are looked up by
+ * their octets once per UPDATE and decoded only when new; the loop over the NLRI allocates nothing.
+ */
+export class UpdateReceiver {
+  readonly #options: UpdateReceiverOptions;
+  readonly #rib: Rib;
+  readonly #decodeContext: DecodeContext;
+  readonly #scan = new UpdateScan();
+  readonly #key = new Writer(512);
+  readonly #nlri = new NlriScratch();
+
+  constructor(options: UpdateReceiverOptions) {
+    this.#options = options;
+    this.#rib = options.rib;
+    const { external, fourOctetAs } = options.context;
+    if (fourOctetAs) this.#decodeContext = external ? DecodeContext.external : DecodeContext.internal;
+    else this.#decodeContext = external ? DecodeContext.externalTwoOctetAs : DecodeContext.internalTwoOctetAs;
+  }
+
+  /**
+   * Processes the UPDATE body `bytes[start, end)`; keeps no view of it.
+   * @returns a fault with action `session-reset`; milder ones go to `options.fault`
+   */
+  receive(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
+    const scan = this.#scan;
+    const fault = scanUpdate(bytes, start, end, scan);
+    if (fault?.action === 'session-reset') return fault;
+    if (fault !== undefined) this.#options.fault(fault);
+    else {
+      const ended = scan.isEndOfRib();
+      if (ended !== 0) {
+        this.#options.endOfRib(ended);
+        return undefined;
+      }
+    }
+    if (scan.withdrawnEnd > scan.withdrawnStart) {
+      const malformed = this.#withdraw(ipv4Unicast, 'withdrawn', scan.withdrawnStart, scan.withdrawnEnd);
+      if (malformed !== undefined) return malformed;
+    }
+    if (scan.unreachFamily !== undefined) {
+      const malformed = this.#withdraw(scan.unreachFamily, 'unreach', scan.unreachStart, scan.unreachEnd);
+      if (malformed !== undefined) return malformed;
+    }
+    if (scan.reachFamily !== undefined) {
+      const malformed = this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, fault !== undefined);
+      if (malformed !== undefined) return malformed;
+    }
+    if (scan.nlriEnd > scan.nlriStart) return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
+    return scan.hasAttributes && !scan.hasReachable ? this.#checkIdleAttributes() : undefined;
+  }
+
+  #announce(family: Family, section: ReachSection, start: number, end: number, asWithdrawal: boolean): ProtocolFault | undefined {
+    const table = this.#options.tableOf(family.id);
+    const found = asWithdrawal ? NO_SET : this.#attributesOf(section);
+    if (typeof found === 'object') return found;
+    // Routes whose attributes are of no use are withdrawn: what the neighbor said before is not true any more (RFC 7606 §2).
+    if (found === NO_SET) return this.#withdraw(family, section, start, end);
+    const set = found;
+    const rib = this.#rib;
+    const nlri = this.#nlri;
+    const { bytes } = this.#scan;
+    const { source } = this.#options;
+    const flags = this.#flagsOf(set);
+    let position = start;
+    let fault: ProtocolFault | undefined;
+    while (position < end) {
+      const next = family.decode(bytes, position, end, false, nlri);
+      if (next < 0) {
+        fault = malformedNlriFault(this.#scan, section, position);
+        break;
+      }
+      position = next;
+      if (table === undefined || nlri.keyLength === 0) continue;
+      const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
+      rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
+      rib.payloads.release(payload);
+    }
+    rib.attributes.release(set);
+    return fault;
+  }
+
+  #withdraw(family: Family, section: NlriSection, start: number, end: number): ProtocolFault | undefined {
+    const table = this.#options.tableOf(family.id);
+    const nlri = this.#nlri;
+    const { bytes } = this.#scan;
+    // A route withdrawn because of its attributes still has its label in place; one withdrawn as such may have any.
+    const withdrawn = section === 'unreach' || section === 'withdrawn';
+    for (let position = start; position < end; ) {
+      const next = family.decode(bytes, position, end, withdrawn, nlri);
+      if (next < 0) return malformedNlriFault(this.#scan, section, position);
+      position = next;
+      if (table !== undefined && nlri.keyLength > 0) this.#rib.withdraw(table, this.#options.source, nlri.key, 0, nlri.keyLength);
+    }
+    return undefined;
+  }
+
+  /** The set of a section, referenced once; {@link NO_SET} when its routes must be withdrawn; or a fault that ends the session. */
+  #attributesOf(section: ReachSection): AttributeSetId | ProtocolFault {
+    const key = this.#key;
+    const store = this.#rib.attributes;
+    key.reset();
+    const nextHopFault = writeAttributeKey(this.#scan, section, key);
+    if (nextHopFault !== undefined) {
+      this.#options.fault(nextHopFault);
+      return NO_SET;
+    }
+    const known = store.find(key.bytes, 0, key.position, this.#decodeContext);
+    if (known !== NO_SET) {
+      store.hold(known);
+      return known;
+    }
+    const { attributes, action, faults } = decodeAttributes(this.#scan, section, this.#options.context);
+    for (const fault of faults) {
+      if (fault.action === 'session-reset') return fault;
+      this.#options.fault(fault);
+    }
+    if (action !== 'none' && action !== 'attribute-discard') return NO_SET;
+    // A spelling with faults is not remembered, so that each message with them is counted.
+    return faults.length > 0 ? store.intern(attributes) : store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
+  }
+
+  /** Attributes that come without routes: nobody needs them, but their faults may hide routes (RFC 7606 §5.2). */
+  #checkIdleAttributes(): ProtocolFault | undefined {
+    const { faults } = decodeAttributes(this.#scan, 'none', this.#options.context);
+    for (const fault of faults) {
+      if (fault.action === 'session-reset') return fault;
+      this.#options.fault(fault);
+    }
+    return undefined;
+  }
+
+  /** Loops: the path has been through here (RFC 4271 §9.1.2, RFC 4456 §8). Such paths stay visible and are not used. */
+  #flagsOf(set: AttributeSetId): number {
+    const store = this.#rib.attributes;
+    const { ownAses, allowOwnAs, routerId, clusterId } = this.#options;
+    let flags = 0;
+    if (store.asPathLength[set] !== 0) {
+      for (const asn of ownAses) if (store.asCount(set, asn) > allowOwnAs) flags |= PathFlag.asLoop;
+    }
+    if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId) flags |= PathFlag.originatorLoop;
+    if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true) flags |= PathFlag.clusterLoop;
+    return flags;
+  }
+}

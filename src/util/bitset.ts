@@ -1,0 +1,73 @@
+/** A growing set of small non-negative integers, one bit each. */
+export class BitSet {
+  words: Uint32Array;
+  #size = 0;
+
+  constructor(capacityBits = 64) {
+    this.words = new Uint32Array(Math.max(1, (capacityBits + 31) >>> 5));
+  }
+
+  /** Number of members. */
+  get size(): number {
+    return this.#size;
+  }
+
+  has(bit: number): boolean {
+    const word = bit >>> 5;
+    return word < this.words.length && (this.words[word]! & (1 << (bit & 31))) !== 0;
+  }
+
+  /** @returns true when `bit` was not a member before */
+  add(bit: number): boolean {
+    const word = bit >>> 5;
+    if (word >= this.words.length) this.#grow(word + 1);
+    const mask = 1 << (bit & 31);
+    const before = this.words[word]!;
+    if ((before & mask) !== 0) return false;
+    this.words[word] = before | mask;
+    this.#size++;
+    return true;
+  }
+
+  /** @returns true when `bit` was a member */
+  delete(bit: number): boolean {
+    const word = bit >>> 5;
+    if (word >= this.words.length) return false;
+    const mask = 1 << (bit & 31);
+    const before = this.words[word]!;
+    if ((before & mask) === 0) return false;
+    this.words[word] = before & ~mask;
+    this.#size--;
+    return true;
+  }
+
+  clear(): void {
+    this.words.fill(0);
+    this.#size = 0;
+  }
+
+  /** Members in ascending order. */
+  *[Symbol.iterator](): Generator<number> {
+    for (let w = 0; w < this.words.length; w++) {
+      let word = this.words[w]!;
+      while (word !== 0) {
+        const low = word & -word;
+        yield (w << 5) + (31 - Math.clz32(low));
+        word ^= low;
+      }
+    }
+  }
+
+  /** The words up to the last non-zero one, as text: equal sets give equal text. */
+  fingerprint(): string {
+    let end = this.words.length;
+    while (end > 0 && this.words[end - 1] === 0) end--;
+    return this.words.subarray(0, end).join(',');
+  }
+
+  #grow(words: number): void {
+    const grown = new Uint32Array(Math.max(words, this.words.length * 2));
+    grown.set(this.words);
+    this.words = grown;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The one scheduler of bulk work. Jobs run in slices; between slices the event loop serves sockets and timers, so that
+ * keepalives and accepts wait at most one slice whatever else is going on.
+ */
+
+/** A piece of work that can be interrupted. */
+export interface Job {
+  /**
+   * Works until it is done or {@link Slice.expired} says that the slice is over.
+   * @returns true when there is nothing left to do; false to be called again
+   */
+  run(slice: Slice): boolean;
+}
+
+/** Time of one turn, shared by the jobs that run in it. */
+export class Slice {
+  readonly #nowMs: () => number;
+  #endMs = 0;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  start(budgetMs: number): void {
+    this.#endMs = this.#nowMs() + budgetMs;
+  }
+
+  /** True when the job must return. Costs one clock reading: ask once per few dozen units of work, not per route. */
+  get expired(): boolean {
+    return this.#nowMs() >= this.#endMs;
+  }
+}
+
+/** Milliseconds a turn may take (design.md §4.6). */
+export const SLICE_BUDGET_MS = 5;
+
+/** Defers a turn of the scheduler; `setImmediate` in production, by hand in tests. */
+export type Defer = (turn: () => void) => void;
+
+export class Scheduler {
+  readonly #defer: Defer;
+  readonly #slice: Slice;
+  readonly #onError: (error: unknown) => void;
+  #queue: Job[] = [];
+  readonly #queued = new Set<Job>();
+  #armed = false;
+
+  /**
+   * @param nowMs    monotonic clock in milliseconds
+   * @param defer    runs a callback after pending I/O
+   * @param onError  a job that throws is a bug: it is dropped and reported here
+   */
+  constructor(nowMs: () => number, defer: Defer, onError: (error: unknown) => void) {
+    this.#slice = new Slice(nowMs);
+    this.#defer = defer;
+    this.#onError = onError;
+  }
+
+  /** Queues a job unless it is queued already; it first runs after the I/O that is pending now. */
+  schedule(job: Job): void {
+    if (this.#queued.has(job)) return;
+    this.#queued.add(job);
+    this.#queue.push(job);
+    this.#arm();
+  }
+
+  /** Takes a job out, e.g. because its owner is gone. */
+  cancel(job: Job): void {
+    if (this.#queued.delete(job)) this.#queue = this.#queue.filter((queued) => queued !== job);
+  }
+
+  /** Jobs waiting; 0 means that everything has settled. */
+  get pending(): number {
+    return this.#queued.size;
+  }
+
+  /** Runs everything that is queued, also what gets queued meanwhile, without yielding. For tests and orderly stops. */
+  drain(): void {
+    while (this.#queued.size > 0) this.#turn();
+  }
+
+  #arm(): void {
+    if (this.#armed || this.#queued.size === 0) return;
+    this.#armed = true;
+    this.#defer(() => {
+      this.#armed = false;
+      this.#turn();
+      this.#arm();
+    });
+  }
+
+  /** Jobs take turns in order; one that has more to do goes to the end. */
+  #turn(): void {
+    this.#slice.start(SLICE_BUDGET_MS);
+    do {
+      const job = this.#queue.shift();
+      if (job === undefined) return;
+      this.#queued.delete(job);
+      let done = true;
+      try {
+        done = job.run(this.#slice);
+      } catch (error) {
+        this.#onError(error);
+      }
+      if (!done && !this.#queued.has(job)) {
+        this.#queued.add(job);
+        this.#queue.push(job);
+      }
+    } while (!this.#slice.expired);
+  }
+}

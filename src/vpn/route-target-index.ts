@@ -1,0 +1,124 @@
+import { NO_PATH, NO_TARGETS, type PathId, type TargetId, type TargetListId } from '../rib/handles.js';
+import type { PathObserver, Rib } from '../rib/rib.js';
+import { grownUint32 } from '../rib/columns.js';
+import type { RouteTable } from '../rib/route-table.js';
+
+/**
+ * Route target → paths of the VPN tables (design.md §4.7), so that a change of an import list or of somebody's interest
+ * touches only the routes that carry the target.
+ *
+ *   target → lists that contain it → chain of the paths whose attributes have that list
+ *
+ * Two integers a path; lists are few (about one per VRF), however many routes there are.
+ */
+export class RouteTargetIndex implements PathObserver {
+  readonly #rib: Rib;
+  readonly #listsOf = new Map<TargetId, Set<TargetListId>>();
+  readonly #firstOf = new Map<TargetListId, PathId>();
+  #previous = new Uint32Array(64);
+  #next = new Uint32Array(64);
+  #paths = 0;
+
+  constructor(rib: Rib) {
+    this.#rib = rib;
+  }
+
+  /** Paths in the index. */
+  get size(): number {
+    return this.#paths;
+  }
+
+  /** Lists of targets, of indexed paths, that contain a target. */
+  listsOf(target: TargetId): Iterable<TargetListId> {
+    return this.#listsOf.get(target) ?? [];
+  }
+
+  /** Lists of targets of indexed paths. */
+  lists(): Iterable<TargetListId> {
+    return this.#firstOf.keys();
+  }
+
+  /** Calls `visit` for every path whose route targets are this list. */
+  forEachPathOfList(list: TargetListId, visit: (path: PathId) => void): void {
+    for (let path = this.#firstOf.get(list) ?? NO_PATH; path !== NO_PATH; ) {
+      const next = this.#next[path] as PathId;
+      visit(path);
+      path = next;
+    }
+  }
+
+  /** Calls `visit` for every path that carries a target. */
+  forEachPath(target: TargetId, visit: (path: PathId) => void): void {
+    for (const list of this.listsOf(target)) this.forEachPathOfList(list, visit);
+  }
+
+  /** Slots of a table with a path that carries a target. */
+  slotsOf(table: RouteTable, target: TargetId): number[] {
+    const slots: number[] = [];
+    this.forEachPath(target, (path) => {
+      const route = this.#rib.routeOf(path);
+      if (this.#rib.tableOf(route) === table) slots.push(this.#rib.slotOf(route));
+    });
+    return slots;
+  }
+
+  pathAdded(path: PathId): void {
+    const list = this.#listOf(path);
+    if (list === NO_TARGETS) return;
+    if (path >= this.#next.length) this.#grow(path + 1);
+    const first = this.#firstOf.get(list) ?? NO_PATH;
+    if (first === NO_PATH) this.#listAppeared(list);
+    else this.#previous[first] = path;
+    this.#previous[path] = NO_PATH;
+    this.#next[path] = first;
+    this.#firstOf.set(list, path);
+    this.#paths++;
+  }
+
+  pathChanging(path: PathId): void {
+    this.pathRemoving(path);
+  }
+
+  pathChanged(path: PathId): void {
+    this.pathAdded(path);
+  }
+
+  pathRemoving(path: PathId): void {
+    const list = this.#listOf(path);
+    if (list === NO_TARGETS) return;
+    const previous = this.#previous[path] as PathId;
+    const next = this.#next[path] as PathId;
+    if (next !== NO_PATH) this.#previous[next] = previous;
+    if (previous !== NO_PATH) this.#next[previous] = next;
+    else if (next !== NO_PATH) this.#firstOf.set(list, next);
+    else this.#listVanished(list);
+    this.#paths--;
+  }
+
+  #listOf(path: PathId): TargetListId {
+    return this.#rib.attributes.targetListOf(this.#rib.setOf(path));
+  }
+
+  #listAppeared(list: TargetListId): void {
+    for (const target of this.#rib.targets.targetsOf(list)) {
+      const lists = this.#listsOf.get(target);
+      if (lists === undefined) this.#listsOf.set(target, new Set([list]));
+      else lists.add(list);
+    }
+  }
+
+  #listVanished(list: TargetListId): void {
+    this.#firstOf.delete(list);
+    for (const target of this.#rib.targets.targetsOf(list)) {
+      const lists = this.#listsOf.get(target)!;
+      lists.delete(list);
+      if (lists.size === 0) this.#listsOf.delete(target);
+    }
+  }
+
+  #grow(needed: number): void {
+    const capacity = Math.max(needed, this.#next.length * 2);
+    this.#previous = grownUint32(this.#previous, capacity);
+    this.#next = grownUint32(this.#next, capacity);
+  }
+}
