@@ -32,14 +32,11 @@ export interface Readiness {
 export const NEIGHBOR_STATES = ['idle', 'connect', 'active', 'opensent', 'openconfirm', 'established'] as const;
 export type NeighborState = (typeof NEIGHBOR_STATES)[number];
 
+/** The message types of RFC 4271 §4.1 and RFC 2918, as they are counted. */
+export const MESSAGE_TYPES = ['open', 'update', 'notification', 'keepalive', 'routeRefresh'] as const;
+
 /** BGP messages of one direction, counted since the neighbor exists. */
-export interface MessageCounts {
-  readonly open: number;
-  readonly update: number;
-  readonly notification: number;
-  readonly keepalive: number;
-  readonly routeRefresh: number;
-}
+export type MessageCounts = Readonly<Record<(typeof MESSAGE_TYPES)[number], number>>;
 
 /** One negotiated (or, while the session is down, configured) family of a neighbor. */
 export interface NeighborFamilyView {

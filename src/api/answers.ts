@@ -1,0 +1,154 @@
+/**
+ * Schemas of what the HTTP API answers: the OpenAPI document is made of them, and the types hold them to the views of the
+ * controller. Answers are written as they are; nothing is validated or copied on the way out.
+ */
+import { z } from 'zod';
+import { FAMILY_NAMES } from '../config/session-schema.js';
+import type { ConfigProblem } from '../config/problem.js';
+import { AGENT_STATES, NEIGHBOR_STATES, PATH_FLAGS } from '../controller/view.js';
+import type { AgentView, ControllerInfo, NeighborView, Readiness, RouteView, VrfView } from '../controller/view.js';
+
+const count = z.int().min(0);
+const seconds = count;
+const family = z.enum(FAMILY_NAMES);
+
+export const controllerAnswer: z.ZodType<ControllerInfo> = z.object({
+  name: z.string(),
+  routerId: z.string().meta({ description: 'BGP identifier, as a dotted quad.' }),
+  autonomousSystem: z.int(),
+  version: z.string(),
+  uptimeSeconds: seconds,
+  ready: z.boolean(),
+});
+
+export const readinessAnswer: z.ZodType<Readiness> = z.object({
+  ready: z.boolean(),
+  reasons: z.array(z.string()).meta({ description: 'What is not ready yet; empty when ready.' }),
+});
+
+export const healthAnswer = z.object({ status: z.literal('ok') });
+
+const messageCounts = z.object({
+  open: count,
+  update: count,
+  notification: count,
+  keepalive: count,
+  routeRefresh: count,
+});
+
+export const neighborAnswer: z.ZodType<NeighborView> = z.object({
+  address: z.string(),
+  peerAs: z
+    .int()
+    .exactOptional()
+    .meta({ description: 'Absent for a dynamic neighbor of any AS before its first OPEN.' }),
+  localAs: z.int(),
+  state: z.enum(NEIGHBOR_STATES),
+  uptimeSeconds: seconds.meta({ description: 'Since the session was established; 0 while it is not.' }),
+  description: z.string().exactOptional(),
+  peerGroup: z.string().exactOptional(),
+  vrf: z.string().exactOptional().meta({ description: 'The VRF of a CE session.' }),
+  dynamic: z.boolean().meta({ description: 'Accepted by a dynamic range instead of configured by address.' }),
+  adminDown: z.boolean(),
+  routerId: z.string().exactOptional().meta({ description: 'BGP identifier of the neighbor, once established.' }),
+  holdTime: z.int().exactOptional().meta({ description: 'Negotiated hold time in seconds, once established.' }),
+  families: z.array(
+    z.object({
+      family,
+      received: count.meta({ description: 'Routes held from the neighbor, usable or not.' }),
+      accepted: count.meta({ description: 'Those of them that may be used.' }),
+      advertised: count.meta({ description: 'Routes the neighbor has been sent and not been withdrawn.' }),
+      endOfRibReceived: z.boolean(),
+      endOfRibSent: z.boolean(),
+    }),
+  ),
+  capabilities: z.array(z.string()).meta({ description: 'What the neighbor announced; empty before its OPEN.' }),
+  messages: z.object({ received: messageCounts, sent: messageCounts }),
+  flaps: count.meta({ description: 'How often the session has left `established`.' }),
+  lastError: z.string().exactOptional(),
+});
+export const neighborsAnswer = z.object({ neighbors: z.array(neighborAnswer) });
+
+export const agentAnswer: z.ZodType<AgentView> = z.object({
+  name: z.string(),
+  address: z.string(),
+  state: z.enum(AGENT_STATES),
+  uptimeSeconds: seconds,
+  subscriptions: z.array(z.object({ vrf: z.string(), instanceId: z.int() })),
+  routes: z.object({ received: count, advertised: count }),
+  flaps: count,
+  lastError: z.string().exactOptional(),
+});
+export const agentsAnswer = z.object({ agents: z.array(agentAnswer) });
+
+const tableCounts = z.object({ prefixes: count, paths: count });
+
+export const vrfAnswer: z.ZodType<VrfView> = z.object({
+  name: z.string(),
+  virtualNetwork: z.object({ name: z.string(), id: z.int(), vxlanId: z.int().exactOptional() }),
+  routeDistinguisher: z.string(),
+  importTargets: z.array(z.string()),
+  exportTargets: z.array(z.string()),
+  routes: z.partialRecord(family, tableCounts),
+});
+export const vrfsAnswer = z.object({ vrfs: z.array(vrfAnswer) });
+
+export const routeAnswer: z.ZodType<RouteView> = z.object({
+  prefix: z
+    .string()
+    .meta({ description: 'The route in the text form of its family; inside a VRF without distinguisher.' }),
+  paths: z
+    .array(
+      z.object({
+        best: z.boolean(),
+        ecmp: z.boolean().meta({ description: 'Member of the equal-cost set of the best path.' }),
+        source: z.string().meta({ description: '`neighbor:<address>`, `agent:<name>`, `static`, …' }),
+        replicatedFrom: z.string().exactOptional(),
+        nextHop: z.string().exactOptional(),
+        labels: z.array(z.int()).exactOptional(),
+        vni: z.int().exactOptional(),
+        encapsulations: z.array(z.string()).exactOptional(),
+        origin: z.enum(['igp', 'egp', 'incomplete']).exactOptional(),
+        asPath: z.string().exactOptional(),
+        localPreference: count.exactOptional(),
+        med: count.exactOptional(),
+        communities: z.array(z.string()).exactOptional(),
+        largeCommunities: z.array(z.string()).exactOptional(),
+        extendedCommunities: z.array(z.string()).exactOptional(),
+        clusterList: z.array(z.string()).exactOptional(),
+        originatorId: z.string().exactOptional(),
+        flags: z
+          .array(z.enum(PATH_FLAGS))
+          .meta({ description: 'Why the path is not usable, or what is special about it.' }),
+        ageSeconds: seconds,
+      }),
+    )
+    .meta({ description: 'In selection order, the best one first.' }),
+});
+export const routesAnswer = z.object({
+  routes: z.array(routeAnswer).readonly(),
+  cursor: z.string().exactOptional().meta({ description: 'For the next page; absent on the last one.' }),
+});
+
+export const resetAnswer = z.object({ address: z.string(), mode: z.string() });
+
+export const reloadAnswer = z.object({
+  applied: z.literal(true),
+  changes: z.array(z.string()).readonly().meta({ description: 'One line per change; empty when nothing differs.' }),
+});
+
+const problem: z.ZodType<ConfigProblem> = z.object({
+  file: z.string(),
+  line: z.int(),
+  column: z.int(),
+  path: z.string(),
+  message: z.string(),
+});
+export const problemsAnswer = z.object({ problems: z.array(problem).readonly() });
+
+export const errorAnswer = z.object({
+  error: z.object({
+    code: z.string().meta({ description: 'Stable, in kebab-case.' }),
+    message: z.string(),
+  }),
+});

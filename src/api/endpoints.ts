@@ -1,0 +1,302 @@
+/** The requests of the HTTP API, each with its schema (the OpenAPI document is made of them) and its handler. */
+import type { FastifyInstance, FastifySchema } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { FAMILY_NAMES } from '../config/session-schema.js';
+import { RESET_MODES, ROUTE_MATCHES } from '../controller/view.js';
+import type { ControllerView, ResetResult, RoutesResult } from '../controller/view.js';
+import { ApiError } from './api-error.js';
+import {
+  agentAnswer,
+  agentsAnswer,
+  controllerAnswer,
+  errorAnswer,
+  healthAnswer,
+  neighborAnswer,
+  neighborsAnswer,
+  problemsAnswer,
+  readinessAnswer,
+  reloadAnswer,
+  resetAnswer,
+  routesAnswer,
+  vrfAnswer,
+  vrfsAnswer,
+} from './answers.js';
+import type { MetricsExporter } from './metrics.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Served to everybody: says nothing but whether the process works. */
+    readonly isPublic?: boolean;
+  }
+}
+
+/** Routes of one answer when the request does not say. */
+export const DEFAULT_ROUTE_LIMIT = 1000;
+/** Most routes of one answer, so that no request holds up the sessions. */
+export const MAXIMUM_ROUTE_LIMIT = 10_000;
+/** Longest shutdown communication (RFC 9003 §2). */
+const MAXIMUM_COMMUNICATION_OCTETS = 255;
+
+const none = z.strictObject({});
+
+const routesQuery = z.strictObject({
+  family: z.enum(FAMILY_NAMES, { error: `one of ${FAMILY_NAMES.join(', ')} is needed` }),
+  vrf: z.string().exactOptional().meta({ description: 'Name of a VRF; without it the global table of the family.' }),
+  prefix: z.string().exactOptional().meta({ description: 'Text form of a route; for `lookup` also an address.' }),
+  match: z
+    .enum(ROUTE_MATCHES, { error: `one of ${ROUTE_MATCHES.join(', ')} is allowed` })
+    .exactOptional()
+    .meta({
+      description: '`exact` (default), `longer`: the prefix and all inside it, `lookup`: its longest match.',
+    }),
+  limit: z.coerce
+    .number({ error: 'a number is needed' })
+    .int({ error: 'a whole number is needed' })
+    .min(1, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
+    .max(MAXIMUM_ROUTE_LIMIT, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
+    .default(DEFAULT_ROUTE_LIMIT)
+    .meta({ description: 'At most this many routes.' }),
+  cursor: z.string().exactOptional().meta({ description: 'That of the answer before, for the next page.' }),
+});
+
+const resetBody = z.strictObject({
+  mode: z.enum(RESET_MODES, { error: `one of ${RESET_MODES.join(', ')} is needed` }),
+  communication: z
+    .string()
+    .refine((text) => Buffer.byteLength(text) <= MAXIMUM_COMMUNICATION_OCTETS, {
+      error: `at most ${MAXIMUM_COMMUNICATION_OCTETS} octets are allowed`,
+    })
+    .exactOptional()
+    .meta({ description: 'For the operator of the neighbor (RFC 9003), with `hard`.' }),
+});
+
+/** Documentation of one request: its good answer and the errors it can have beside those of every request. */
+function described(
+  summary: string,
+  answer: z.ZodType,
+  errors: Readonly<Record<number, string>> = {},
+): Required<Pick<FastifySchema, 'response'>> & { readonly summary: string } {
+  const response: Record<string, unknown> = { 200: answer.meta({ description: 'Done.' }) };
+  for (const [status, description] of Object.entries(errors)) response[status] = errorAnswer.meta({ description });
+  response['4xx'] = errorAnswer.meta({ description: 'Refused.' });
+  return { summary, response };
+}
+
+function unknown(code: 'unknown-neighbor' | 'unknown-agent' | 'unknown-vrf', what: string, name: string): ApiError {
+  return new ApiError(code, `there is no ${what} ${JSON.stringify(name)}`);
+}
+
+/** Adds every request of the API to `app`. */
+export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics: MetricsExporter): void {
+  const api = app.withTypeProvider<ZodTypeProvider>();
+  addProcessEndpoints(app, view, metrics);
+
+  api.get(
+    '/api/v1/controller',
+    { schema: { querystring: none, ...described('This controller', controllerAnswer) } },
+    () => view.info(),
+  );
+
+  addNeighborEndpoints(app, view);
+
+  api.get('/api/v1/agents', { schema: { querystring: none, ...described('All agents', agentsAnswer) } }, () => ({
+    agents: view.agents(),
+  }));
+  api.get(
+    '/api/v1/agents/:name',
+    {
+      schema: {
+        querystring: none,
+        params: z.object({ name: z.string() }),
+        ...described('One agent', agentAnswer, { 404: 'No such agent.' }),
+      },
+    },
+    (request) => {
+      const { name } = request.params;
+      const agent = view.agent(name);
+      if (!agent) throw unknown('unknown-agent', 'agent', name);
+      return agent;
+    },
+  );
+
+  api.get('/api/v1/vrfs', { schema: { querystring: none, ...described('All VRFs', vrfsAnswer) } }, () => ({
+    vrfs: view.vrfs(),
+  }));
+  api.get(
+    '/api/v1/vrfs/:name',
+    {
+      schema: {
+        querystring: none,
+        params: z.object({ name: z.string() }),
+        ...described('One VRF', vrfAnswer, { 404: 'No such VRF.' }),
+      },
+    },
+    (request) => {
+      const { name } = request.params;
+      const vrf = view.vrf(name);
+      if (!vrf) throw unknown('unknown-vrf', 'VRF', name);
+      return vrf;
+    },
+  );
+
+  api.get(
+    '/api/v1/routes',
+    {
+      schema: {
+        querystring: routesQuery,
+        ...described('Routes of one table, page by page', routesAnswer, { 404: 'No such VRF or table.' }),
+      },
+    },
+    (request) => {
+      const { query } = request;
+      if (query.match !== undefined && query.prefix === undefined) {
+        throw new ApiError('invalid-request', 'query.match: means nothing without prefix');
+      }
+      return routesOf(view.routes(query), query.vrf ?? '');
+    },
+  );
+
+  api.post(
+    '/api/v1/config/reload',
+    {
+      schema: {
+        summary: 'Read the configuration again and apply what differs',
+        querystring: none,
+        response: {
+          200: reloadAnswer.meta({ description: 'Applied.' }),
+          422: problemsAnswer.meta({ description: 'The configuration is not valid; nothing changed.' }),
+          '4xx': errorAnswer.meta({ description: 'Refused.' }),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const result = await view.reload();
+      if (result.applied) await reply.code(200).send({ applied: true, changes: result.changes });
+      else await reply.code(422).send({ problems: result.problems });
+      return reply;
+    },
+  );
+}
+
+function addProcessEndpoints(app: FastifyInstance, view: ControllerView, metrics: MetricsExporter): void {
+  const api = app.withTypeProvider<ZodTypeProvider>();
+  const config = { isPublic: true };
+  api.get('/healthz', { config, schema: described('Whether the process works', healthAnswer) }, () => ({
+    status: 'ok' as const,
+  }));
+  api.get(
+    '/readyz',
+    {
+      config,
+      schema: {
+        summary: 'Whether the controller serves routes',
+        response: {
+          200: readinessAnswer.meta({ description: 'Ready.' }),
+          503: readinessAnswer.meta({ description: 'Not ready yet.' }),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const readiness = view.readiness();
+      await reply.code(readiness.ready ? 200 : 503).send(readiness);
+      return reply;
+    },
+  );
+  api.get(
+    '/metrics',
+    {
+      schema: {
+        summary: 'Prometheus metrics',
+        querystring: z.strictObject({
+          detail: z.enum(['vrf']).exactOptional().meta({ description: '`vrf`: also the tables of each VRF.' }),
+        }),
+        response: { 200: z.string().meta({ description: 'Prometheus text format.' }) },
+      },
+    },
+    async (request, reply) => {
+      const text = await metrics.text(request.query.detail === 'vrf');
+      await reply.type(metrics.contentType).send(text);
+      return reply;
+    },
+  );
+}
+
+function addNeighborEndpoints(app: FastifyInstance, view: ControllerView): void {
+  const api = app.withTypeProvider<ZodTypeProvider>();
+  const params = z.object({ address: z.string() });
+  api.get(
+    '/api/v1/neighbors',
+    { schema: { querystring: none, ...described('All BGP neighbors', neighborsAnswer) } },
+    () => ({ neighbors: view.neighbors() }),
+  );
+  api.get(
+    '/api/v1/neighbors/:address',
+    {
+      schema: {
+        querystring: none,
+        params,
+        ...described('One BGP neighbor', neighborAnswer, { 404: 'No such neighbor.' }),
+      },
+    },
+    (request) => {
+      const { address } = request.params;
+      const neighbor = view.neighbor(address);
+      if (!neighbor) throw unknown('unknown-neighbor', 'neighbor', address);
+      return neighbor;
+    },
+  );
+  api.post(
+    '/api/v1/neighbors/:address/reset',
+    {
+      schema: {
+        querystring: none,
+        params,
+        body: resetBody,
+        ...described('Reset a session: close it, ask for its routes again, or send all routes again', resetAnswer, {
+          404: 'No such neighbor.',
+          409: 'The session is not established, or the neighbor has no route refresh.',
+        }),
+      },
+    },
+    (request) => {
+      const { address } = request.params;
+      const { mode, communication } = request.body;
+      if (communication !== undefined && mode !== 'hard') {
+        throw new ApiError('invalid-request', 'body.communication: means nothing without mode hard');
+      }
+      checkReset(view.resetNeighbor(address, mode, communication), address);
+      return { address, mode };
+    },
+  );
+}
+
+function checkReset(result: ResetResult, address: string): void {
+  switch (result) {
+    case 'done':
+      return;
+    case 'unknown-neighbor':
+      throw unknown('unknown-neighbor', 'neighbor', address);
+    case 'not-established':
+      throw new ApiError('not-established', `the session with ${address} is not established`);
+    case 'no-route-refresh':
+      throw new ApiError('no-route-refresh', `${address} cannot be asked for its routes again; use mode hard`);
+  }
+}
+
+function routesOf(result: RoutesResult, vrf: string): z.output<typeof routesAnswer> {
+  switch (result.kind) {
+    case 'routes': {
+      const { routes, cursor } = result;
+      return cursor === undefined ? { routes } : { routes, cursor };
+    }
+    case 'unknown-vrf':
+      throw unknown('unknown-vrf', 'VRF', vrf);
+    case 'no-such-table':
+      throw new ApiError('no-such-table', result.reason);
+    case 'invalid-prefix':
+      throw new ApiError('invalid-prefix', `query.prefix: ${result.reason}`);
+    case 'invalid-cursor':
+      throw new ApiError('invalid-cursor', 'query.cursor: not one of this table; start again without it');
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Prometheus metrics, made from the views of the controller when they are asked for; nothing is counted here.
+ * Labels are neighbor, family, VRF and names from fixed lists; never a prefix.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { IntervalHistogram } from 'node:perf_hooks';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { AGENT_STATES, MESSAGE_TYPES } from '../controller/view.js';
+import type { ControllerView, NeighborView, VrfView } from '../controller/view.js';
+
+/** How often the delay of the event loop is sampled. */
+const EVENT_LOOP_RESOLUTION_MS = 20;
+const NANOSECONDS = 1e9;
+
+export class MetricsExporter {
+  readonly #view: ControllerView;
+  readonly #registry = new Registry();
+  readonly #vrfRegistry = new Registry();
+  readonly #eventLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
+  readonly #metrics;
+  readonly #vrfMetrics;
+
+  constructor(view: ControllerView) {
+    this.#view = view;
+    const gauge = metricMaker(Gauge, this.#registry);
+    const counter = metricMaker(Counter, this.#registry);
+    this.#metrics = {
+      info: gauge('filament_info', 'Always 1; the controller and its version.', [
+        'name',
+        'version',
+        'router_id',
+        'autonomous_system',
+      ]),
+      ready: gauge('filament_ready', '1 when the controller serves routes.'),
+      uptime: gauge('filament_uptime_seconds', 'Seconds since the controller was started.'),
+      neighborUp: gauge('filament_neighbor_up', '1 while the session is established.', ['neighbor', 'peer_as']),
+      neighborState: gauge('filament_neighbor_state', '1 for the state that the session is in.', ['neighbor', 'state']),
+      neighborUptime: gauge('filament_neighbor_uptime_seconds', 'Seconds since the session was established.', [
+        'neighbor',
+      ]),
+      neighborFlaps: counter('filament_neighbor_flaps_total', 'How often the session has left established.', [
+        'neighbor',
+      ]),
+      neighborMessages: counter('filament_neighbor_messages_total', 'BGP messages.', ['neighbor', 'direction', 'type']),
+      neighborRoutes: gauge('filament_neighbor_routes', 'Routes received, of these accepted, and routes advertised.', [
+        'neighbor',
+        'family',
+        'kind',
+      ]),
+      agents: gauge('filament_agents', 'Agents by state of their channel.', ['state']),
+      agentSubscriptions: gauge('filament_agent_subscriptions', 'Subscriptions of all agents.'),
+      agentRoutes: gauge('filament_agent_routes', 'Routes of all agents.', ['kind']),
+      agentFlaps: gauge('filament_agent_flaps', 'How often the channels of all known agents have closed.'),
+      vrfs: gauge('filament_vrfs', 'VRFs.'),
+      prefixes: gauge('filament_table_prefixes', 'Prefixes with at least one path.', ['scope', 'family']),
+      paths: gauge('filament_table_paths', 'Paths, usable or not.', ['scope', 'family']),
+      attributeSets: gauge('filament_attribute_sets', 'Distinct sets of path attributes.'),
+      attributeOctets: gauge('filament_attribute_set_octets', 'Octets of all of them.'),
+      exportGroups: gauge('filament_export_groups', 'Groups of receivers that share one encoding.'),
+      owedRoutes: gauge('filament_owed_routes', 'Routes not yet sent to the receivers that are owed them.'),
+      pendingJobs: gauge('filament_pending_jobs', 'Jobs waiting in the scheduler.'),
+      faults: counter('filament_faults_total', 'Protocol faults and violated limits.', ['fault']),
+      cpu: counter('process_cpu_seconds_total', 'User and system CPU time.'),
+      resident: gauge('process_resident_memory_bytes', 'Resident memory.'),
+      heap: gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.'),
+      external: gauge('nodejs_external_memory_bytes', 'Memory of buffers and typed arrays.'),
+      eventLoopDelay: gauge('nodejs_eventloop_lag_seconds', 'Delay of the event loop since the last scrape.', [
+        'quantile',
+      ]),
+    };
+    const vrfGauge = metricMaker(Gauge, this.#vrfRegistry);
+    this.#vrfMetrics = {
+      prefixes: vrfGauge('filament_vrf_prefixes', 'Prefixes with at least one path.', ['vrf', 'family']),
+      paths: vrfGauge('filament_vrf_paths', 'Paths, usable or not.', ['vrf', 'family']),
+    };
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Starts to watch the event loop. */
+  start(): void {
+    this.#eventLoop.enable();
+  }
+
+  stop(): void {
+    this.#eventLoop.disable();
+  }
+
+  /** @param perVrf  with the tables of every VRF, which can be many lines */
+  async text(perVrf: boolean): Promise<string> {
+    this.#registry.resetMetrics();
+    this.#collectController();
+    for (const neighbor of this.#view.neighbors()) this.#collectNeighbor(neighbor);
+    this.#collectAgents();
+    this.#collectTables();
+    this.#collectProcess();
+    const text = await this.#registry.metrics();
+    if (!perVrf) return text;
+    this.#vrfRegistry.resetMetrics();
+    for (const vrf of this.#view.vrfs()) this.#collectVrf(vrf);
+    return `${text}${await this.#vrfRegistry.metrics()}`;
+  }
+
+  #collectController(): void {
+    const info = this.#view.info();
+    this.#metrics.info.set(
+      {
+        name: info.name,
+        version: info.version,
+        router_id: info.routerId,
+        autonomous_system: String(info.autonomousSystem),
+      },
+      1,
+    );
+    this.#metrics.ready.set(info.ready ? 1 : 0);
+    this.#metrics.uptime.set(info.uptimeSeconds);
+  }
+
+  #collectNeighbor({ address: neighbor, state, peerAs, uptimeSeconds, flaps, messages, families }: NeighborView): void {
+    const metrics = this.#metrics;
+    metrics.neighborUp.set(
+      { neighbor, peer_as: peerAs === undefined ? '' : String(peerAs) },
+      state === 'established' ? 1 : 0,
+    );
+    metrics.neighborState.set({ neighbor, state }, 1);
+    metrics.neighborUptime.set({ neighbor }, uptimeSeconds);
+    metrics.neighborFlaps.inc({ neighbor }, flaps);
+    for (const direction of ['received', 'sent'] as const) {
+      for (const type of MESSAGE_TYPES) {
+        metrics.neighborMessages.inc({ neighbor, direction, type }, messages[direction][type]);
+      }
+    }
+    for (const { family, received, accepted, advertised } of families) {
+      metrics.neighborRoutes.set({ neighbor, family, kind: 'received' }, received);
+      metrics.neighborRoutes.set({ neighbor, family, kind: 'accepted' }, accepted);
+      metrics.neighborRoutes.set({ neighbor, family, kind: 'advertised' }, advertised);
+    }
+  }
+
+  #collectAgents(): void {
+    const states = new Map<string, number>(AGENT_STATES.map((state) => [state, 0]));
+    let subscriptions = 0;
+    let received = 0;
+    let advertised = 0;
+    let flaps = 0;
+    for (const agent of this.#view.agents()) {
+      states.set(agent.state, (states.get(agent.state) ?? 0) + 1);
+      subscriptions += agent.subscriptions.length;
+      received += agent.routes.received;
+      advertised += agent.routes.advertised;
+      flaps += agent.flaps;
+    }
+    for (const [state, count] of states) this.#metrics.agents.set({ state }, count);
+    this.#metrics.agentSubscriptions.set(subscriptions);
+    this.#metrics.agentRoutes.set({ kind: 'received' }, received);
+    this.#metrics.agentRoutes.set({ kind: 'advertised' }, advertised);
+    this.#metrics.agentFlaps.set(flaps);
+  }
+
+  #collectTables(): void {
+    const metrics = this.#metrics;
+    const snapshot = this.#view.metrics();
+    for (const { scope, family, prefixes, paths } of snapshot.tables) {
+      metrics.prefixes.set({ scope, family }, prefixes);
+      metrics.paths.set({ scope, family }, paths);
+    }
+    metrics.vrfs.set(snapshot.vrfs);
+    metrics.attributeSets.set(snapshot.attributeSets.count);
+    metrics.attributeOctets.set(snapshot.attributeSets.octets);
+    metrics.exportGroups.set(snapshot.exportGroups);
+    metrics.owedRoutes.set(snapshot.owedRoutes);
+    metrics.pendingJobs.set(snapshot.pendingJobs);
+    for (const { name, count } of snapshot.faults) metrics.faults.inc({ fault: name }, count);
+  }
+
+  #collectProcess(): void {
+    const metrics = this.#metrics;
+    const { user, system } = process.cpuUsage();
+    metrics.cpu.inc((user + system) / 1e6);
+    const memory = process.memoryUsage();
+    metrics.resident.set(memory.rss);
+    metrics.heap.set(memory.heapUsed);
+    metrics.external.set(memory.external);
+    for (const quantile of [0.5, 0.9, 0.99]) {
+      const delay = this.#eventLoop.percentile(quantile * 100) / NANOSECONDS;
+      metrics.eventLoopDelay.set({ quantile: String(quantile) }, delay);
+    }
+    metrics.eventLoopDelay.set({ quantile: '1' }, this.#eventLoop.max / NANOSECONDS);
+    this.#eventLoop.reset();
+  }
+
+  #collectVrf({ name: vrf, routes }: VrfView): void {
+    for (const [family, { prefixes, paths }] of Object.entries(routes)) {
+      this.#vrfMetrics.prefixes.set({ vrf, family }, prefixes);
+      this.#vrfMetrics.paths.set({ vrf, family }, paths);
+    }
+  }
+}
+
+type MetricClass<M> = new (options: { name: string; help: string; labelNames: string[]; registers: Registry[] }) => M;
+
+/** Makes metrics of one kind in one registry, so that a line of the list above is one metric. */
+function metricMaker<M>(
+  Metric: MetricClass<M>,
+  registry: Registry,
+): (name: string, help: string, labels?: string[]) => M {
+  return (name, help, labels = []) => new Metric({ name, help, labelNames: labels, registers: [registry] });
+}

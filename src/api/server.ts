@@ -1,0 +1,212 @@
+/** The HTTP server: fastify for requests, one Node server per listening address. */
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import swagger from '@fastify/swagger';
+import fastify from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
+import type { ListenAddress } from '../config/resolved.js';
+import type { ControllerView } from '../controller/view.js';
+import type { Logger } from '../util/logger.js';
+import { checkAccess } from './access.js';
+import { ApiError } from './api-error.js';
+import { addEndpoints } from './endpoints.js';
+import { MetricsExporter } from './metrics.js';
+
+/** Largest request body; the longest one that means anything is far below. */
+const MAXIMUM_BODY_OCTETS = 16 * 1024;
+const MAXIMUM_HEADER_OCTETS = 16 * 1024;
+/** Longest name in a path. */
+const MAXIMUM_PARAMETER_LENGTH = 512;
+const MAXIMUM_CONNECTIONS = 512;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Characters of a wrong path that its answer repeats. */
+const MAXIMUM_SHOWN_PATH = 200;
+
+export interface ApiOptions {
+  readonly view: ControllerView;
+  readonly logger: Logger;
+  /** The token in force; asked for at every request, so that a reload counts at once. */
+  readonly token: () => string | undefined;
+}
+
+/** The API could not listen; the cause is the system's error. */
+export class ApiListenError extends Error {
+  readonly code = 'ERR_API_LISTEN';
+  readonly listen: ListenAddress;
+
+  constructor(listen: ListenAddress, cause: Error) {
+    super(`cannot listen on ${listen.address} port ${listen.port}: ${cause.message}`, { cause });
+    this.listen = listen;
+  }
+}
+
+export class ApiServer {
+  readonly #app: FastifyInstance;
+  readonly #metrics: MetricsExporter;
+  readonly #servers: Server[] = [];
+
+  private constructor(app: FastifyInstance, metrics: MetricsExporter) {
+    this.#app = app;
+    this.#metrics = metrics;
+  }
+
+  /** Makes a server that answers {@link inject}ed requests; {@link listen} opens it to the network. */
+  static async create(options: ApiOptions): Promise<ApiServer> {
+    const metrics = new MetricsExporter(options.view);
+    const app = await createApp(options, metrics);
+    metrics.start();
+    return new ApiServer(app, metrics);
+  }
+
+  /** For tests: a request without a socket. */
+  get inject(): FastifyInstance['inject'] {
+    return this.#app.inject.bind(this.#app);
+  }
+
+  /**
+   * Listens on all addresses, or on none.
+   *
+   * @returns the addresses with the ports in use
+   * @throws ApiListenError  (rejects) when the system refuses one
+   */
+  async listen(addresses: readonly ListenAddress[]): Promise<ListenAddress[]> {
+    const bound: ListenAddress[] = [];
+    try {
+      for (const address of addresses) bound.push(await this.#listenOn(address));
+    } catch (error) {
+      await this.#closeServers();
+      throw error;
+    }
+    return bound;
+  }
+
+  #listenOn(listen: ListenAddress): Promise<ListenAddress> {
+    const server = createServer(
+      { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      (request, response) => {
+        this.#app.routing(request, response);
+      },
+    );
+    server.maxConnections = MAXIMUM_CONNECTIONS;
+    return new Promise((resolve, reject) => {
+      server.once('error', (error) => {
+        reject(new ApiListenError(listen, error));
+      });
+      server.listen({ host: listen.address, port: listen.port }, () => {
+        this.#servers.push(server);
+        const { port } = server.address() as AddressInfo;
+        resolve({ address: listen.address, port });
+      });
+    });
+  }
+
+  /** Closes every connection and listener; idempotent. */
+  async close(): Promise<void> {
+    this.#metrics.stop();
+    await this.#closeServers();
+    await this.#app.close();
+  }
+
+  async #closeServers(): Promise<void> {
+    const closing = this.#servers.splice(0).map(
+      (server) =>
+        new Promise<void>((resolve) => {
+          server.close(() => resolve());
+          server.closeAllConnections();
+        }),
+    );
+    await Promise.all(closing);
+  }
+}
+
+async function createApp(options: ApiOptions, metrics: MetricsExporter): Promise<FastifyInstance> {
+  const { view, logger, token } = options;
+  const app = fastify({
+    bodyLimit: MAXIMUM_BODY_OCTETS,
+    routerOptions: { maxParamLength: MAXIMUM_PARAMETER_LENGTH },
+    // What the router itself refuses: a path that is not properly percent-encoded.
+    frameworkErrors: (error, _request, reply) => {
+      const refused = apiErrorOf(error);
+      void (reply as FastifyReply).code(refused.status).send(refused.toJson());
+    },
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are made by the controller and not checked against their schema again: a page of routes can be megabytes.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler<FastifyError | ApiError>(async (error, request, reply) => {
+    const known = apiErrorOf(error);
+    if (known.code === 'internal') {
+      logger.error({ error, method: request.method, url: request.routeOptions.url }, 'request');
+    }
+    if (known.code === 'unauthorized') void reply.header('www-authenticate', 'Bearer');
+    await reply.code(known.status).send(known.toJson());
+    return reply;
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    if (request.routeOptions.config.isPublic === true) return;
+    const { authorization, origin } = request.headers;
+    checkAccess(
+      { method: request.method, remoteAddress: request.socket.remoteAddress, authorization, origin },
+      token(),
+    );
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { url } = request.routeOptions;
+    logger.debug(
+      { method: request.method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'request',
+    );
+  });
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // A request whose body means nothing may leave it empty, whatever its headers say.
+    if (body === '') done(null, undefined);
+    else void parseJson(request, body as string, done);
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Filament', description: 'Control plane of a virtual network.', version: view.info().version },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{}, { token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  addEndpoints(app, view, metrics);
+  void app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  app.setNotFoundHandler(({ method, url }) => {
+    const path = url.split('?')[0] ?? '';
+    throw new ApiError('not-found', `there is no ${method} ${JSON.stringify(path.slice(0, MAXIMUM_SHOWN_PATH))}`);
+  });
+  await app.ready();
+  return app;
+}
+
+/** The answer to whatever was thrown; unknown errors say nothing to the outside. */
+function apiErrorOf(error: FastifyError | ApiError): ApiError {
+  if (error instanceof ApiError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const part = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
+    const findings = error.validation.map(({ instancePath, message }) => {
+      const field = instancePath.replace(/^\/+/, '').replaceAll('/', '.');
+      return `${part}${field === '' ? '' : `.${field}`}: ${message}`;
+    });
+    return new ApiError('invalid-request', findings.join('; '));
+  }
+  switch (error.statusCode) {
+    case 413:
+      return new ApiError('request-too-large', `a request body has at most ${MAXIMUM_BODY_OCTETS} octets`);
+    case 415:
+      return new ApiError('unsupported-media-type', 'a request body is application/json');
+    case undefined:
+      return new ApiError('internal', 'internal error');
+    default:
+      return error.statusCode < 500
+        ? new ApiError('invalid-request', error.message)
+        : new ApiError('internal', 'internal error');
+  }
+}
