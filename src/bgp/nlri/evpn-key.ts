@@ -21,7 +21,7 @@ import { ROUTE_DISTINGUISHER_OCTETS } from '../../wire/route-distinguisher.js';
 import { EvpnRouteType } from './iana.js';
 
 export const ESI_OCTETS = 10;
-export const ETHERNET_TAG_OCTETS = 4;
+const ETHERNET_TAG_OCTETS = 4;
 export const MAC_BITS = MAC_OCTETS * 8;
 
 /** Offset of the route distinguisher in a key of types 1 to 5. */

@@ -40,7 +40,7 @@ export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 /** Whether announcements of this type carry a label. */
-export function evpnRouteTypeHasLabel(routeType: number): boolean {
+function evpnRouteTypeHasLabel(routeType: number): boolean {
   return (
     routeType === EvpnRouteType.macIpAdvertisement ||
     routeType === EvpnRouteType.ipPrefix ||

@@ -81,7 +81,7 @@ export function parseEvpnWithoutRd(text: string): Uint8Array | undefined {
 }
 
 /** Ten pairs of hex digits with colons. */
-export function formatEsi(bytes: Uint8Array, offset = 0): string {
+function formatEsi(bytes: Uint8Array, offset = 0): string {
   let text = formatHexOctet(bytes[offset]!);
   for (let i = 1; i < ESI_OCTETS; i++) text += `:${formatHexOctet(bytes[offset + i]!)}`;
   return text;

@@ -12,7 +12,7 @@ import type { Writer } from '../../wire/writer.js';
 
 export const LABEL_OCTETS = 3;
 /** Labels of one route that are taken in; a stack beyond is malformed. */
-export const MAX_LABELS = 8;
+const MAX_LABELS = 8;
 export const MAX_MPLS_LABEL = 0xfffff;
 
 const MAX_STACK_OCTETS = MAX_LABELS * LABEL_OCTETS;
@@ -20,7 +20,7 @@ const MAX_STACK_OCTETS = MAX_LABELS * LABEL_OCTETS;
 const LAST_OCTET_MASK = 0xf1;
 
 /** Sent in place of a label in a withdrawal (RFC 8277 §2.4). */
-export const WITHDRAWN_LABEL_FIELD = 0x800000;
+const WITHDRAWN_LABEL_FIELD = 0x800000;
 
 /** The 24-bit field of a single label (bottom of stack) as a number. */
 export function mplsLabelPayload(label: number): number {

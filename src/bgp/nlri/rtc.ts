@@ -30,7 +30,7 @@ const ORIGIN_AS_OFFSET = 1;
 /** Offset of the route target in a key of all 96 bits. */
 export const RTC_ROUTE_TARGET_OFFSET = 5;
 /** Shortest length but for the default (RFC 4684 §4). */
-export const RTC_MIN_BITS = 32;
+const RTC_MIN_BITS = 32;
 export const RTC_MAX_BITS = 96;
 
 /** The key of the default: every route target is wanted (RFC 4684 §4). Never written to. */
