@@ -31,7 +31,9 @@ function plainAddress(address: string | undefined): string {
  * take over a running stream together with its owner; the verdict itself is on the socket's handle, undocumented.
  * Anything unexpected there counts as a refusal.
  */
-function verificationError(secure: tls.TLSSocket): Error | undefined {
+function verificationError(secure: tls.TLSSocket, required: boolean): Error | undefined {
+  // Without a certificate there is nothing to verify; when it is required the handshake has failed already.
+  if (!required && Object.keys(secure.getPeerCertificate()).length === 0) return undefined;
   const { ssl } = secure as unknown as { readonly ssl?: { verifyError?: () => Error | null } };
   if (typeof ssl?.verifyError !== 'function') return new Error('the client certificate could not be verified');
   const error = ssl.verifyError();
@@ -75,6 +77,10 @@ export class TcpTransport implements Transport {
 
   get receivedOctets(): number {
     return this.#receivedOctets;
+  }
+
+  get sentOctets(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
   get writableLength(): number {
@@ -157,14 +163,14 @@ export class TcpTransport implements Transport {
     plain.pause();
     // The secure socket takes what the plain one has buffered as if it had just been read.
     if (head?.length) plain.unshift(Buffer.from(head));
-    const { role, context, verifyPeer } = parameters;
+    const { role, context, verifyPeer, requireCertificate = false } = parameters;
     const secure =
       role === 'server'
         ? new tls.TLSSocket(plain, {
             isServer: true,
             secureContext: context,
             requestCert: verifyPeer,
-            rejectUnauthorized: verifyPeer,
+            rejectUnauthorized: verifyPeer && requireCertificate,
           })
         : tls.connect({
             socket: plain,
@@ -180,7 +186,7 @@ export class TcpTransport implements Transport {
     // A bare server-side TLSSocket reports failures here and not as 'error'.
     secure.on('_tlsError', (error: Error) => secure.destroy(error));
     secure.once(role === 'server' ? 'secure' : 'secureConnect', () => {
-      const failure = role === 'server' && verifyPeer ? verificationError(secure) : undefined;
+      const failure = role === 'server' && verifyPeer ? verificationError(secure, requireCertificate) : undefined;
       if (failure) secure.destroy(failure);
       else if (!this.closing) onSecure();
     });

@@ -14,8 +14,10 @@ export interface TlsMaterial {
 export interface TlsParameters {
   readonly role: 'server' | 'client';
   readonly context: tls.SecureContext;
-  /** Server: ask for and verify the client's certificate. Client: verify the server's. */
+  /** Server: ask for the client's certificate and verify it when there is one. Client: verify the server's. */
   readonly verifyPeer: boolean;
+  /** Server, with `verifyPeer`: a client without a certificate is refused. */
+  readonly requireCertificate?: boolean;
   /** Client: the name that the server's certificate must carry when `verifyPeer`. */
   readonly serverName?: string;
 }
@@ -27,7 +29,7 @@ export interface TlsParameters {
 export function tlsParameters(
   role: 'server' | 'client',
   material: TlsMaterial,
-  options: { readonly verifyPeer: boolean; readonly serverName?: string },
+  options: Omit<TlsParameters, 'role' | 'context'>,
 ): TlsParameters {
   let context: tls.SecureContext;
   try {

@@ -24,6 +24,8 @@ export interface Transport {
   readonly localPort: number;
   /** Octets handed to `data` so far; only differences mean anything. */
   readonly receivedOctets: number;
+  /** Octets that the operating system has taken from us so far; only differences mean anything. */
+  readonly sentOctets: number;
   /** Octets written and not yet taken by the operating system. */
   readonly writableLength: number;
   /** True after {@link close}, {@link destroy} or the socket's own end: writes are dropped. */

@@ -1,0 +1,137 @@
+/** Inbound BGP connections: to which neighbor they belong, or that they belong to none. */
+import type { Clock } from '../../util/clock.js';
+import type { Logger } from '../../util/logger.js';
+import { formatIp, parseIp } from '../../wire/ip.js';
+import { hostPrefix, prefixContains } from '../../wire/prefix.js';
+import type { Prefix } from '../../wire/prefix.js';
+import { TcpListener } from '../../net/tcp-listener.js';
+import type { ListenAddress } from '../../net/tcp-listener.js';
+import type { Transport } from '../../net/transport.js';
+import { CeaseSubcode } from '../message/iana.js';
+import { refuseConnection } from './neighbor.js';
+import type { Neighbor } from './neighbor.js';
+
+/** A connection is not wanted; the Cease subcode that says why (RFC 4486). */
+export interface Refusal {
+  readonly refuse: number;
+}
+
+/** Unknown neighbors of a prefix are welcome. */
+export interface DynamicRange {
+  readonly prefix: Prefix;
+  /** The neighbor of an address in the range, made now if need be, started and known to the listener from here on. */
+  readonly neighborFor: (address: string) => Neighbor | Refusal;
+}
+
+export interface BgpListenerDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** At most one log record about refused connections in this time, however many there are. */
+const REFUSAL_LOG_MS = 10_000;
+
+/** The listening side of BGP: any number of addresses, neighbors by remote address. */
+export class BgpListener {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #tcp: TcpListener;
+  readonly #neighbors = new Map<string, Neighbor>();
+  /** Longest prefix first. */
+  #ranges: readonly DynamicRange[] = [];
+  #refused = 0;
+  #refusedNotLogged = 0;
+  #refusalLoggedMs = -Infinity;
+
+  constructor({ clock, logger }: BgpListenerDependencies) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#tcp = new TcpListener({
+      option: 'bgp.listen',
+      clock,
+      accept: (transport) => this.accept(transport),
+      failed: (error) => logger.error({ error: error.message }, 'accepting BGP connections failed'),
+    });
+  }
+
+  /** Addresses in use, with the ports that the system gave. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#tcp.addresses;
+  }
+
+  /** Connections that belonged to nobody. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /**
+   * Listens on one more address.
+   * @throws ListenError  (rejects) with a message that names the option
+   */
+  listen(address: ListenAddress): Promise<ListenAddress> {
+    return this.#tcp.listen(address);
+  }
+
+  /** Stops listening, on one address or on all; sessions stay. */
+  close(address?: ListenAddress): Promise<void> {
+    return this.#tcp.close(address);
+  }
+
+  /** Hands connections from the neighbor's address to it. */
+  add(neighbor: Neighbor): void {
+    this.#neighbors.set(canonical(neighbor.config.address), neighbor);
+  }
+
+  remove(neighbor: Neighbor): void {
+    const address = canonical(neighbor.config.address);
+    if (this.#neighbors.get(address) === neighbor) this.#neighbors.delete(address);
+  }
+
+  /** Replaces the ranges of dynamic neighbors; sessions that came by the old ones stay. */
+  setDynamicRanges(ranges: readonly DynamicRange[]): void {
+    this.#ranges = [...ranges].sort((a, b) => b.prefix.lengthBits - a.prefix.lengthBits);
+  }
+
+  /** One inbound connection: to the neighbor of its address, else to the longest range that holds it, else refused. */
+  accept(transport: Transport): void {
+    const address = canonical(transport.remoteAddress);
+    const known = this.#neighbors.get(address);
+    if (known) {
+      known.accept(transport);
+      return;
+    }
+    const result = this.#dynamic(address);
+    if ('refuse' in result) {
+      this.#refuse(transport, address, result.refuse);
+      return;
+    }
+    this.add(result);
+    result.accept(transport);
+  }
+
+  #dynamic(address: string): Neighbor | Refusal {
+    const octets = parseIp(address);
+    const host = octets && hostPrefix(octets);
+    const range = host && this.#ranges.find(({ prefix }) => prefixContains(prefix, host));
+    return range ? range.neighborFor(address) : { refuse: CeaseSubcode.connectionRejected };
+  }
+
+  #refuse(transport: Transport, address: string, subcode: number): void {
+    refuseConnection(transport, subcode);
+    this.#refused++;
+    const now = this.#clock.nowMs();
+    if (now - this.#refusalLoggedMs < REFUSAL_LOG_MS) {
+      this.#refusedNotLogged++;
+      return;
+    }
+    this.#logger.info({ address, subcode, notLogged: this.#refusedNotLogged }, 'connection refused');
+    this.#refusalLoggedMs = now;
+    this.#refusedNotLogged = 0;
+  }
+}
+
+/** One spelling per address; a zone (`fe80::1%eth0`) or another text stays as it is. */
+function canonical(address: string): string {
+  const octets = parseIp(address);
+  return octets ? formatIp(octets) : address;
+}

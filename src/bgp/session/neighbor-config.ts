@@ -1,0 +1,29 @@
+import type { FamilyId } from '../nlri/family.js';
+
+/** Which AS a neighbor may be in: a number, any but ours, ours, or whatever its OPEN says. */
+export type PeerAs = number | 'external' | 'internal' | 'any';
+
+/** What a session needs to know of its neighbor; immutable. */
+export interface NeighborConfig {
+  /** IP address of the neighbor. */
+  readonly address: string;
+  /** Port to connect to. */
+  readonly port: number;
+  /** Source address of our connections. */
+  readonly localAddress?: string;
+  readonly peerAs: PeerAs;
+  /** Our AS number towards this neighbor, 1..2^32-1. */
+  readonly localAs: number;
+  /** Our BGP identifier, 1..2^32-1. */
+  readonly routerId: number;
+  /** Families to negotiate, in the order in which they are announced; at least one. */
+  readonly families: readonly FamilyId[];
+  /** Never connect, wait for the neighbor to. */
+  readonly passive: boolean;
+  /** Keep the session down; connections are refused with Cease/Administrative Shutdown. */
+  readonly adminDown: boolean;
+  /** 0 or 3..65535. */
+  readonly holdTimeSec: number;
+  /** How long an attempt to connect may take, and the longest pause between attempts that fail; at least 1. */
+  readonly connectRetryTimeSec: number;
+}

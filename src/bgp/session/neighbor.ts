@@ -1,0 +1,473 @@
+/**
+ * One remote BGP speaker: at most one session, out of at most two connections.
+ *
+ *   outbound   one machine for the neighbor's life; connects (or, passive, waits in Active) and holds the pause after a failure
+ *   inbound    a machine of its own for a connection that the neighbor opened, from accept to close
+ *
+ * After any failure both are idle and the outbound one is started again after a pause: after failed attempts to connect a
+ * short one that grows up to the connect retry time; after an error on a connection (damping, RFC 4271 §8.1.1) one that grows
+ * up to a minute, until a session has been stable. An inbound connection ends a pause of the first kind at once; in a damping
+ * pause it is held until the pause is over, so that a passive peer need not come back later.
+ */
+import type { Clock, Timer } from '../../util/clock.js';
+import type { Logger } from '../../util/logger.js';
+import { formatHex } from '../../wire/hex.js';
+import type { Network, Transport } from '../../net/transport.js';
+import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
+import { CeaseSubcode, ErrorCode } from '../message/iana.js';
+import { encodeCommunication, encodeNotification } from '../message/notification.js';
+import { encodeRouteRefresh, RouteRefreshSubtype } from '../message/route-refresh.js';
+import type { RouteRefreshMessage } from '../message/route-refresh.js';
+import { messageLengthAt, messageTypeAt } from '../message/header.js';
+import type { FamilyId } from '../nlri/family.js';
+import { familyByAfiSafi, familyById } from '../nlri/registry.js';
+import { BackOff } from './back-off.js';
+import type { CloseReason } from './close-reason.js';
+import { isDominant, resolveAccept, resolveDeferred, resolveOpen } from './collision.js';
+import type { CollisionVerdict } from './collision.js';
+import { Connection } from './connection.js';
+import type { ConnectionContext, ConnectionOwner } from './connection.js';
+import { SESSION_STATES } from './fsm-events.js';
+import type { NotificationContent, SessionState } from './fsm-events.js';
+import { MessageCounts } from './message-counts.js';
+import type { MessageCountsView } from './message-counts.js';
+import type { NeighborConfig } from './neighbor-config.js';
+import type { Negotiated } from './negotiation.js';
+
+/** A neighbor is writable below this many octets that the operating system has not taken. */
+export const HIGH_WATER_OCTETS = 256 * 1024;
+
+/** OpenSent waits this long for the OPEN (RFC 4271 §8.2.2 suggests 4 minutes). */
+const LARGE_HOLD_MS = 240_000;
+/** An inbound connection gets our OPEN after the neighbor's, or after this time. */
+const INBOUND_DELAY_OPEN_MS = 1000;
+/** RFC 9687 §3.1: at least 8 minutes. */
+const SEND_HOLD_MS = 480_000;
+/** A collision is decided by the rule when it has not decided itself. */
+const DEFER_MS = 2000;
+const FIRST_PAUSE_MS = 1000;
+const MAX_DAMPING_MS = 60_000;
+/** A session that lasted this long ends damping. */
+const STABLE_MS = 60_000;
+const LOST_COLLISION = 'another connection won';
+/** At most one log record about malformed UPDATEs of a neighbor in this time. */
+const FAULT_LOG_MS = 10_000;
+
+/** What a neighbor tells the controller; nothing of it is called from within a call to the neighbor that is not a state change. */
+export interface NeighborHandler {
+  /** The session is up; {@link Neighbor.send} works from here on. */
+  established(negotiated: Negotiated): void;
+  /**
+   * Body of an UPDATE, `bytes[start, end)`, valid only during the call. A fault of action `session-reset` makes the
+   * neighbor send the NOTIFICATION and close; any other is counted and logged.
+   */
+  update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined;
+  /** A ROUTE-REFRESH for a negotiated family; subtypes 1 and 2 only when enhanced refresh is negotiated (RFC 7313 §4). */
+  routeRefresh(family: FamilyId, subtype: RouteRefreshSubtype): void;
+  /** The session is down: exactly once after each `established`. */
+  closed(reason: CloseReason): void;
+  /** The socket has taken everything after {@link Neighbor.writable} was false. */
+  writable(): void;
+  /** {@link Neighbor.state} is another one. */
+  stateChanged(): void;
+}
+
+export interface NeighborDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly network: Network;
+}
+
+/** Why the operator or the configuration ends a session (RFC 4486). */
+export interface StopReason {
+  /** Cease subcode. */
+  readonly subcode: number;
+  /** Shutdown communication, sent with Administrative Shutdown and Reset (RFC 9003). */
+  readonly communication?: string;
+}
+
+/** Malformed UPDATEs by what they led to (RFC 7606 §2). */
+export type FaultCounts = Readonly<Record<ErrorAction, number>>;
+
+export class Neighbor {
+  readonly config: NeighborConfig;
+  readonly #handler: NeighborHandler;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #context: ConnectionContext;
+  readonly #outbound: Connection;
+  #inbound: Connection | undefined;
+  /** The one in Established. */
+  #session: Connection | undefined;
+
+  #enabled = false;
+  /** The current pause is for damping. */
+  #damping = false;
+  readonly #connectBackOff: BackOff;
+  readonly #dampingBackOff: BackOff;
+  #deferral: Timer | undefined;
+
+  readonly #received = new MessageCounts();
+  readonly #sent = new MessageCounts();
+  readonly #faults = { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'afi-safi-disable': 0, 'session-reset': 0 };
+  #faultsNotLogged = 0;
+  #faultLoggedMs = -Infinity;
+  #flaps = 0;
+  #lastError: string | undefined;
+  #establishedMs = 0;
+  #reportedState: SessionState = 'idle';
+  /** Transports that still send their last words, and who waits for them. */
+  readonly #closing = new Set<Transport>();
+  #stopped: (() => void)[] = [];
+
+  constructor(config: NeighborConfig, handler: NeighborHandler, dependencies: NeighborDependencies) {
+    const { clock, logger, random, network } = dependencies;
+    this.config = config;
+    this.#handler = handler;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#context = { config, clock, random, network, received: this.#received, sent: this.#sent };
+    const connectRetryMs = Math.max(FIRST_PAUSE_MS, config.connectRetryTimeSec * 1000);
+    this.#connectBackOff = new BackOff({ firstMs: FIRST_PAUSE_MS, maxMs: connectRetryMs }, random);
+    this.#dampingBackOff = new BackOff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_DAMPING_MS }, random);
+    this.#outbound = new Connection('outbound', this.#context, this.#owner(), {
+      connectRetryMs,
+      largeHoldMs: LARGE_HOLD_MS,
+      delayOpenMs: 0,
+      sendHoldMs: SEND_HOLD_MS,
+    });
+  }
+
+  // --- what there is to see ---
+
+  /** The more advanced of both connections. */
+  get state(): SessionState {
+    const inbound = this.#inbound?.state ?? 'idle';
+    const outbound = this.#outbound.state;
+    return SESSION_STATES.indexOf(inbound) > SESSION_STATES.indexOf(outbound) ? inbound : outbound;
+  }
+
+  /** Of the established session. */
+  get negotiated(): Negotiated | undefined {
+    return this.#session?.negotiated;
+  }
+
+  /** Messages since the neighbor was created. */
+  get counters(): { readonly received: MessageCountsView; readonly sent: MessageCountsView } {
+    return { received: this.#received, sent: this.#sent };
+  }
+
+  get faults(): FaultCounts {
+    return this.#faults;
+  }
+
+  /** How often an established session has ended. */
+  get flaps(): number {
+    return this.#flaps;
+  }
+
+  /** Why the last session or attempt failed. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  /** How long the session has been established, 0 when it is not. */
+  get uptimeMs(): number {
+    return this.#session ? this.#clock.nowMs() - this.#establishedMs : 0;
+  }
+
+  /** Addresses of the session's connection. */
+  get endpoint(): Pick<Transport, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'> | undefined {
+    return this.#session?.transport;
+  }
+
+  /** More may be sent: little enough waits for the socket. False when there is no session. */
+  get writable(): boolean {
+    const transport = this.#session?.transport;
+    return transport !== undefined && transport.writableLength < HIGH_WATER_OCTETS;
+  }
+
+  // --- what can be done ---
+
+  /** Begins to connect or to wait for connections; without effect when it is administratively down or was started. */
+  start(): void {
+    if (this.#enabled || this.config.adminDown) return;
+    this.#enabled = true;
+    this.#startOutbound();
+  }
+
+  /**
+   * Ends the session for good, until {@link start}. The NOTIFICATION goes to every connection that has come far enough.
+   * @returns when the last words are out and the sockets are gone
+   */
+  stop(reason: StopReason): Promise<void> {
+    this.#enabled = false;
+    this.#damping = false;
+    const notification = cease(reason);
+    this.#dropHeld();
+    this.#inbound?.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    this.#outbound.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    return new Promise((resolve) => {
+      this.#stopped.push(resolve);
+      this.#reportStopped();
+    });
+  }
+
+  /** Hard reset: ends the session with Cease/Administrative Reset, or a pause, and tries again from the beginning. */
+  reset(communication?: string): void {
+    if (!this.#enabled) return;
+    const notification = cease({
+      subcode: CeaseSubcode.administrativeReset,
+      ...(communication !== undefined && { communication }),
+    });
+    this.#dampingBackOff.reset();
+    this.#connectBackOff.reset();
+    if (this.#session) {
+      this.#session.dispatch({ kind: 'automaticStop', notification }, 'reset');
+      return;
+    }
+    this.#dropHeld();
+    this.#inbound?.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    this.#outbound.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    this.#startOutbound();
+  }
+
+  /** An inbound connection from the neighbor's address; owned from here on. */
+  accept(transport: Transport): void {
+    if (!this.#enabled) {
+      refuseConnection(transport, CeaseSubcode.administrativeShutdown);
+      return;
+    }
+    const inbound = this.#inbound;
+    const verdict = resolveAccept(inbound, this.#outbound.state);
+    if (verdict === 'reject') {
+      refuseConnection(transport, CeaseSubcode.connectionCollisionResolution);
+      // A neighbor that comes again may have lost the old connection without a trace: let it say so now.
+      this.#session?.probe();
+      return;
+    }
+    if (inbound) {
+      this.#inbound = undefined;
+      inbound.dispatch({ kind: 'openCollisionDump' }, 'the neighbor has connected anew');
+      inbound.discard();
+    }
+    const connection = new Connection('inbound', this.#context, this.#owner(), {
+      connectRetryMs: LARGE_HOLD_MS,
+      largeHoldMs: LARGE_HOLD_MS,
+      delayOpenMs: INBOUND_DELAY_OPEN_MS,
+      sendHoldMs: SEND_HOLD_MS,
+    });
+    this.#inbound = connection;
+    connection.hold(transport);
+    if (this.#damping) return;
+    this.#connectBackOff.reset();
+    connection.release();
+  }
+
+  /**
+   * Queues whole messages for the session; without one they are dropped. What is sent in one turn of the event loop leaves
+   * together. The memory must not change afterwards; the same memory may be sent to many neighbors.
+   */
+  send(bytes: Uint8Array): void {
+    const transport = this.#session?.transport;
+    if (!transport) return;
+    for (let at = 0; at < bytes.length; at += messageLengthAt(bytes, at)) this.#sent.add(messageTypeAt(bytes, at));
+    transport.write(bytes);
+  }
+
+  /** Asks the neighbor to send its routes of a family anew. @returns false when it cannot (no session, not negotiated) */
+  requestRefresh(family: FamilyId): boolean {
+    const { negotiated } = this;
+    if (!negotiated?.routeRefresh || !negotiated.families.includes(family)) return false;
+    const { afi, safi } = familyById(family);
+    this.send(encodeRouteRefresh({ afi, safi, subtype: RouteRefreshSubtype.request }));
+    return true;
+  }
+
+  // --- what the connections report ---
+
+  #owner(): ConnectionOwner {
+    return {
+      connected: () => this.#connectBackOff.reset(),
+      openReceived: (connection, negotiated) => this.#openReceived(connection, negotiated),
+      stateChanged: (reason) => this.#stateChanged(reason),
+      established: (connection, negotiated) => this.#established(connection, negotiated),
+      down: (reason) => this.#down(reason),
+      idle: (connection, damped, reason) => this.#idle(connection, damped, reason),
+      mayStart: () => this.#pauseIsOver(),
+      update: (bytes, start, end) => this.#update(bytes, start, end),
+      routeRefresh: (message) => this.#routeRefresh(message),
+      drained: (connection) => {
+        if (connection === this.#session) this.#handler.writable();
+      },
+      closing: (transport) => this.#closing.add(transport),
+      closed: (transport) => {
+        if (this.#closing.delete(transport)) this.#reportStopped();
+      },
+    };
+  }
+
+  #openReceived(connection: Connection, negotiated: Negotiated): CollisionVerdict {
+    const other = this.#otherThan(connection);
+    const local = { identifier: this.config.routerId, asn: negotiated.localAs };
+    const remote = { identifier: negotiated.peerRouterId, asn: negotiated.peerAs };
+    const verdict = resolveOpen(connection.direction, other, isDominant(local, remote));
+    if (verdict === 'close-other') {
+      other?.dispatch({ kind: 'openCollisionDump' }, LOST_COLLISION);
+    } else if (verdict === 'defer') {
+      this.#deferral = this.#clock.after(DEFER_MS, () => {
+        this.#decide(connection, resolveDeferred(this.#otherThan(connection)) === 'close-other');
+      });
+    }
+    return verdict;
+  }
+
+  #stateChanged(reason: CloseReason): void {
+    if (reason.kind !== 'local') this.#lastError = reason.text;
+    const { state } = this;
+    if (state === this.#reportedState) return;
+    this.#reportedState = state;
+    this.#logger.info({ neighbor: this.config.address, state, reason: reason.text }, 'session');
+    this.#handler.stateChanged();
+  }
+
+  #established(connection: Connection, negotiated: Negotiated): void {
+    this.#session = connection;
+    this.#establishedMs = this.#clock.nowMs();
+    const rival = this.#otherThan(connection);
+    if (rival?.deferred) this.#decide(rival, false);
+    else rival?.dispatch({ kind: 'openCollisionDump' }, LOST_COLLISION);
+    this.#handler.established(negotiated);
+  }
+
+  #down(reason: CloseReason): void {
+    if (this.uptimeMs >= STABLE_MS) this.#dampingBackOff.reset();
+    this.#session = undefined;
+    this.#flaps++;
+    this.#handler.closed(reason);
+  }
+
+  #idle(connection: Connection, damped: boolean, reason: CloseReason): void {
+    if (connection === this.#inbound) {
+      this.#inbound = undefined;
+      this.#deferral?.cancel();
+      this.#deferral = undefined;
+      if (this.#damping) return; // it was only held; the pause goes on
+    } else if (connection !== this.#outbound) {
+      return; // replaced by a newer one
+    }
+    const rival = this.#otherThan(connection);
+    if (rival) {
+      // One of two: the other goes on, and an OPEN that waited for this end is taken now.
+      this.#decide(rival, true);
+      return;
+    }
+    if (!this.#enabled) return;
+    this.#lastError = reason.text;
+    this.#pause(damped);
+  }
+
+  #pauseIsOver(): boolean {
+    this.#damping = false;
+    if (!this.#inbound) return true;
+    // The neighbor has connected: that is as good as connecting to it. Should it fail there will be a new pause.
+    if (this.#inbound.state === 'idle') this.#inbound.release();
+    return false;
+  }
+
+  #update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
+    const fault = this.#handler.update(bytes, start, end);
+    if (!fault) return undefined;
+    this.#faults[fault.action]++;
+    this.#logFault(fault, bytes, start, end);
+    return fault.action === 'session-reset' ? fault : undefined;
+  }
+
+  #routeRefresh({ afi, safi, subtype }: RouteRefreshMessage): void {
+    const { negotiated } = this;
+    const family = familyByAfiSafi(afi, safi);
+    const marksBorder = subtype === RouteRefreshSubtype.beginning || subtype === RouteRefreshSubtype.end;
+    if (family && negotiated?.families.includes(family.id)) {
+      if (subtype === RouteRefreshSubtype.request || (marksBorder && negotiated.enhancedRouteRefresh)) {
+        this.#handler.routeRefresh(family.id, subtype);
+        return;
+      }
+    }
+    this.#logger.debug({ neighbor: this.config.address, afi, safi, subtype }, 'route refresh ignored');
+  }
+
+  // --- inside ---
+
+  #reportStopped(): void {
+    if (this.#closing.size > 0) return;
+    const stopped = this.#stopped;
+    this.#stopped = [];
+    for (const resolve of stopped) resolve();
+  }
+
+  #startOutbound(): void {
+    this.#damping = false;
+    this.#outbound.dispatch({ kind: this.config.passive ? 'manualStartPassive' : 'manualStart' }, 'started');
+  }
+
+  /** Nothing is left of the last attempt: the next one begins after a pause. */
+  #pause(damped: boolean): void {
+    this.#damping = damped;
+    const idleHoldMs = (damped ? this.#dampingBackOff : this.#connectBackOff).next();
+    const kind = this.config.passive ? 'automaticStartDampedPassive' : 'automaticStartDamped';
+    this.#outbound.dispatch({ kind, idleHoldMs }, 'pause');
+  }
+
+  /** The other connection, if it is more than a machine at rest. */
+  #otherThan(connection: Connection): Connection | undefined {
+    if (connection === this.#outbound) return this.#inbound;
+    return this.#outbound.state === 'idle' ? undefined : this.#outbound;
+  }
+
+  #decide(connection: Connection, take: boolean): void {
+    this.#deferral?.cancel();
+    this.#deferral = undefined;
+    if (!connection.deferred) return;
+    if (take) this.#otherThan(connection)?.dispatch({ kind: 'openCollisionDump' }, LOST_COLLISION);
+    connection.decide(take);
+  }
+
+  /** A connection that is held for the end of a pause goes without ceremony. */
+  #dropHeld(): void {
+    if (this.#inbound?.state !== 'idle') return;
+    this.#inbound.discard();
+    this.#inbound = undefined;
+  }
+
+  #logFault(fault: ProtocolFault, bytes: Uint8Array, start: number, end: number): void {
+    const now = this.#clock.nowMs();
+    if (now - this.#faultLoggedMs < FAULT_LOG_MS) {
+      this.#faultsNotLogged++;
+      return;
+    }
+    const neighbor = this.config.address;
+    const { action, reason } = fault;
+    this.#logger.warn({ neighbor, action, reason, notLogged: this.#faultsNotLogged }, 'malformed update');
+    this.#logger.debug({ neighbor, update: formatHex(bytes, start, end) }, 'malformed update');
+    this.#faultLoggedMs = now;
+    this.#faultsNotLogged = 0;
+  }
+}
+
+function cease({ subcode, communication }: StopReason): NotificationContent {
+  const carriesText = subcode === CeaseSubcode.administrativeShutdown || subcode === CeaseSubcode.administrativeReset;
+  return {
+    code: ErrorCode.cease,
+    subcode,
+    ...(communication !== undefined && carriesText && { data: encodeCommunication(communication) }),
+  };
+}
+
+/** Closes a connection that nobody wants, with a Cease that says why (RFC 4486). */
+export function refuseConnection(transport: Transport, subcode: number): void {
+  transport.attach({ data() {}, ended() {}, drained() {}, closed() {} });
+  transport.write(encodeNotification(ErrorCode.cease, subcode));
+  transport.close();
+}
