@@ -22,7 +22,7 @@ const ZERO_MAC = '00:00:00:00:00:00';
 const GROUP_BIT = 0x01;
 
 /** Key fields of an EVPN route in the channel's text forms. */
-interface EvpnText {
+export interface EvpnText {
   readonly ethernetTag: number;
   readonly mac: string;
   readonly address: string;
@@ -94,7 +94,8 @@ function evpnText(key: Uint8Array, keyStart: number, keyLength: number): EvpnTex
   };
 }
 
-function evpnId({ ethernetTag, mac, address }: EvpnText): string {
+/** The id of an EVPN route of these key fields. */
+export function evpnId({ ethernetTag, mac, address }: EvpnText): string {
   return ethernetTag === 0 ? `${mac},${address}` : `${String(ethernetTag)}-${mac},${address}`;
 }
 
