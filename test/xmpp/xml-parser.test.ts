@@ -18,9 +18,9 @@ function oracle(input: string): Tree | undefined {
   const parser = new SaxesParser({ xmlns: false, position: false });
   const open: Tree[] = [];
   let root: Tree | undefined;
-  let failed = false;
-  const refuse = (): void => {
-    failed = true;
+  const refusals: unknown[] = [];
+  const refuse = (what?: unknown): void => {
+    refusals.push(what);
   };
   parser.on('error', refuse);
   parser.on('comment', refuse);
@@ -43,7 +43,7 @@ function oracle(input: string): Tree | undefined {
     if (top) top.text += text;
   });
   parser.write(input).close();
-  return failed ? undefined : root;
+  return refusals.length > 0 ? undefined : root;
 }
 
 const plain = (element: XmlElement): Tree => ({
@@ -132,7 +132,7 @@ describe('compared with saxes', () => {
     });
     fc.assert(
       fc.property(node, fc.array(damage, { minLength: 1, maxLength: 3 }), (input, damages) => {
-        const characters = [...input];
+        const characters = Array.from(input);
         for (const { at, length, insert } of damages) characters.splice(at % (characters.length + 1), length, insert);
         const damaged = characters.join('');
         const expected = oracle(damaged);
@@ -202,7 +202,7 @@ describe('the tree', () => {
   test('attribute names of Object.prototype mean nothing special', () => {
     const root = element('<a __proto__="1"/>');
     expect(root.attributes['__proto__']).toBe('1');
-    expect(root.attributes['constructor']).toBeUndefined();
+    expect('toString' in root.attributes).toBe(false);
   });
 
   test('children are found by name: the first, the last, anywhere', () => {
