@@ -10,6 +10,8 @@ const DAEMONS = {
   bird: { executable: 'bird', package: 'bird2' },
   exabgp: { executable: 'exabgp', package: 'exabgp' },
   openbgpd: { executable: '/usr/sbin/bgpd', package: 'openbgpd' },
+  /** No daemon, but as real a peer: it reads what we put on the wire. */
+  tshark: { executable: 'tshark', package: 'tshark' },
 } as const;
 
 export type DaemonName = keyof typeof DAEMONS;

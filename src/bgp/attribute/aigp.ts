@@ -43,7 +43,7 @@ export const aigpCodec: AttributeCodec<'aigp'> = {
   reference: 'RFC 7311 §3',
   decode(r) {
     if (aigpMetric(new Reader(r.bytes, r.position, r.end)) === undefined) return undefined;
-    return Uint8Array.from(r.rest());
+    return new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -4,6 +4,7 @@ import { CANONICAL_CONTEXT } from './codec.js';
 import { decodeAttributeList } from './decode-attributes.js';
 import { writeAttributeList } from './encode-attributes.js';
 import type { PathAttributes } from './path-attributes.js';
+import { copyOctets } from './octets.js';
 
 /**
  * Canonical octets of an attribute set: what makes two sets the same, and what the attribute store keeps.
@@ -45,5 +46,5 @@ export function decodeCanonical(bytes: Uint8Array, start = 0, end = bytes.length
   const [fault] = faults;
   assert(fault === undefined, `canonical attributes do not decode: ${fault?.reason ?? ''}`);
   if (nextHopLength === 0) return attributes;
-  return { nextHop: bytes.slice(start + 1, listAt), ...attributes };
+  return { nextHop: copyOctets(bytes, start + 1, listAt), ...attributes };
 }

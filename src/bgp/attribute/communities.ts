@@ -77,7 +77,7 @@ export const communitiesCodec: AttributeCodec<'communities'> = {
   subcode: UpdateErrorSubcode.optionalAttributeError,
   reference: 'RFC 7606 §7.8',
   decode(r) {
-    return r.remaining === 0 || r.remaining % COMMUNITY_OCTETS !== 0 ? undefined : Uint8Array.from(r.rest());
+    return r.remaining === 0 || r.remaining % COMMUNITY_OCTETS !== 0 ? undefined : new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -7,6 +7,7 @@ import { mergeFourOctetAs } from './four-octet-as.js';
 import { AttributeFlag, AttributeKind, AttributeType, UpdateErrorSubcode } from './iana.js';
 import type { PathAttributes, UnknownAttribute } from './path-attributes.js';
 import { attributeCodec } from './registry.js';
+import { copyOctets } from './octets.js';
 
 /** Path attributes of a list, without the next hop, and what was wrong with it. */
 export interface DecodedAttributes {
@@ -160,7 +161,7 @@ class AttributeList {
     this.#unknown.push({
       flags: AttributeKind.optionalTransitive | AttributeFlag.partial,
       type,
-      value: this.#bytes.slice(valueAt, end),
+      value: copyOctets(this.#bytes, valueAt, end),
     });
   }
 
@@ -178,7 +179,7 @@ class AttributeList {
     at: number,
     end: number,
   ): void {
-    this.#faults.push(updateFault(action, subcode, `${name}: ${what} (${rule})`, this.#bytes.slice(at, end)));
+    this.#faults.push(updateFault(action, subcode, `${name}: ${what} (${rule})`, copyOctets(this.#bytes, at, end)));
   }
 
   finish(): DecodedAttributes {

@@ -122,7 +122,7 @@ export const extendedCommunitiesCodec: AttributeCodec<'extendedCommunities'> = {
   subcode: UpdateErrorSubcode.optionalAttributeError,
   reference: 'RFC 7606 §7.14',
   decode(r) {
-    return r.remaining === 0 || r.remaining % EXTENDED_COMMUNITY_OCTETS !== 0 ? undefined : Uint8Array.from(r.rest());
+    return r.remaining === 0 || r.remaining % EXTENDED_COMMUNITY_OCTETS !== 0 ? undefined : new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -74,7 +74,7 @@ export const ipv6ExtendedCommunitiesCodec: AttributeCodec<'ipv6ExtendedCommuniti
   reference: 'RFC 7606 §7.15',
   decode(r) {
     const octets = r.remaining;
-    return octets === 0 || octets % IPV6_EXTENDED_COMMUNITY_OCTETS !== 0 ? undefined : Uint8Array.from(r.rest());
+    return octets === 0 || octets % IPV6_EXTENDED_COMMUNITY_OCTETS !== 0 ? undefined : new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -40,7 +40,7 @@ export const largeCommunitiesCodec: AttributeCodec<'largeCommunities'> = {
   subcode: UpdateErrorSubcode.optionalAttributeError,
   reference: 'RFC 8092 §6',
   decode(r) {
-    return r.remaining === 0 || r.remaining % LARGE_COMMUNITY_OCTETS !== 0 ? undefined : Uint8Array.from(r.rest());
+    return r.remaining === 0 || r.remaining % LARGE_COMMUNITY_OCTETS !== 0 ? undefined : new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -49,7 +49,7 @@ export const pmsiTunnelCodec: AttributeCodec<'pmsiTunnel'> = {
     if (tunnelType === PmsiTunnelType.ingressReplication && octets !== IPV4_OCTETS && octets !== IPV6_OCTETS) {
       return undefined;
     }
-    return { flags, tunnelType, label, identifier: Uint8Array.from(r.rest()) };
+    return { flags, tunnelType, label, identifier: new Uint8Array(r.rest()) };
   },
   encode(w, { flags, tunnelType, label, identifier }) {
     w.u8(flags);

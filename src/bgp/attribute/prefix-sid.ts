@@ -36,7 +36,7 @@ export const prefixSidCodec: AttributeCodec<'prefixSid'> = {
   reference: 'RFC 8669 §6',
   decode(r) {
     if (r.remaining === 0 || !isWellFormed(new Reader(r.bytes, r.position, r.end))) return undefined;
-    return Uint8Array.from(r.rest());
+    return new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

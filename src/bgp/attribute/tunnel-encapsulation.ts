@@ -40,7 +40,7 @@ export const tunnelEncapsulationCodec: AttributeCodec<'tunnelEncapsulation'> = {
   decode(r) {
     if (r.remaining === 0) return undefined;
     walkTunnels(new Reader(r.bytes, r.position, r.end));
-    return Uint8Array.from(r.rest());
+    return new Uint8Array(r.rest());
   },
   encode(w, value) {
     w.raw(value);

@@ -5,6 +5,7 @@ import type { DecodedAttributes } from '../attribute/decode-attributes.js';
 import { strongerAction, updateFault } from '../attribute/fault.js';
 import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
 import { AttributeType, UpdateErrorSubcode } from '../attribute/iana.js';
+import { copyOctets } from '../attribute/octets.js';
 import type { PathAttributes } from '../attribute/path-attributes.js';
 import type { ReachSection, UpdateScan } from './update.js';
 import { writeKeyNextHop } from './update.js';
@@ -48,7 +49,7 @@ function decodeNextHop(scan: UpdateScan, section: ReachSection, faults: Protocol
     faults.push(fault);
     return undefined;
   }
-  return Uint8Array.from(w.bytes.subarray(1, w.position));
+  return copyOctets(w.bytes, 1, w.position);
 }
 
 /** Mandatory attributes; LOCAL_PREF is one inside an AS (RFC 4271 §5 and §5.1.5). A malformed one was reported already. */

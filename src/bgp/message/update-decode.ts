@@ -81,8 +81,9 @@ class UpdateDecoder {
     if (scan.reachFamily) {
       this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, withdrawAll);
     }
-    if (scan.hasAttributes && !scan.hasReachable)
-      {this.#faults.push(...decodeAttributes(scan, 'none', this.#ctx).faults);}
+    if (scan.hasAttributes && !scan.hasReachable) {
+      this.#faults.push(...decodeAttributes(scan, 'none', this.#ctx).faults);
+    }
   }
 
   #withdraw(family: Family, section: NlriSection, start: number, end: number): void {

@@ -9,6 +9,7 @@ import { strongerAction, updateFault } from '../attribute/fault.js';
 import type { ProtocolFault } from '../attribute/fault.js';
 import { AttributeKind, AttributeType, UpdateErrorSubcode } from '../attribute/iana.js';
 import { isNextHopLength, isPossibleNextHop, writeNormalNextHop } from '../attribute/next-hop.js';
+import { copyOctets } from '../attribute/octets.js';
 import { FamilyId } from '../nlri/family.js';
 import type { Family } from '../nlri/family.js';
 import { familyByAfiSafi } from '../nlri/registry.js';
@@ -299,7 +300,7 @@ function overrunFault(scan: UpdateScan, at: number): ProtocolFault {
 function mpFlagsFault(scan: UpdateScan, at: number, end: number, name: string): ProtocolFault | undefined {
   const flags = scan.bytes[at]!;
   if (!flagsConflict(flags, AttributeKind.optionalNonTransitive)) return undefined;
-  const data = scan.bytes.slice(at, end);
+  const data = copyOctets(scan.bytes, at, end);
   const reason = `${name}: flags ${flags} (RFC 7606 §3 c)`;
   return updateFault('treat-as-withdraw', UpdateErrorSubcode.attributeFlagsError, reason, data);
 }
@@ -312,7 +313,7 @@ function mpFault(
   what: string,
   section: string,
 ): ProtocolFault {
-  return updateFault('session-reset', subcode, `${what} (RFC 7606 ${section})`, scan.bytes.slice(at, end));
+  return updateFault('session-reset', subcode, `${what} (RFC 7606 ${section})`, copyOctets(scan.bytes, at, end));
 }
 
 function duplicateFault(name: string): ProtocolFault {
@@ -328,7 +329,9 @@ function lengthsFault(what: string): ProtocolFault {
 function nextHopFault(scan: UpdateScan, subcode: number, what: string): ProtocolFault {
   const at = scan.nextHopAt;
   const data =
-    at < 0 ? undefined : scan.bytes.slice(at, attributeValueAt(scan.bytes, at) + attributeLengthAt(scan.bytes, at));
+    at < 0
+      ? undefined
+      : copyOctets(scan.bytes, at, attributeValueAt(scan.bytes, at) + attributeLengthAt(scan.bytes, at));
   return updateFault('treat-as-withdraw', subcode, `next-hop: ${what}`, data);
 }
 
