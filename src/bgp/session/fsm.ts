@@ -126,6 +126,7 @@ export class SessionFsm {
     switch (event.kind) {
       case 'manualStart': //                       1
       case 'automaticStart': //                    3
+        this.#connectRetryCounter = 0;
         this.#start(false);
         return;
       case 'manualStop': //                        2: only a pending damped start ends
@@ -134,6 +135,7 @@ export class SessionFsm {
         return;
       case 'manualStartPassive': //                4
       case 'automaticStartPassive': //             5
+        this.#connectRetryCounter = 0;
         this.#start(true);
         return;
       case 'automaticStartDamped': //              6
@@ -141,7 +143,7 @@ export class SessionFsm {
         this.#passive = event.kind === 'automaticStartDampedPassive';
         this.#startTimer('idleHold', event.idleHoldMs);
         return;
-      case 'idleHoldTimerExpires': //             13
+      case 'idleHoldTimerExpires': //             13: goes on counting
         this.#start(this.#passive);
         return;
       default: //                                  9-12, 14-29: no change
@@ -151,7 +153,6 @@ export class SessionFsm {
   #start(passive: boolean): void {
     this.#passive = passive;
     this.#stopTimer('idleHold');
-    this.#connectRetryCounter = 0;
     this.#startConnectRetry();
     if (passive) {
       this.#state = 'active';

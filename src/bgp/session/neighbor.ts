@@ -326,6 +326,8 @@ export class Neighbor {
 
   #stateChanged(reason: CloseReason): void {
     if (reason.kind !== 'local') this.#lastError = reason.text;
+    // An OPEN that waits for the outcome of our own connection is taken as soon as that has lost it.
+    if (this.#inbound?.deferred && !this.#outbound.transport) this.#decide(this.#inbound, true);
     const { state } = this;
     if (state === this.#reportedState) return;
     this.#reportedState = state;
@@ -358,13 +360,8 @@ export class Neighbor {
     } else if (connection !== this.#outbound) {
       return; // replaced by a newer one
     }
-    const rival = this.#otherThan(connection);
-    if (rival) {
-      // One of two: the other goes on, and an OPEN that waited for this end is taken now.
-      this.#decide(rival, true);
-      return;
-    }
-    if (!this.#enabled) return;
+    // The other connection goes on.
+    if (!this.#enabled || this.#otherThan(connection)) return;
     this.#lastError = reason.text;
     this.#pause(damped);
   }

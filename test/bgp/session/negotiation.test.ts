@@ -1,0 +1,189 @@
+import { describe, expect, test } from '@jest/globals';
+
+import type { ProtocolFault } from '../../../src/bgp/attribute/fault.js';
+import type { Capability } from '../../../src/bgp/capability/capability.js';
+import type { OpenMessage } from '../../../src/bgp/message/open.js';
+import { FamilyId } from '../../../src/bgp/nlri/family.js';
+import { localOpen, negotiate } from '../../../src/bgp/session/negotiation.js';
+import type { Negotiated, NegotiationConfig } from '../../../src/bgp/session/negotiation.js';
+
+const CONFIG: NegotiationConfig = {
+  localAs: 64512,
+  peerAs: 64513,
+  routerId: 0x0a000001,
+  families: [FamilyId.ipv4Unicast, FamilyId.l3vpnIpv4Unicast, FamilyId.ipv6Unicast, FamilyId.rtc],
+  holdTimeSec: 90,
+};
+const REMOTE: OpenMessage = { asField: 64513, holdTimeSec: 30, identifier: 0x0a000002, capabilities: [] };
+
+const mp = (afi: number, safi: number): Capability => ({ kind: 'multiprotocol', afi, safi });
+const as4 = (asn: number): Capability => ({ kind: 'four-octet-as', asn });
+
+function agreed(remote: Partial<OpenMessage>, config: Partial<NegotiationConfig> = {}): Negotiated {
+  const result = negotiate({ ...CONFIG, ...config }, { ...REMOTE, ...remote });
+  if ('action' in result) throw new Error(result.reason);
+  return result;
+}
+
+function refused(remote: Partial<OpenMessage>, config: Partial<NegotiationConfig> = {}): ProtocolFault {
+  const result = negotiate({ ...CONFIG, ...config }, { ...REMOTE, ...remote });
+  if (!('action' in result)) throw new Error('was accepted');
+  return result;
+}
+
+describe('what we announce', () => {
+  test('families, refresh, extended next hop for IPv4 families, extended messages, graceful restart without families, 4-octet AS', () => {
+    const open = localOpen({ ...CONFIG, localAs: 4_200_000_000 });
+    expect(open).toEqual({
+      asField: 23456,
+      holdTimeSec: 90,
+      identifier: 0x0a000001,
+      capabilities: [
+        mp(1, 1),
+        mp(1, 128),
+        mp(2, 1),
+        mp(1, 132),
+        { kind: 'route-refresh' },
+        {
+          kind: 'extended-next-hop',
+          families: [
+            { afi: 1, safi: 1, nextHopAfi: 2 },
+            { afi: 1, safi: 128, nextHopAfi: 2 },
+          ],
+        },
+        { kind: 'extended-message' },
+        { kind: 'graceful-restart', restarting: false, notification: false, restartTimeSec: 0, families: [] },
+        as4(4_200_000_000),
+        { kind: 'enhanced-route-refresh' },
+      ],
+    });
+    expect(localOpen({ ...CONFIG, families: [FamilyId.l2vpnEvpn] }).capabilities.map(({ kind }) => kind)).not.toContain(
+      'extended-next-hop',
+    );
+  });
+});
+
+describe('the AS number', () => {
+  test('without the capability it is the 2-octet field (RFC 6793 §4.1)', () => {
+    expect(agreed({})).toMatchObject({ peerAs: 64513, fourOctetAs: false, external: true });
+  });
+
+  test('with the capability it is that of the capability', () => {
+    const negotiated = agreed({ asField: 23456, capabilities: [as4(4_200_000_000)] }, { peerAs: 4_200_000_000 });
+    expect(negotiated).toMatchObject({ peerAs: 4_200_000_000, fourOctetAs: true });
+  });
+
+  test.each([
+    ['another one', { asField: 64999 }],
+    ['AS_TRANS without the capability (RFC 6793 §9)', { asField: 23456 }],
+    ['0 in the capability (RFC 7607 §2)', { asField: 23456, capabilities: [as4(0)] }],
+    ['a field that contradicts the capability', { asField: 64513, capabilities: [as4(64514)] }],
+  ])('%s is bad peer AS, 2/2 (RFC 4271 §6.2)', (_what, remote) => {
+    expect(refused(remote)).toMatchObject({ action: 'session-reset', code: 2, subcode: 2 });
+  });
+
+  test('external, internal and any', () => {
+    expect(agreed({}, { peerAs: 'external' }).external).toBe(true);
+    expect(agreed({ asField: 64512 }, { peerAs: 'internal' }).external).toBe(false);
+    expect(agreed({ asField: 65000 }, { peerAs: 'any' }).peerAs).toBe(65000);
+    expect(refused({ asField: 64512 }, { peerAs: 'external' }).subcode).toBe(2);
+    expect(refused({}, { peerAs: 'internal' }).subcode).toBe(2);
+  });
+});
+
+describe('the identifier', () => {
+  test('our own is refused inside the AS and accepted from another (RFC 6286 §2.2)', () => {
+    expect(refused({ asField: 64512, identifier: CONFIG.routerId }, { peerAs: 64512 })).toMatchObject({
+      code: 2,
+      subcode: 3,
+    });
+    expect(agreed({ identifier: CONFIG.routerId }).peerRouterId).toBe(CONFIG.routerId);
+  });
+});
+
+describe('families', () => {
+  test('a peer without any multiprotocol capability speaks IPv4 unicast (RFC 4760 §8)', () => {
+    expect(agreed({}).families).toEqual([FamilyId.ipv4Unicast]);
+  });
+
+  test('a peer with one speaks only what it names', () => {
+    expect(agreed({ capabilities: [mp(2, 1), mp(1, 128), mp(25, 65), mp(1, 128)] }).families).toEqual([
+      FamilyId.l3vpnIpv4Unicast,
+      FamilyId.ipv6Unicast,
+    ]);
+  });
+
+  test('none in common is unsupported capability with what we miss as data (RFC 5492 §5)', () => {
+    const fault = refused({ capabilities: [mp(25, 70)] }, { families: [FamilyId.ipv6Unicast, FamilyId.rtc] });
+    expect(fault).toMatchObject({ code: 2, subcode: 7 });
+    expect(Buffer.from(fault.data ?? []).toString('hex')).toBe('010400020001' + '010400010084');
+    expect(refused({}, { families: [FamilyId.rtc] }).subcode).toBe(7);
+  });
+});
+
+describe('the rest', () => {
+  test('the hold time is the smaller one, 0 wins (RFC 4271 §4.2)', () => {
+    expect(agreed({})).toMatchObject({ holdTimeSec: 30, keepaliveSec: 10 });
+    expect(agreed({ holdTimeSec: 180 }).holdTimeSec).toBe(90);
+    expect(agreed({ holdTimeSec: 0 })).toMatchObject({ holdTimeSec: 0, keepaliveSec: 0 });
+  });
+
+  test('a bare peer gets nothing that it did not announce', () => {
+    const negotiated = agreed({});
+    expect(negotiated).toMatchObject({
+      maxMessageLength: 4096,
+      routeRefresh: false,
+      enhancedRouteRefresh: false,
+      extendedNextHopFamilies: [],
+      remoteCapabilities: [],
+    });
+    expect(negotiated).not.toHaveProperty('gracefulRestart');
+  });
+
+  test('extended next hop is for the families of both, with an IPv6 next hop (RFC 8950 §4)', () => {
+    const capability: Capability = {
+      kind: 'extended-next-hop',
+      families: [
+        { afi: 1, safi: 128, nextHopAfi: 2 },
+        { afi: 1, safi: 4, nextHopAfi: 2 },
+        { afi: 1, safi: 1, nextHopAfi: 1 },
+        { afi: 25, safi: 70, nextHopAfi: 2 },
+      ],
+    };
+    const negotiated = agreed({ capabilities: [mp(1, 1), mp(1, 128), capability] });
+    expect(negotiated.extendedNextHopFamilies).toEqual([FamilyId.l3vpnIpv4Unicast]);
+  });
+
+  test('graceful restart and the text of all capabilities are kept for those who ask', () => {
+    const capabilities: Capability[] = [
+      mp(1, 1),
+      { kind: 'enhanced-route-refresh' },
+      {
+        kind: 'graceful-restart',
+        restarting: true,
+        notification: true,
+        restartTimeSec: 120,
+        families: [
+          { afi: 1, safi: 1, forwardingPreserved: true },
+          { afi: 25, safi: 65, forwardingPreserved: false },
+        ],
+      },
+      { kind: 'opaque', code: 128, value: new Uint8Array(0) },
+    ];
+    const negotiated = agreed({ capabilities });
+    // Enhanced refresh without refresh means nothing.
+    expect(negotiated.enhancedRouteRefresh).toBe(false);
+    expect(negotiated.gracefulRestart).toEqual({
+      restartTimeSec: 120,
+      restarting: true,
+      notification: true,
+      families: [{ family: FamilyId.ipv4Unicast, forwardingPreserved: true }],
+    });
+    expect(negotiated.remoteCapabilities).toEqual([
+      'multiprotocol:ipv4-unicast',
+      'enhanced-route-refresh',
+      'graceful-restart:120s:ipv4-unicast,25/65',
+      'route-refresh-cisco',
+    ]);
+  });
+});
