@@ -1,4 +1,3 @@
-import { Writer } from '../../wire/writer.js';
 import type { CodecContext } from '../attribute/codec.js';
 import { decodeAttributeList } from '../attribute/decode-attributes.js';
 import type { DecodedAttributes } from '../attribute/decode-attributes.js';
@@ -9,9 +8,6 @@ import { copyOctets } from '../attribute/octets.js';
 import type { PathAttributes } from '../attribute/path-attributes.js';
 import type { ReachSection, UpdateScan } from './update.js';
 import { writeKeyNextHop } from './update.js';
-
-/** Next hop of 32 octets and its length. */
-const NEXT_HOP_OCTETS = 33;
 
 /** Attributes of one section of an UPDATE, and what follows from their faults. */
 export type AttributesResult = DecodedAttributes;
@@ -43,7 +39,8 @@ export function decodeAttributes(
 }
 
 function decodeNextHop(scan: UpdateScan, section: ReachSection, faults: ProtocolFault[]): Uint8Array | undefined {
-  const w = new Writer(NEXT_HOP_OCTETS);
+  const w = scan.nextHopScratch;
+  w.reset();
   const fault = writeKeyNextHop(scan, section, w);
   if (fault) {
     faults.push(fault);

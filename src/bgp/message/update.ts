@@ -1,4 +1,4 @@
-import type { Writer } from '../../wire/writer.js';
+import { Writer } from '../../wire/writer.js';
 import {
   attributeLengthAt,
   attributeOverrunFault,
@@ -38,6 +38,8 @@ const IPV4_NEXT_HOP_OCTETS = 4;
 /** NEXT_HOP, MP_REACH_NLRI and MP_UNREACH_NLRI, once each. */
 const MAX_CUTS = 3;
 const NO_BYTES = new Uint8Array(0);
+/** A next hop of 32 octets and its length. */
+const KEY_NEXT_HOP_OCTETS = 33;
 
 /**
  * Where the parts of one UPDATE lie, as offsets into `bytes`; reused from message to message. Valid as long as `bytes` is.
@@ -75,6 +77,8 @@ export class UpdateScan {
   /** Attributes that are not part of an attribute key, in their order: start and end of each. */
   readonly cuts = new Int32Array(2 * MAX_CUTS);
   cutCount = 0;
+  /** For whoever needs the next hop alone; holds nothing from one call to the next. */
+  readonly nextHopScratch = new Writer(KEY_NEXT_HOP_OCTETS);
 
   reset(bytes: Uint8Array): void {
     this.bytes = bytes;

@@ -152,8 +152,9 @@ describe('the message corpus', () => {
     let compared = 0;
     for (const { line, message, update } of wholeUpdates()) {
       const seen = line.tshark?.attrs;
+      if (!seen || line.tshark.malformed === true || update.action !== 'none') continue;
       // Inside an ATTR_SET tshark lists the attributes of the set, too.
-      if (!seen || seen.includes(ATTR_SET) || line.tshark?.malformed === true || update.action !== 'none') continue;
+      if (seen.includes(ATTR_SET)) continue;
       expect([line.source, line.name, tlvsOf(message).map(({ type }) => type)]).toEqual([line.source, line.name, seen]);
       compared++;
     }
@@ -177,8 +178,8 @@ describe('the message corpus', () => {
     let sameAttributes = 0;
     for (const { line, message, external, update } of wholeUpdates()) {
       const scan = scanOf(message);
-      if (line.expect?.valid === false || update.action !== 'none' || scan.reachUnknown || scan.unreachUnknown)
-        continue;
+      if (line.expect?.valid === false || update.action !== 'none') continue;
+      if (scan.reachUnknown || scan.unreachUnknown) continue;
       messages++;
       const ctx = { fourOctetAs: line.asn4 ?? true, external };
       const encoded = reEncodeUpdate(update, ctx, {

@@ -98,8 +98,9 @@ describe('damaged UPDATEs', () => {
       const external = next() % 2 === 0;
       const { action, announced, faults } = decodeUpdate(body, 0, body.length, { fourOctetAs, external });
       expect(ACTIONS).toContain(action);
-      for (const { code, subcode, reason } of faults)
+      for (const { code, subcode, reason } of faults) {
         expect([code, subcode > 0, reason !== '']).toEqual([3, true, true]);
+      }
       if (faults.some((fault) => fault.action === 'session-reset')) expect(action).toBe('session-reset');
       for (const { attributes } of announced) {
         expect([attributes.origin, attributes.asPath, attributes.nextHop]).not.toContain(undefined);
