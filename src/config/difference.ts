@@ -40,10 +40,10 @@ const SESSION_EFFECTS: Readonly<Record<keyof ResolvedNeighbor, SessionEffect>> =
   // A client's routes go to other neighbors than a non-client's.
   routeReflectorClient: 'session-reset',
   routeServerClient: 'session-reset',
-  nextHopSelf: 'soft',
-  asOverride: 'soft',
+  nextHopSelf: 'session-reset',
+  asOverride: 'session-reset',
   allowOwnAs: 'soft',
-  removePrivateAs: 'soft',
+  removePrivateAs: 'session-reset',
 };
 
 type SessionField = keyof ResolvedNeighbor;

@@ -1,3 +1,4 @@
+import { asPathLength } from '../bgp/attribute/as-path.js';
 import { AsPathSegmentType, Origin, type AsPath, type PathAttributes } from '../bgp/attribute/path-attributes.js';
 
 /** Yes/no properties of an attribute set that selection, export and replication ask for. */
@@ -52,7 +53,7 @@ export function featuresOf(attributes: PathAttributes): AttributeFeatures {
   return {
     flags,
     localPreference: attributes.localPreference ?? DEFAULT_LOCAL_PREFERENCE,
-    asPathLength: asPathLength(attributes.asPath ?? []),
+    asPathLength: Math.min(asPathLength(attributes.asPath ?? []), MAX_AS_PATH_LENGTH),
     origin: attributes.origin ?? Origin.incomplete,
     med: attributes.med ?? 0,
     neighborAs: neighborAs(attributes.asPath ?? []),
@@ -61,16 +62,6 @@ export function featuresOf(attributes: PathAttributes): AttributeFeatures {
     clusterListLength: Math.min(attributes.clusterList?.length ?? 0, MAX_CLUSTER_LIST_LENGTH),
     nextHop: nextHop?.length === 4 ? ((nextHop[0]! << 24) | (nextHop[1]! << 16) | (nextHop[2]! << 8) | nextHop[3]!) >>> 0 : 0,
   };
-}
-
-/** Length for path selection: a set counts as one, confederation segments as nothing (RFC 4271 §9.1.2.2 a, RFC 5065 §5.3). */
-export function asPathLength(path: AsPath): number {
-  let length = 0;
-  for (const segment of path) {
-    if (segment.type === AsPathSegmentType.sequence) length += segment.asns.length;
-    else if (segment.type === AsPathSegmentType.set) length += 1;
-  }
-  return Math.min(length, MAX_AS_PATH_LENGTH);
 }
 
 function neighborAs(path: AsPath): number {

@@ -3,6 +3,7 @@ import { writeAttributeList } from '../bgp/attribute/encode-attributes.js';
 import { AttributeFlag, AttributeType } from '../bgp/attribute/iana.js';
 import { writeMpNextHop } from '../bgp/attribute/next-hop.js';
 import { FamilyId, type Family } from '../bgp/nlri/family.js';
+import { Afi } from '../bgp/nlri/iana.js';
 import { finishMessage, writeHeader } from '../bgp/message/header.js';
 import { MessageType } from '../bgp/message/iana.js';
 import { Writer } from '../wire/writer.js';
@@ -131,12 +132,19 @@ export class BgpExporter implements Exporter {
   #mayHave(path: ReturnType<Rib['bestPathOf']>): boolean {
     const rib = this.#rib;
     const features = rib.attributes.flags[rib.setOf(path)]!;
-    if ((features & AttributeFeature.noAdvertise) !== 0) return false;
+    if ((features & AttributeFeature.noAdvertise) !== 0 || !this.#canCarryNextHop(rib.setOf(path))) return false;
     if (this.#options.kind === NeighborKind.external) {
       return (features & (AttributeFeature.noExport | AttributeFeature.noExportSubconfed)) === 0;
     }
     // iBGP routes go on to other iBGP neighbors only by reflection: from clients to all, from others to clients (RFC 4456 §6).
     return this.#options.kind === NeighborKind.client || !isInternal(rib.sourceOf(path)) || rib.sourceOf(path).client || this.#options.vrf;
+  }
+
+  /** An IPv6 next hop goes with IPv4 routes only to neighbors that have agreed to it (RFC 8950 §4). */
+  #canCarryNextHop(set: AttributeSetId): boolean {
+    const { family, nextHopSelf, extendedNextHop } = this.#options;
+    if (family.afi !== Afi.ipv4 || family.id === FamilyId.rtc || extendedNextHop) return true;
+    return nextHopSelf === undefined ? this.#rib.attributes.nextHop[set] !== 0 : nextHopSelf.length === 4;
   }
 
   /**
@@ -219,6 +227,10 @@ export class BgpExporter implements Exporter {
     w.reset();
     this.#withdraw(w, routes);
     out.push(w.copy());
+  }
+
+  finishEncoding(): void {
+    // Every call above makes whole messages.
   }
 
   /** IPv4 unicast with an IPv4 next hop: the fields of RFC 4271 §4.3. @returns the first route that found no room */

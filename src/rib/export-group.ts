@@ -141,6 +141,13 @@ export class ExportGroup implements TableConsumer, Job {
     return member.owed?.count ?? 0;
   }
 
+  /** Routes owed to all members together. */
+  get totalOwed(): number {
+    let owed = 0;
+    for (const member of this.#outOfStep) owed += member.owed?.count ?? 0;
+    return owed;
+  }
+
   /** How many routes a member holds now if it is in step (walks the advertised routes). */
   countFor(member: ExportMember): number {
     let count = 0;
@@ -329,6 +336,7 @@ export class ExportGroup implements TableConsumer, Job {
         this.#exporter.encodeAnnouncements(bucket.content, bucket.source, bucket.routes, bucket.payloads, streamOf(bucket.audience));
       }
     }
+    this.#exporter.finishEncoding();
     for (const stream of streams.values()) for (const chunk of stream.chunks) this.#encoded += chunk.length;
     return [...streams.values()];
   }

@@ -43,4 +43,6 @@ export interface Exporter {
   /** Encodes announcements of one content from one source; `payloads[i]` belongs to `routes[i]`. */
   encodeAnnouncements(content: number, source: SourceId, routes: readonly RouteId[], payloads: readonly Payload[], out: Uint8Array[]): void;
   encodeWithdrawals(routes: readonly RouteId[], out: Uint8Array[]): void;
+  /** Everything of a batch was handed over: what was collected across calls must be in its `out` now. */
+  finishEncoding(): void;
 }

@@ -142,6 +142,18 @@ export class Rib {
     return source.firstPath === NO_PATH;
   }
 
+  /**
+   * Removes those original paths of a source that a condition selects; their copies in other tables go with them.
+   * Walks all paths of the source.
+   */
+  removePathsIf(source: Source, condition: (path: PathId) => boolean): void {
+    const selected: PathId[] = [];
+    for (let path = source.firstPath; path !== NO_PATH; path = this.#sourceNext[path] as PathId) {
+      if (!this.isSecondary(path) && condition(path)) selected.push(path);
+    }
+    for (const path of selected) this.removePath(path);
+  }
+
   get routeCount(): number {
     return this.#routes;
   }

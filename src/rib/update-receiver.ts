@@ -1,9 +1,10 @@
 import type { CodecContext } from '../bgp/attribute/codec.js';
-import type { ProtocolFault } from '../bgp/attribute/fault.js';
+import { strongerAction, type ProtocolFault } from '../bgp/attribute/fault.js';
 import { FamilyId, NlriScratch, type Family } from '../bgp/nlri/family.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
 import { malformedNlriFault, scanUpdate, UpdateScan, writeAttributeKey, type NlriSection, type ReachSection } from '../bgp/message/update.js';
+import { BitSet } from '../util/bitset.js';
 import { Writer } from '../wire/writer.js';
 import { DecodeContext } from './attribute-store.js';
 import { AttributeFeature } from './attribute-features.js';
@@ -17,7 +18,7 @@ export interface UpdateReceiverOptions {
   readonly rib: Rib;
   readonly source: Source;
   readonly context: CodecContext;
-  /** The own AS numbers that must not occur in a path more often than {@link allowOwnAs} (RFC 4271 §9.1.2). */
+  /** The own AS numbers that must not occur in a path more often than `allowOwnAs` (RFC 4271 §9.1.2). */
   readonly ownAses: readonly number[];
   readonly allowOwnAs: number;
   /** Own BGP identifier and cluster id: a route that has been here before (RFC 4456 §8). */
@@ -26,8 +27,6 @@ export interface UpdateReceiverOptions {
   /** Where the routes of a family go; `undefined` when the session has not negotiated it. */
   readonly tableOf: (family: FamilyId) => RouteTable | undefined;
   readonly endOfRib: (family: FamilyId) => void;
-  /** A fault that does not end the session. */
-  readonly fault: (fault: ProtocolFault) => void;
 }
 
 /**
@@ -41,10 +40,16 @@ export class UpdateReceiver {
   readonly #scan = new UpdateScan();
   readonly #key = new Writer(512);
   readonly #nlri = new NlriScratch();
+  #worst: ProtocolFault | undefined;
+  /** How often the own AS may occur in a path. */
+  allowOwnAs: number;
+  /** Paths announced since a refresh of the family began (RFC 7313 §4). */
+  readonly #refreshed = new Map<FamilyId, BitSet>();
 
   constructor(options: UpdateReceiverOptions) {
     this.#options = options;
     this.#rib = options.rib;
+    this.allowOwnAs = options.allowOwnAs;
     const { external, fourOctetAs } = options.context;
     if (fourOctetAs) this.#decodeContext = external ? DecodeContext.external : DecodeContext.internal;
     else this.#decodeContext = external ? DecodeContext.externalTwoOctetAs : DecodeContext.internalTwoOctetAs;
@@ -52,13 +57,18 @@ export class UpdateReceiver {
 
   /**
    * Processes the UPDATE body `bytes[start, end)`; keeps no view of it.
-   * @returns a fault with action `session-reset`; milder ones go to `options.fault`
+   * @returns the most severe fault found; unless it is `session-reset` the message has been dealt with as RFC 7606 says
    */
   receive(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
+    this.#worst = undefined;
+    return this.#receive(bytes, start, end) ?? this.#worst;
+  }
+
+  #receive(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
     const scan = this.#scan;
     const fault = scanUpdate(bytes, start, end, scan);
     if (fault?.action === 'session-reset') return fault;
-    if (fault !== undefined) this.#options.fault(fault);
+    if (fault !== undefined) this.#note(fault);
     else {
       const ended = scan.isEndOfRib();
       if (ended !== 0) {
@@ -82,6 +92,20 @@ export class UpdateReceiver {
     return scan.hasAttributes && !scan.hasReachable ? this.#checkIdleAttributes() : undefined;
   }
 
+  /** The neighbor begins to send a family anew. */
+  beginRefresh(family: FamilyId): void {
+    this.#refreshed.set(family, new BitSet());
+  }
+
+  /** The neighbor has sent everything again: what it did not repeat is gone (RFC 7313 §4). */
+  endRefresh(family: FamilyId): void {
+    const refreshed = this.#refreshed.get(family);
+    const table = this.#options.tableOf(family);
+    this.#refreshed.delete(family);
+    if (refreshed === undefined || table === undefined) return;
+    this.#rib.removePathsIf(this.#options.source, (path) => this.#rib.tableOf(this.#rib.routeOf(path)) === table && !refreshed.has(path));
+  }
+
   #announce(family: Family, section: ReachSection, start: number, end: number, asWithdrawal: boolean): ProtocolFault | undefined {
     const table = this.#options.tableOf(family.id);
     const found = asWithdrawal ? NO_SET : this.#attributesOf(section);
@@ -94,6 +118,7 @@ export class UpdateReceiver {
     const { bytes } = this.#scan;
     const { source } = this.#options;
     const flags = this.#flagsOf(set);
+    const refreshed = this.#refreshed.get(family.id);
     let position = start;
     let fault: ProtocolFault | undefined;
     while (position < end) {
@@ -105,8 +130,9 @@ export class UpdateReceiver {
       position = next;
       if (table === undefined || nlri.keyLength === 0) continue;
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
-      rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
+      const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
       rib.payloads.release(payload);
+      refreshed?.add(path);
     }
     rib.attributes.release(set);
     return fault;
@@ -134,7 +160,7 @@ export class UpdateReceiver {
     key.reset();
     const nextHopFault = writeAttributeKey(this.#scan, section, key);
     if (nextHopFault !== undefined) {
-      this.#options.fault(nextHopFault);
+      this.#note(nextHopFault);
       return NO_SET;
     }
     const known = store.find(key.bytes, 0, key.position, this.#decodeContext);
@@ -145,7 +171,7 @@ export class UpdateReceiver {
     const { attributes, action, faults } = decodeAttributes(this.#scan, section, this.#options.context);
     for (const fault of faults) {
       if (fault.action === 'session-reset') return fault;
-      this.#options.fault(fault);
+      this.#note(fault);
     }
     if (action !== 'none' && action !== 'attribute-discard') return NO_SET;
     // A spelling with faults is not remembered, so that each message with them is counted.
@@ -157,18 +183,23 @@ export class UpdateReceiver {
     const { faults } = decodeAttributes(this.#scan, 'none', this.#options.context);
     for (const fault of faults) {
       if (fault.action === 'session-reset') return fault;
-      this.#options.fault(fault);
+      this.#note(fault);
     }
     return undefined;
+  }
+
+  #note(fault: ProtocolFault): void {
+    const worst = this.#worst;
+    if (worst === undefined || strongerAction(worst.action, fault.action) !== worst.action) this.#worst = fault;
   }
 
   /** Loops: the path has been through here (RFC 4271 §9.1.2, RFC 4456 §8). Such paths stay visible and are not used. */
   #flagsOf(set: AttributeSetId): number {
     const store = this.#rib.attributes;
-    const { ownAses, allowOwnAs, routerId, clusterId } = this.#options;
+    const { ownAses, routerId, clusterId } = this.#options;
     let flags = 0;
     if (store.asPathLength[set] !== 0) {
-      for (const asn of ownAses) if (store.asCount(set, asn) > allowOwnAs) flags |= PathFlag.asLoop;
+      for (const asn of ownAses) if (store.asCount(set, asn) > this.allowOwnAs) flags |= PathFlag.asLoop;
     }
     if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId) flags |= PathFlag.originatorLoop;
     if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true) flags |= PathFlag.clusterLoop;

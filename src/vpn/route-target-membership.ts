@@ -97,8 +97,10 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
 
   /** Forgets a neighbor whose paths are gone. */
   forget(source: SourceId): void {
-    this.#interests.delete(source);
+    const changes = this.#changes.get(source);
+    if (changes !== undefined) this.#apply(source, changes);
     this.#changes.delete(source);
+    this.#interests.delete(source);
   }
 
   // Own interest -----------------------------------------------------------------------------------------------------
@@ -197,15 +199,19 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
     this.#changes = new Map();
     for (const [source, list] of changes) {
       this.#listener.interestChanging(source, this.#listsConcerned(list));
-      const interest = this.interestOf(source);
-      for (const change of list) {
-        interest.apply(change);
-        // The reference of an addition stays with the interest; that of a removal goes together with the interest's own.
-        if (change.target === undefined || change.add) continue;
-        this.#rib.targets.releaseTarget(change.target);
-        this.#rib.targets.releaseTarget(change.target);
-      }
+      this.#apply(source, list);
       this.#listener.interestChanged(source);
+    }
+  }
+
+  #apply(source: SourceId, changes: readonly MembershipChange[]): void {
+    const interest = this.interestOf(source);
+    for (const change of changes) {
+      interest.apply(change);
+      // The reference of an addition stays with the interest; that of a removal goes together with the interest's own.
+      if (change.target === undefined || change.add) continue;
+      this.#rib.targets.releaseTarget(change.target);
+      this.#rib.targets.releaseTarget(change.target);
     }
   }
 

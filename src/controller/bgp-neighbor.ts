@@ -1,0 +1,356 @@
+import type { ProtocolFault } from '../bgp/attribute/fault.js';
+import { endOfRib } from '../bgp/message/update-encode.js';
+import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-refresh.js';
+import { CeaseSubcode } from '../bgp/message/iana.js';
+import { FamilyId } from '../bgp/nlri/family.js';
+import { familyById, familyByName } from '../bgp/nlri/registry.js';
+import { Neighbor, type NeighborHandler } from '../bgp/session/neighbor.js';
+import type { CloseReason } from '../bgp/session/close-reason.js';
+import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
+import type { Negotiated } from '../bgp/session/negotiation.js';
+import type { ResolvedSession } from '../config/resolved.js';
+import { NeighborKind, type BgpExportOptions, type BgpReceiver, type TargetInterest } from '../rib/bgp-exporter.js';
+import { SourceKind, type Source } from '../rib/source.js';
+import { UpdateReceiver } from '../rib/update-receiver.js';
+import type { RouteTable } from '../rib/route-table.js';
+import type { Timer } from '../util/clock.js';
+import { parseIp } from '../wire/ip.js';
+import type { BgpService } from './bgp-service.js';
+import type { Membership } from './export-groups.js';
+import { isVpnFamily } from './global-tables.js';
+
+/** How long the VPN families wait for the neighbor's route-target membership (agent-channel and reference: 30 s). */
+const MEMBERSHIP_WAIT_MS = 30_000;
+
+/** One family of an established session. */
+interface FamilyState {
+  endOfRibReceived: boolean;
+  endOfRibSent: boolean;
+  /** A refresh that the neighbor asked for is under way and has to be concluded (RFC 7313 §4). */
+  refreshing: boolean;
+  /** Absent while the family waits for route-target membership. */
+  membership?: Membership;
+}
+
+/** What lasts as long as one established session. */
+interface Session {
+  readonly negotiated: Negotiated;
+  readonly source: Source;
+  readonly receiver: UpdateReceiver;
+  readonly families: Map<FamilyId, FamilyState>;
+  membershipWait?: Timer;
+}
+
+/**
+ * One BGP neighbor of the controller: ties its session to the RIB. Routes come in through an {@link UpdateReceiver}, go
+ * out through one membership per family; each established session is a source of its own.
+ */
+export class BgpNeighbor implements NeighborHandler {
+  readonly address: string;
+  readonly peerGroup: string | undefined;
+  readonly dynamic: boolean;
+  readonly #service: BgpService;
+  readonly #addressOctets: Uint8Array;
+  #config: ResolvedSession;
+  #neighbor: Neighbor;
+  #session: Session | undefined;
+  /** What was counted by earlier {@link Neighbor} objects of this neighbor. */
+  #earlierFlaps = 0;
+  #reason: string | undefined;
+
+  constructor(service: BgpService, address: string, config: ResolvedSession, options: { readonly peerGroup?: string; readonly dynamic: boolean }) {
+    this.#service = service;
+    this.address = address;
+    this.#addressOctets = parseIp(address) ?? new Uint8Array(4);
+    this.peerGroup = options.peerGroup;
+    this.dynamic = options.dynamic;
+    this.#config = config;
+    this.#neighbor = this.#createNeighbor();
+  }
+
+  get config(): ResolvedSession {
+    return this.#config;
+  }
+
+  get neighbor(): Neighbor {
+    return this.#neighbor;
+  }
+
+  get source(): Source | undefined {
+    return this.#session?.source;
+  }
+
+  get flaps(): number {
+    return this.#earlierFlaps + this.#neighbor.flaps;
+  }
+
+  get lastError(): string | undefined {
+    return this.#neighbor.lastError ?? this.#reason;
+  }
+
+  /** Families of the session, or the configured ones while there is none. */
+  families(): { readonly family: FamilyId; readonly state: Readonly<FamilyState> | undefined }[] {
+    const session = this.#session;
+    const families = session?.negotiated.families ?? this.#neighbor.config.families;
+    return families.map((family) => ({ family, state: session?.families.get(family) }));
+  }
+
+  start(): void {
+    this.#neighbor.start();
+  }
+
+  async stop(subcode: number, communication?: string): Promise<void> {
+    await this.#neighbor.stop(communication === undefined ? { subcode } : { subcode, communication });
+  }
+
+  /** Ends the session and begins anew with another configuration. */
+  async replace(config: ResolvedSession): Promise<void> {
+    const old = this.#neighbor;
+    this.#earlierFlaps += old.flaps + (this.#session === undefined ? 0 : 1);
+    this.#reason = 'configuration changed';
+    const stopped = old.stop({ subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange });
+    this.#endSession();
+    this.#config = config;
+    this.#neighbor = this.#createNeighbor();
+    await stopped;
+    this.#neighbor.start();
+  }
+
+  /** Takes over what does not concern the session that is up; what received routes are judged by applies at once. */
+  adopt(config: ResolvedSession): void {
+    const reevaluate = config.allowOwnAs !== this.#config.allowOwnAs;
+    this.#config = config;
+    if (!reevaluate || this.#session === undefined) return;
+    this.#session.receiver.allowOwnAs = config.allowOwnAs;
+    if (!this.resetSoftIn()) this.resetHard();
+  }
+
+  // NeighborHandler --------------------------------------------------------------------------------------------------
+
+  established(negotiated: Negotiated): void {
+    const source = this.#service.rib.createSource({
+      kind: SourceKind.bgp,
+      text: `neighbor:${this.address}`,
+      external: negotiated.external,
+      // A CE's routes belong to the VRF: they go to every neighbor, as those of a client do.
+      client: this.#config.routeReflectorClient || this.#config.vrf !== undefined,
+      routerId: negotiated.peerRouterId,
+      address: this.#addressOctets,
+    });
+    const families = new Map<FamilyId, FamilyState>();
+    for (const family of negotiated.families) families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
+    const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
+    this.#session = session;
+    this.#service.sessionUp(this, source);
+    const constrained = negotiated.families.includes(FamilyId.rtc);
+    for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
+    if (constrained) {
+      session.membershipWait = this.#service.clock.after(MEMBERSHIP_WAIT_MS, () => {
+        this.#joinVpnFamilies(session);
+      });
+    }
+  }
+
+  update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
+    return this.#session?.receiver.receive(bytes, start, end);
+  }
+
+  routeRefresh(family: FamilyId, subtype: RouteRefreshSubtype): void {
+    const session = this.#session;
+    const state = session?.families.get(family);
+    if (session === undefined || state === undefined) return;
+    if (subtype === RouteRefreshSubtype.beginning) session.receiver.beginRefresh(family);
+    else if (subtype === RouteRefreshSubtype.end) session.receiver.endRefresh(family);
+    else this.#refreshOut(session, family, state);
+  }
+
+  closed(_reason: CloseReason): void {
+    this.#endSession();
+    this.#service.sessionDown(this);
+  }
+
+  writable(): void {
+    for (const state of this.#session?.families.values() ?? []) state.membership?.writable();
+  }
+
+  stateChanged(): void {
+    // Shown on demand.
+  }
+
+  // Resets -----------------------------------------------------------------------------------------------------------
+
+  resetHard(communication?: string): void {
+    this.#neighbor.reset(communication);
+  }
+
+  /** Asks for all routes again. @returns false when the neighbor cannot be asked */
+  resetSoftIn(): boolean {
+    let asked = false;
+    for (const family of this.#session?.negotiated.families ?? []) asked = this.#neighbor.requestRefresh(family) || asked;
+    return asked;
+  }
+
+  /** Sends all routes again. */
+  resetSoftOut(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    for (const [family, state] of session.families) this.#refreshOut(session, family, state);
+  }
+
+  // Route-target interest ----------------------------------------------------------------------------------------------
+
+  /** Memberships of the families that route-target constraint applies to. */
+  constrainedMemberships(): Membership[] {
+    const memberships: Membership[] = [];
+    for (const [family, state] of this.#session?.families ?? []) {
+      if (isVpnFamily(family) && state.membership !== undefined) memberships.push(state.membership);
+    }
+    return memberships;
+  }
+
+  // Internals ----------------------------------------------------------------------------------------------------------
+
+  #createNeighbor(): Neighbor {
+    const { clock, logger, random, network } = this.#service;
+    return new Neighbor(this.#sessionConfig(), this, { clock, logger, random, network });
+  }
+
+  #sessionConfig(): NeighborConfig {
+    const config = this.#config;
+    return {
+      address: this.address,
+      port: config.port,
+      ...(config.localAddress === undefined ? {} : { localAddress: config.localAddress }),
+      peerAs: config.peerAs ?? 'any',
+      localAs: config.localAs,
+      routerId: this.#service.routerId,
+      families: config.families.map((name) => familyByName(name)!.id),
+      passive: config.passive || this.dynamic,
+      adminDown: config.adminDown,
+      holdTimeSec: config.holdTime,
+      connectRetryTimeSec: config.connectRetryTime,
+    };
+  }
+
+  #createReceiver(negotiated: Negotiated, source: Source): UpdateReceiver {
+    const { rib, autonomousSystem, routerId, clusterId } = this.#service;
+    return new UpdateReceiver({
+      rib,
+      source,
+      context: { fourOctetAs: negotiated.fourOctetAs, external: negotiated.external },
+      ownAses: [...new Set([autonomousSystem, negotiated.localAs])],
+      allowOwnAs: this.#config.allowOwnAs,
+      routerId,
+      clusterId,
+      tableOf: (family) => (negotiated.families.includes(family) ? this.#tableIn(family) : undefined),
+      endOfRib: (family) => {
+        this.#endOfRibReceived(family);
+      },
+    });
+  }
+
+  /** Where received routes go: the global table, or for a CE the VRF's raw routes. */
+  #tableIn(family: FamilyId): RouteTable | undefined {
+    return this.#config.vrf === undefined ? this.#service.tables.of(family) : this.#service.rawTable(this.#config.vrf, family);
+  }
+
+  #tableOut(family: FamilyId): RouteTable | undefined {
+    return this.#config.vrf === undefined ? this.#service.tables.of(family) : this.#service.vrfTable(this.#config.vrf, family);
+  }
+
+  #endOfRibReceived(family: FamilyId): void {
+    const session = this.#session;
+    const state = session?.families.get(family);
+    if (session === undefined || state === undefined) return;
+    state.endOfRibReceived = true;
+    if (family === FamilyId.rtc) this.#joinVpnFamilies(session);
+  }
+
+  #joinVpnFamilies(session: Session): void {
+    session.membershipWait?.cancel();
+    if (this.#session !== session) return;
+    // What the neighbor wants must be in force before it is asked for.
+    this.#service.flushMembership();
+    for (const [family, state] of session.families) if (isVpnFamily(family) && state.membership === undefined) this.#join(session, family);
+  }
+
+  #join(session: Session, family: FamilyId): void {
+    const table = this.#tableOut(family);
+    const state = session.families.get(family)!;
+    if (table === undefined) return;
+    const { negotiated, source } = session;
+    const neighbor = this.#neighbor;
+    const interest: TargetInterest | undefined =
+      negotiated.families.includes(FamilyId.rtc) && isVpnFamily(family) ? this.#service.membership.interestOf(source.id) : undefined;
+    const receiver: BgpReceiver = {
+      sourceId: source.id,
+      peerAs: negotiated.peerAs,
+      interest,
+      get writable() {
+        return neighbor.writable;
+      },
+      send: (chunks) => {
+        for (const chunk of chunks) neighbor.send(chunk);
+      },
+      synchronized: () => {
+        this.#synchronized(family, state);
+      },
+    };
+    state.membership = this.#service.groups.joinBgp(table, this.#exportOptions(family, negotiated), receiver);
+  }
+
+  #exportOptions(family: FamilyId, negotiated: Negotiated): BgpExportOptions {
+    const config = this.#config;
+    const vrf = config.vrf !== undefined;
+    const nextHopSelf = config.nextHopSelf || vrf || family === FamilyId.rtc ? parseIp(this.#neighbor.endpoint?.localAddress ?? '') : undefined;
+    const internal = config.routeReflectorClient || vrf ? NeighborKind.client : NeighborKind.internal;
+    return {
+      family: familyById(family),
+      kind: negotiated.external ? NeighborKind.external : internal,
+      localAs: negotiated.localAs,
+      routerId: this.#service.routerId,
+      clusterId: this.#service.clusterId,
+      fourOctetAs: negotiated.fourOctetAs,
+      maxMessageLength: negotiated.maxMessageLength,
+      ...(nextHopSelf === undefined ? {} : { nextHopSelf }),
+      routeServerClient: config.routeServerClient,
+      asOverride: config.asOverride ? negotiated.peerAs : 0,
+      removePrivateAs: config.removePrivateAs,
+      vrf,
+      extendedNextHop: negotiated.extendedNextHopFamilies.includes(family),
+    };
+  }
+
+  #refreshOut(session: Session, family: FamilyId, state: FamilyState): void {
+    if (state.membership === undefined) return;
+    if (session.negotiated.enhancedRouteRefresh && !state.refreshing) {
+      state.refreshing = true;
+      this.#sendRefreshMark(family, RouteRefreshSubtype.beginning);
+    }
+    state.membership.refresh();
+  }
+
+  #synchronized(family: FamilyId, state: FamilyState): void {
+    if (state.refreshing) {
+      state.refreshing = false;
+      this.#sendRefreshMark(family, RouteRefreshSubtype.end);
+    }
+    if (state.endOfRibSent) return;
+    state.endOfRibSent = true;
+    this.#neighbor.send(endOfRib(familyById(family)));
+  }
+
+  #sendRefreshMark(family: FamilyId, subtype: RouteRefreshSubtype): void {
+    const { afi, safi } = familyById(family);
+    this.#neighbor.send(encodeRouteRefresh({ afi, safi, subtype }));
+  }
+
+  #endSession(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    session.membershipWait?.cancel();
+    for (const state of session.families.values()) state.membership?.leave();
+    this.#service.removeSource(session.source);
+  }
+}

@@ -1,0 +1,141 @@
+import { CeaseSubcode } from '../bgp/message/iana.js';
+import { BgpListener } from '../bgp/session/listener.js';
+import type { ListenAddress } from '../net/tcp-listener.js';
+import type { ResolvedDynamicRange, ResolvedNeighbor } from '../config/resolved.js';
+import type { SourceId } from '../rib/handles.js';
+import { formatIp, parseIp } from '../wire/ip.js';
+import { parsePrefix } from '../wire/prefix.js';
+import { BgpNeighbor } from './bgp-neighbor.js';
+import type { BgpService } from './bgp-service.js';
+
+/** A dynamic neighbor without a session is remembered this long, so that its flaps and last error can be read. */
+const DYNAMIC_LINGER_MS = 300_000;
+/** Dynamic neighbors at a time, with and without session. */
+const MAX_DYNAMIC_NEIGHBORS = 10_000;
+
+/** All BGP neighbors, configured and dynamic, and the listener that connections of both come to. */
+export class BgpNeighbors {
+  readonly #service: BgpService;
+  readonly #listener: BgpListener;
+  readonly #byAddress = new Map<string, BgpNeighbor>();
+  readonly #bySource = new Map<SourceId, BgpNeighbor>();
+  #ranges: readonly ResolvedDynamicRange[] = [];
+  #dynamic = 0;
+  #stopping = false;
+
+  constructor(service: BgpService) {
+    this.#service = service;
+    this.#listener = new BgpListener({ clock: service.clock, logger: service.logger });
+  }
+
+  get listener(): BgpListener {
+    return this.#listener;
+  }
+
+  all(): Iterable<BgpNeighbor> {
+    return this.#byAddress.values();
+  }
+
+  /** @param address  any valid spelling */
+  get(address: string): BgpNeighbor | undefined {
+    return this.#byAddress.get(canonical(address));
+  }
+
+  bySource(source: SourceId): BgpNeighbor | undefined {
+    return this.#bySource.get(source);
+  }
+
+  async listen(addresses: readonly ListenAddress[]): Promise<void> {
+    for (const address of addresses) {
+      const listening = await this.#listener.listen(address);
+      this.#service.logger.info({ listen: 'bgp', address: listening.address, port: listening.port }, 'listening');
+    }
+  }
+
+  add(config: ResolvedNeighbor): void {
+    const address = canonical(config.address);
+    const known = this.#byAddress.get(address);
+    // A dynamic neighbor that gets a configuration of its own starts anew.
+    if (known !== undefined) this.#drop(known, CeaseSubcode.otherConfigurationChange);
+    const neighbor = new BgpNeighbor(this.#service, address, config, {
+      dynamic: false,
+      ...(config.peerGroup === undefined ? {} : { peerGroup: config.peerGroup }),
+    });
+    this.#byAddress.set(address, neighbor);
+    this.#listener.add(neighbor.neighbor);
+    neighbor.start();
+  }
+
+  remove(config: ResolvedNeighbor): void {
+    const neighbor = this.#byAddress.get(canonical(config.address));
+    if (neighbor !== undefined) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+  }
+
+  change(config: ResolvedNeighbor, resetsSession: boolean): void {
+    const neighbor = this.#byAddress.get(canonical(config.address));
+    if (neighbor === undefined) return;
+    if (!resetsSession) {
+      neighbor.adopt(config);
+      return;
+    }
+    this.#listener.remove(neighbor.neighbor);
+    void neighbor.replace(config);
+    this.#listener.add(neighbor.neighbor);
+  }
+
+  setRanges(ranges: readonly ResolvedDynamicRange[]): void {
+    this.#ranges = ranges;
+    this.#listener.setDynamicRanges(
+      ranges.map((range) => ({
+        prefix: parsePrefix(range.prefix, 'mask')!,
+        neighborFor: (address) => this.#dynamicNeighbor(address, range),
+      })),
+    );
+    for (const neighbor of [...this.#byAddress.values()]) {
+      if (neighbor.dynamic && !this.#ranges.some((range) => range.session === neighbor.config)) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+    }
+  }
+
+  sessionUp(neighbor: BgpNeighbor, source: SourceId): void {
+    this.#bySource.set(source, neighbor);
+  }
+
+  sessionDown(neighbor: BgpNeighbor): void {
+    if (!neighbor.dynamic || this.#stopping) return;
+    this.#service.clock.after(DYNAMIC_LINGER_MS, () => {
+      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+    });
+  }
+
+  forgetSource(source: SourceId): void {
+    this.#bySource.delete(source);
+  }
+
+  /** Ends all sessions with a word (RFC 9003) and stops listening. */
+  async stop(communication: string): Promise<void> {
+    this.#stopping = true;
+    await this.#listener.close();
+    await Promise.all([...this.#byAddress.values()].map((neighbor) => neighbor.stop(CeaseSubcode.administrativeShutdown, communication)));
+  }
+
+  #dynamicNeighbor(address: string, range: ResolvedDynamicRange): BgpNeighbor['neighbor'] | { readonly refuse: number } {
+    if (this.#dynamic >= MAX_DYNAMIC_NEIGHBORS) return { refuse: CeaseSubcode.outOfResources };
+    const neighbor = new BgpNeighbor(this.#service, canonical(address), range.session, { dynamic: true, peerGroup: range.peerGroup });
+    this.#byAddress.set(neighbor.address, neighbor);
+    this.#dynamic++;
+    neighbor.start();
+    return neighbor.neighbor;
+  }
+
+  #drop(neighbor: BgpNeighbor, subcode: number): void {
+    this.#byAddress.delete(neighbor.address);
+    this.#listener.remove(neighbor.neighbor);
+    if (neighbor.dynamic) this.#dynamic--;
+    void neighbor.stop(subcode);
+  }
+}
+
+function canonical(address: string): string {
+  const octets = parseIp(address);
+  return octets === undefined ? address : formatIp(octets);
+}

@@ -1,0 +1,235 @@
+import { familyById, familyByName } from '../bgp/nlri/registry.js';
+import type { FamilyName } from '../bgp/nlri/family.js';
+import type { RouteTable } from '../rib/route-table.js';
+import { formatIpv4 } from '../wire/ipv4.js';
+import type { BgpNeighbor } from './bgp-neighbor.js';
+import type { Controller } from './controller.js';
+import { RouteViews } from './route-views.js';
+import { VERSION } from './version.js';
+import type {
+  AgentView,
+  ControllerInfo,
+  ControllerView,
+  MetricsSnapshot,
+  NeighborFamilyView,
+  NeighborView,
+  Readiness,
+  ReloadResult,
+  ResetMode,
+  ResetResult,
+  RoutesQuery,
+  RoutesResult,
+  TableCounts,
+  VrfView,
+} from './view.js';
+import type { ConfiguredVrf } from './vrfs.js';
+
+const MS_PER_SECOND = 1000;
+
+/** The controller as the API, the metrics and the command line see it. Everything is made on demand. */
+export class ControllerViews implements ControllerView {
+  readonly #controller: Controller;
+  readonly #routes: RouteViews;
+
+  constructor(controller: Controller) {
+    this.#controller = controller;
+    this.#routes = new RouteViews(controller.rib);
+  }
+
+  info(): ControllerInfo {
+    const { config, clock, startedMs } = this.#controller;
+    return {
+      name: config.name,
+      routerId: config.routerId,
+      autonomousSystem: config.autonomousSystem,
+      version: VERSION,
+      uptimeSeconds: seconds(clock.nowMs() - startedMs),
+      ready: this.readiness().ready,
+    };
+  }
+
+  readiness(): Readiness {
+    const reasons = this.#controller.running ? [] : ['not started'];
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  neighbors(): NeighborView[] {
+    return [...this.#controller.neighbors.all()].map((neighbor) => this.#neighbor(neighbor));
+  }
+
+  neighbor(address: string): NeighborView | undefined {
+    const neighbor = this.#controller.neighbors.get(address);
+    return neighbor === undefined ? undefined : this.#neighbor(neighbor);
+  }
+
+  resetNeighbor(address: string, mode: ResetMode, communication?: string): ResetResult {
+    const neighbor = this.#controller.neighbors.get(address);
+    if (neighbor === undefined) return 'unknown-neighbor';
+    if (mode === 'hard') {
+      neighbor.resetHard(communication);
+      return 'done';
+    }
+    if (neighbor.neighbor.state !== 'established') return 'not-established';
+    if (mode === 'soft-in') return neighbor.resetSoftIn() ? 'done' : 'no-route-refresh';
+    neighbor.resetSoftOut();
+    return 'done';
+  }
+
+  agents(): AgentView[] {
+    const { agents } = this.#controller;
+    const views = [...agents.sessions.keys()].map((name) => this.agent(name)!);
+    for (const name of agents.records.keys()) if (!agents.sessions.has(name)) views.push(this.agent(name)!);
+    return views;
+  }
+
+  agent(name: string): AgentView | undefined {
+    const { agents, agentRoutes } = this.#controller;
+    const session = agents.sessions.get(name);
+    if (session !== undefined) {
+      return {
+        name,
+        address: session.addressText,
+        state: session.state === 'established' ? 'established' : 'connecting',
+        uptimeSeconds: seconds(session.uptimeMs),
+        subscriptions: session.subscriptions.map(({ vrf, instanceId }) => ({ vrf, instanceId })),
+        routes: { received: agentRoutes.countReceived(session), advertised: agentRoutes.countAdvertised(session) },
+        flaps: session.flaps,
+        ...(session.lastError === '' ? {} : { lastError: session.lastError }),
+      };
+    }
+    const record = agents.records.get(name);
+    if (record === undefined) return undefined;
+    return {
+      name,
+      address: '',
+      state: 'closed',
+      uptimeSeconds: 0,
+      subscriptions: [],
+      routes: { received: 0, advertised: 0 },
+      flaps: record.flaps,
+      ...(record.lastError === '' ? {} : { lastError: record.lastError }),
+    };
+  }
+
+  vrfs(): VrfView[] {
+    return this.#controller.vrfs.configured().map((entry) => this.#vrf(entry));
+  }
+
+  vrf(name: string): VrfView | undefined {
+    const entry = this.#controller.vrfs.get(name);
+    return entry?.config === undefined ? undefined : this.#vrf(entry);
+  }
+
+  routes(query: RoutesQuery): RoutesResult {
+    const { vrfs, tables } = this.#controller;
+    const family = familyByName(query.family);
+    if (family === undefined) return { kind: 'no-such-table', reason: `no family ${query.family}` };
+    if (query.vrf === undefined) return this.#routes.query(tables.of(family.id), query);
+    const entry = vrfs.get(query.vrf);
+    if (entry === undefined) return { kind: 'unknown-vrf' };
+    const table = vrfs.table(entry, family.id);
+    if (table === undefined) {
+      const allowed = vrfs.families(entry).map((id) => familyById(id).name);
+      return { kind: 'no-such-table', reason: `a VRF has no ${query.family} table; allowed: ${allowed.join(', ')}` };
+    }
+    return this.#routes.query(table, query);
+  }
+
+  reload(): Promise<ReloadResult> {
+    return Promise.resolve(this.#controller.reload());
+  }
+
+  metrics(): MetricsSnapshot {
+    const { rib, tables, vrfs, groups, scheduler, neighbors, agents } = this.#controller;
+    const counts = new Map<FamilyName, { prefixes: number; paths: number }>();
+    for (const entry of vrfs.configured()) {
+      for (const table of entry.vrf?.tables.values() ?? []) {
+        const sum = counts.get(table.family.name) ?? { prefixes: 0, paths: 0 };
+        counts.set(table.family.name, { prefixes: sum.prefixes + table.routeCount, paths: sum.paths + table.pathCount });
+      }
+    }
+    const faults = new Map<string, number>();
+    for (const neighbor of neighbors.all()) {
+      for (const [action, count] of Object.entries(neighbor.neighbor.faults)) add(faults, `update-${action}`, count as number);
+    }
+    for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
+    for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
+    add(faults, 'bgp-connection-refused', neighbors.listener.refused);
+    return {
+      tables: [
+        ...[...tables.all()].map((table) => ({ scope: 'global' as const, family: table.family.name, ...countsOf(table) })),
+        ...[...counts].map(([family, sum]) => ({ scope: 'vrf' as const, family, ...sum })),
+      ],
+      vrfs: vrfs.configured().length,
+      attributeSets: { count: rib.attributes.size, octets: rib.attributes.octets },
+      exportGroups: groups.size,
+      owedRoutes: groups.groups().reduce((sum, group) => sum + group.totalOwed, 0),
+      pendingJobs: scheduler.pending,
+      faults: [...faults].map(([name, count]) => ({ name, count })),
+    };
+  }
+
+  #neighbor(bgp: BgpNeighbor): NeighborView {
+    const { neighbor, config } = bgp;
+    const { negotiated } = neighbor;
+    const peerAs = negotiated?.peerAs ?? config.peerAs;
+    return {
+      address: bgp.address,
+      ...(peerAs === undefined ? {} : { peerAs }),
+      localAs: config.localAs,
+      state: neighbor.state,
+      uptimeSeconds: seconds(neighbor.uptimeMs),
+      ...(config.description === undefined ? {} : { description: config.description }),
+      ...(bgp.peerGroup === undefined ? {} : { peerGroup: bgp.peerGroup }),
+      ...(config.vrf === undefined ? {} : { vrf: config.vrf }),
+      dynamic: bgp.dynamic,
+      adminDown: config.adminDown,
+      ...(negotiated === undefined ? {} : { routerId: formatIpv4(negotiated.peerRouterId), holdTime: negotiated.holdTimeSec }),
+      families: bgp.families().map(({ family, state }): NeighborFamilyView => {
+        const received = bgp.source?.receivedOf(family) ?? 0;
+        return {
+          family: familyById(family).name,
+          received,
+          accepted: bgp.source?.acceptedOf(family) ?? 0,
+          advertised: state?.membership?.countAdvertised() ?? 0,
+          endOfRibReceived: state?.endOfRibReceived ?? false,
+          endOfRibSent: state?.endOfRibSent ?? false,
+        };
+      }),
+      capabilities: negotiated?.remoteCapabilities ?? [],
+      messages: { received: { ...neighbor.counters.received }, sent: { ...neighbor.counters.sent } },
+      flaps: bgp.flaps,
+      ...(bgp.lastError === undefined ? {} : { lastError: bgp.lastError }),
+    };
+  }
+
+  #vrf(entry: ConfiguredVrf): VrfView {
+    const config = entry.config!;
+    const { vrfs } = this.#controller;
+    const routes: Partial<Record<FamilyName, TableCounts>> = {};
+    for (const family of vrfs.families(entry)) {
+      const table = vrfs.table(entry, family);
+      if (table !== undefined) routes[table.family.name] = countsOf(table);
+    }
+    return {
+      name: config.name,
+      virtualNetwork: config.virtualNetwork,
+      routeDistinguisher: config.routeDistinguisher,
+      importTargets: config.importTargets,
+      exportTargets: config.exportTargets,
+      routes,
+    };
+  }
+}
+
+function countsOf(table: RouteTable): TableCounts {
+  return { prefixes: table.routeCount, paths: table.pathCount };
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / MS_PER_SECOND);
+}
+
+function add(counts: Map<string, number>, name: string, count: number): void {
+  if (count > 0) counts.set(name, (counts.get(name) ?? 0) + count);
+}

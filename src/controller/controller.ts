@@ -1,0 +1,355 @@
+import { readFileSync } from 'node:fs';
+import type { Network } from '../net/transport.js';
+import { TcpNetwork } from '../net/tcp-transport.js';
+import { tlsParameters, type TlsParameters } from '../net/tls.js';
+import { Origin } from '../bgp/attribute/path-attributes.js';
+import { FamilyId } from '../bgp/nlri/family.js';
+import { differenceOf, describeChange, type ConfigChange } from '../config/difference.js';
+import type { ResolvedConfig, ResolvedTls } from '../config/resolved.js';
+import type { SourceId, TargetListId } from '../rib/handles.js';
+import { Rib } from '../rib/rib.js';
+import type { RouteTable } from '../rib/route-table.js';
+import { SourceKind, type Source } from '../rib/source.js';
+import type { Clock } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
+import { Scheduler, Slice, type Job } from '../util/scheduler.js';
+import { Replicator } from '../vpn/replicator.js';
+import { RouteTargetMembership, type InterestListener } from '../vpn/route-target-membership.js';
+import { parseIpv4 } from '../wire/ipv4.js';
+import { AgentServer } from '../xmpp/server.js';
+import { AgentRoutes } from './agent-routes.js';
+import { BgpNeighbors } from './bgp-neighbors.js';
+import type { BgpNeighbor } from './bgp-neighbor.js';
+import type { BgpService } from './bgp-service.js';
+import { ControllerViews } from './controller-views.js';
+import { ExportGroups } from './export-groups.js';
+import { GlobalTables } from './global-tables.js';
+import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
+import { Vrfs } from './vrfs.js';
+
+/** Paths of a source that is gone, removed between looks at the clock. */
+const REMOVAL_STEP = 256;
+/** Sent with Cease/administrative shutdown when the controller ends (RFC 9003). */
+const SHUTDOWN_COMMUNICATION = 'Filament is shutting down';
+
+/** Removes the paths of a source whose session is gone: its own paths, not the tables (design.md §4.6). */
+class SourceRemoval implements Job {
+  readonly #rib: Rib;
+  readonly #source: Source;
+  readonly #gone: () => void;
+
+  constructor(rib: Rib, source: Source, gone: () => void) {
+    this.#rib = rib;
+    this.#source = source;
+    this.#gone = gone;
+  }
+
+  run(slice: Slice): boolean {
+    while (!this.#rib.removePathsOf(this.#source, REMOVAL_STEP)) if (slice.expired) return false;
+    this.#rib.deleteSource(this.#source);
+    this.#gone();
+    return true;
+  }
+}
+
+/**
+ * The composition root: builds the rooms from a configuration, connects them, and applies differences. Everything else
+ * knows only what it is given here.
+ *
+ *   sessions and agents ─▶ rib tables ─▶ replicator ─▶ VRF tables ─▶ export groups ─▶ sessions and agents
+ */
+export class Controller implements BgpService, InterestListener {
+  readonly rib: Rib;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random = Math.random;
+  readonly network: Network;
+  readonly routerId: number;
+  readonly autonomousSystem: number;
+  readonly clusterId: number;
+  readonly tables: GlobalTables;
+  readonly groups: ExportGroups;
+  readonly membership: RouteTargetMembership;
+  readonly scheduler: Scheduler;
+  readonly replicator: Replicator;
+  readonly vrfs: Vrfs;
+  readonly neighbors: BgpNeighbors;
+  readonly agentRoutes: AgentRoutes;
+  readonly agents: AgentServer;
+  readonly view: ControllerView;
+  readonly startedMs: number;
+  #config: ResolvedConfig;
+  #running = false;
+
+  readonly #dependencies: ControllerDependencies;
+
+  constructor(config: ResolvedConfig, dependencies: ControllerDependencies) {
+    const { clock, logger } = dependencies;
+    this.#config = config;
+    this.#dependencies = dependencies;
+    this.clock = clock;
+    this.logger = logger;
+    this.startedMs = clock.nowMs();
+    this.network = new TcpNetwork(clock);
+    this.routerId = parseIpv4(config.routerId)!;
+    this.autonomousSystem = config.autonomousSystem;
+    this.clusterId = parseIpv4(config.bgp.clusterId)!;
+
+    this.scheduler = new Scheduler(
+      () => clock.nowMs(),
+      (turn) => setImmediate(turn),
+      (error) => {
+        // A job that throws has left something half done: nothing after it can be trusted.
+        logger.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'bug');
+        process.exitCode = 1;
+        throw error;
+      },
+    );
+    this.rib = new Rib(() => Math.floor(clock.nowMs() / 1000));
+    this.tables = new GlobalTables(this.rib, this.scheduler);
+    this.groups = new ExportGroups(this.rib, this.scheduler);
+    this.replicator = new Replicator({
+      rib: this.rib,
+      scheduler: this.scheduler,
+      vpnTables: this.tables.vpn,
+      sourceRouteDistinguisher: (source, vrf, nextHop) => this.vrfs.distinguisherOf(source) ?? this.agentRoutes.distinguisherOf(source, vrf, nextHop),
+      autonomousSystem: () => this.autonomousSystem,
+    });
+    this.membership = new RouteTargetMembership(this.rib, this.tables.of(FamilyId.rtc), this.replicator.index, this);
+    this.vrfs = new Vrfs({
+      rib: this.rib,
+      scheduler: this.scheduler,
+      tables: this.tables,
+      replicator: this.replicator,
+      membership: this.membership,
+      routerId: this.routerId,
+      vrfCreated: (name) => {
+        this.agents.vrfCreated(name);
+        this.#updateDefaultMembership();
+      },
+      vrfDeleted: (name) => {
+        this.agents.vrfDeleted(name);
+        this.#updateDefaultMembership();
+      },
+      virtualNetworksChanged: () => {
+        this.agentRoutes.virtualNetworksChanged();
+      },
+    });
+    this.agentRoutes = new AgentRoutes({
+      rib: this.rib,
+      vrfs: this.vrfs,
+      groups: this.groups,
+      autonomousSystem: this.autonomousSystem,
+      logger,
+      removeSource: (source, gone) => {
+        this.scheduler.schedule(new SourceRemoval(this.rib, source, gone));
+      },
+    });
+    const { tls } = config.agents;
+    this.agents = new AgentServer(
+      {
+        serverName: config.name,
+        listen: config.agents.listen,
+        holdTimeSec: config.agents.holdTime,
+        maxStanzaBytes: config.agents.maxStanzaBytes,
+        ...(tls === undefined ? {} : { tls: serverTls(tls) }),
+      },
+      this.agentRoutes,
+      { clock, logger, scheduler: this.scheduler },
+    );
+    this.neighbors = new BgpNeighbors(this);
+    this.view = new ControllerViews(this);
+    this.#originateMembership();
+    for (const vrf of config.vrfs) this.vrfs.add(vrf);
+  }
+
+  get config(): ResolvedConfig {
+    return this.#config;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /**
+   * Listens and starts the sessions.
+   * @throws ListenError  (rejects) when an address is taken
+   */
+  async start(): Promise<void> {
+    const { bgp } = this.#config;
+    await this.neighbors.listen(bgp.listen);
+    const listening = await this.agents.start();
+    for (const { address, port } of listening) this.logger.info({ listen: 'agents', address, port }, 'listening');
+    this.neighbors.setRanges(bgp.dynamicNeighbors);
+    for (const neighbor of bgp.neighbors) this.neighbors.add(neighbor);
+    this.#updateDefaultMembership();
+    this.#running = true;
+  }
+
+  /** Orderly end: neighbors are told, agents closed. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
+  }
+
+  /** Reads the configuration again and applies it as a difference; an invalid one changes nothing. */
+  reload(): ReloadResult {
+    const { reloadSource, configApplied } = this.#dependencies;
+    if (reloadSource === undefined) {
+      const message = 'the controller runs on its built-in configuration, there is no file to read again';
+      return { applied: false, problems: [{ file: '', line: 0, column: 0, path: '', message }] };
+    }
+    const loaded = reloadSource(this.#config);
+    if (loaded.kind === 'invalid') return { applied: false, problems: loaded.problems };
+    const difference = differenceOf(this.#config, loaded.config);
+    if (difference.restartNeeded.length > 0) {
+      const problems = difference.restartNeeded.map(({ path, message }) => ({
+        file: loaded.file,
+        ...loaded.locate(path),
+        path: path.join('.'),
+        message,
+      }));
+      return { applied: false, problems };
+    }
+    this.#config = loaded.config;
+    for (const change of difference.changes) this.#apply(change);
+    this.#updateDefaultMembership();
+    configApplied?.(loaded.config);
+    return { applied: true, changes: difference.changes.map(describeChange) };
+  }
+
+  #apply(change: ConfigChange): void {
+    switch (change.kind) {
+      case 'neighbor-added':
+        this.neighbors.add(change.neighbor);
+        return;
+      case 'neighbor-removed':
+        this.neighbors.remove(change.neighbor);
+        return;
+      case 'neighbor-changed':
+        this.neighbors.change(change.after, change.effect === 'session-reset');
+        return;
+      case 'dynamic-range-added':
+      case 'dynamic-range-removed':
+      case 'dynamic-range-changed':
+        this.neighbors.setRanges(this.#config.bgp.dynamicNeighbors);
+        return;
+      case 'vrf-added':
+        this.vrfs.add(change.vrf);
+        return;
+      case 'vrf-removed':
+        this.vrfs.remove(change.vrf);
+        return;
+      case 'vrf-changed':
+        this.vrfs.change(change);
+        return;
+      case 'agents-changed':
+        this.agents.setHoldTime(change.after.holdTime);
+        return;
+      case 'api-token-changed':
+      case 'log-level-changed':
+        // Both live outside; see ControllerDependencies.configApplied.
+        return;
+    }
+  }
+
+  // BgpService -------------------------------------------------------------------------------------------------------
+
+  rawTable(vrf: string, family: FamilyId): RouteTable | undefined {
+    const entry = this.vrfs.get(vrf);
+    return entry === undefined ? undefined : this.vrfs.rawTable(entry, family);
+  }
+
+  vrfTable(vrf: string, family: FamilyId): RouteTable | undefined {
+    const entry = this.vrfs.get(vrf);
+    return entry === undefined ? undefined : this.vrfs.table(entry, family);
+  }
+
+  sessionUp(neighbor: BgpNeighbor, source: Source): void {
+    this.neighbors.sessionUp(neighbor, source.id);
+    const { vrf } = neighbor.config;
+    const entry = vrf === undefined ? undefined : this.vrfs.get(vrf);
+    if (entry !== undefined) this.vrfs.addInterest(entry);
+  }
+
+  sessionDown(neighbor: BgpNeighbor): void {
+    const { vrf } = neighbor.config;
+    const entry = vrf === undefined ? undefined : this.vrfs.get(vrf);
+    if (entry !== undefined) this.vrfs.removeInterest(entry);
+    this.neighbors.sessionDown(neighbor);
+  }
+
+  removeSource(source: Source): void {
+    const removal = new SourceRemoval(this.rib, source, () => {
+      this.neighbors.forgetSource(source.id);
+      this.membership.forget(source.id);
+    });
+    this.scheduler.schedule(removal);
+  }
+
+  flushMembership(): void {
+    const table = this.tables.of(FamilyId.rtc);
+    if (!table.hasChanges) return;
+    const slice = new Slice(() => 0);
+    slice.start(1);
+    table.run(slice);
+  }
+
+  // InterestListener ---------------------------------------------------------------------------------------------------
+
+  interestChanging(source: SourceId, lists: ReadonlySet<TargetListId> | undefined): void {
+    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) {
+      membership.eligibilityChanging(lists === undefined ? allSlots(membership.table) : this.#slotsOf(membership.table, lists));
+    }
+  }
+
+  interestChanged(source: SourceId): void {
+    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) membership.eligibilityChanged();
+  }
+
+  *#slotsOf(table: RouteTable, lists: ReadonlySet<TargetListId>): Generator<number> {
+    const slots = new Set<number>();
+    for (const list of lists) {
+      this.replicator.index.forEachPathOfList(list, (path) => {
+        const route = this.rib.routeOf(path);
+        if (this.rib.tableOf(route) === table) slots.add(this.rib.slotOf(route));
+      });
+    }
+    yield* slots;
+  }
+
+  // Own route-target membership ------------------------------------------------------------------------------------------
+
+  #originateMembership(): void {
+    const id = this.routerId;
+    const address = Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id);
+    const source = this.rib.createSource({ kind: SourceKind.static, text: 'static', routerId: id, address });
+    const set = this.rib.attributes.intern({ nextHop: address, origin: Origin.igp, asPath: [] });
+    this.membership.setOrigin(source, this.autonomousSystem, set);
+  }
+
+  /** A reflector without VRFs needs everything for its clients; one with VRFs only what those import (RFC 4684 §3.2). */
+  #updateDefaultMembership(): void {
+    const { bgp } = this.#config;
+    const reflects =
+      bgp.neighbors.some((neighbor) => neighbor.routeReflectorClient) || bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
+    const hasVrfs = this.vrfs.configured().some((entry) => !entry.isFabric);
+    this.membership.wantEverything(reflects && !hasVrfs);
+  }
+}
+
+function* allSlots(table: RouteTable): Generator<number> {
+  for (let slot = 0; slot < table.slotCount; slot++) yield slot;
+}
+
+function serverTls(tls: ResolvedTls): TlsParameters {
+  return tlsParameters(
+    'server',
+    {
+      certificate: readFileSync(tls.certificate),
+      key: readFileSync(tls.key),
+      ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
+    },
+    { verifyPeer: tls.ca !== undefined },
+  );
+}

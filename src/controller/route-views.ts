@@ -1,0 +1,171 @@
+import { formatAsPath } from '../bgp/attribute/as-path.js';
+import { formatCommunities } from '../bgp/attribute/communities.js';
+import { formatExtendedCommunities } from '../bgp/attribute/extended-communities.js';
+import { formatLargeCommunities } from '../bgp/attribute/large-communities.js';
+import { encapsulationsOf, formatTunnelType, TunnelType } from '../bgp/attribute/tunnel-communities.js';
+import { evpnRouteType } from '../bgp/nlri/evpn-key.js';
+import { evpnPayload } from '../bgp/nlri/evpn-payload.js';
+import { formatEvpnWithoutRd, parseEvpnWithoutRd } from '../bgp/nlri/evpn-text.js';
+import { FamilyId, type Family } from '../bgp/nlri/family.js';
+import { prefixOfUnicastKey, unicastKey } from '../bgp/nlri/ip-unicast.js';
+import { labelsOfPayload } from '../bgp/nlri/mpls-label.js';
+import { longestMatch } from '../rib/longest-match.js';
+import { NO_PATH, NO_ROUTE, type PathId, type RouteId } from '../rib/handles.js';
+import { formatPathFlags } from '../rib/path-flags.js';
+import type { Rib } from '../rib/rib.js';
+import type { RouteTable } from '../rib/route-table.js';
+import { formatIp } from '../wire/ip.js';
+import { formatIpv4 } from '../wire/ipv4.js';
+import { parseIp } from '../wire/ip.js';
+import { parsePrefix, prefixContains, type Prefix } from '../wire/prefix.js';
+import type { PathFlag, PathView, RoutesQuery, RoutesResult, RouteView } from './view.js';
+
+const ORIGINS = ['igp', 'egp', 'incomplete'] as const;
+const DEFAULT_LIMIT = 1000;
+
+/** Routes of a table as the API shows them. Texts and objects are made here and nowhere earlier. */
+export class RouteViews {
+  readonly #rib: Rib;
+
+  constructor(rib: Rib) {
+    this.#rib = rib;
+  }
+
+  /** Answers a query about one table. Pages are cut by slot, so a table that stands still is shown whole and once. */
+  query(table: RouteTable, query: RoutesQuery): RoutesResult {
+    if (query.prefix !== undefined) return this.#queryPrefix(table, query, query.prefix);
+    return this.#page(table, query, () => true);
+  }
+
+  #queryPrefix(table: RouteTable, query: RoutesQuery, text: string): RoutesResult {
+    const match = query.match ?? 'exact';
+    if (match === 'exact') {
+      const key = parseKey(table, text);
+      if (key === undefined) return invalid(text, table.family);
+      return this.#single(this.#rib.findRoute(table, key, 0, key.length));
+    }
+    const version = unicastVersion(table.family);
+    if (match === 'lookup') {
+      const address = parseIp(text.split('/')[0] ?? '');
+      if (version === undefined) return { kind: 'invalid-prefix', reason: `${table.family.name} has no longest match; allowed: exact` };
+      if (address?.length !== (version === 4 ? 4 : 16)) return invalid(text, table.family);
+      return this.#single(longestMatch(this.#rib, table, address, (route) => this.#rib.bestPathOf(route) !== NO_PATH));
+    }
+    const prefix = parsePrefix(text, 'mask');
+    if (version === undefined) {
+      // Families with more than a prefix in their key: by text.
+      return this.#page(table, query, (route) => this.#prefixText(table, route).startsWith(text));
+    }
+    if (prefix?.family !== version) return invalid(text, table.family);
+    return this.#page(table, query, (route) => prefixContains(prefix, this.#prefixOf(version, route)));
+  }
+
+  #prefixOf(version: 4 | 6, route: RouteId): Prefix {
+    return prefixOfUnicastKey(version, this.#rib.keyBytes, this.#rib.keyOffsetOf(route));
+  }
+
+  #single(route: RouteId): RoutesResult {
+    const shown = route !== NO_ROUTE && this.#rib.firstPathOf(route) !== NO_PATH;
+    return { kind: 'routes', routes: shown ? [this.#view(this.#rib.tableOf(route), route)] : [] };
+  }
+
+  #page(table: RouteTable, query: RoutesQuery, accept: (route: RouteId) => boolean): RoutesResult {
+    const first = query.cursor === undefined ? 0 : Number(query.cursor);
+    if (!Number.isSafeInteger(first) || first < 0) return { kind: 'invalid-cursor' };
+    const limit = query.limit ?? DEFAULT_LIMIT;
+    const routes: RouteView[] = [];
+    for (let slot = first; slot < table.slotCount; slot++) {
+      const route = table.routeAt(slot);
+      if (route === NO_ROUTE || this.#rib.firstPathOf(route) === NO_PATH || !accept(route)) continue;
+      if (routes.length >= limit) return { kind: 'routes', routes, cursor: String(slot) };
+      routes.push(this.#view(table, route));
+    }
+    return { kind: 'routes', routes };
+  }
+
+  #prefixText(table: RouteTable, route: RouteId): string {
+    const rib = this.#rib;
+    const start = rib.keyOffsetOf(route);
+    const length = rib.keyLengthOf(route);
+    if (table.vrf !== undefined && table.family.id === FamilyId.l2vpnEvpn) return formatEvpnWithoutRd(rib.keyBytes, start, length);
+    return table.family.format(rib.keyBytes, start, length);
+  }
+
+  #view(table: RouteTable, route: RouteId): RouteView {
+    const rib = this.#rib;
+    rib.select(route);
+    const best = rib.bestPathOf(route);
+    const equalCost = rib.selection.equalCostCount(best);
+    const paths: PathView[] = [];
+    let position = 0;
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      paths.push(this.#path(table, route, path, path === best, position < equalCost));
+      position++;
+    }
+    return { prefix: this.#prefixText(table, route), paths };
+  }
+
+  #path(table: RouteTable, route: RouteId, path: PathId, best: boolean, ecmp: boolean): PathView {
+    const rib = this.#rib;
+    const a = rib.attributes.attributesOf(rib.setOf(path));
+    const encapsulations = encapsulationsOf(a);
+    const origin = rib.originOf(path);
+    return {
+      best,
+      ecmp,
+      source: rib.sourceOf(path).text,
+      ...(rib.isSecondary(path) && origin !== NO_PATH ? { replicatedFrom: rib.tableOf(rib.routeOf(origin)).name } : {}),
+      ...(a.nextHop === undefined ? {} : { nextHop: formatIp(a.nextHop) }),
+      ...this.#labels(table.family, route, path, encapsulations.includes(TunnelType.vxlan)),
+      ...(encapsulations.length === 0 ? {} : { encapsulations: encapsulations.map(formatTunnelType) }),
+      ...(a.origin === undefined ? {} : { origin: ORIGINS[a.origin] }),
+      ...(a.asPath === undefined ? {} : { asPath: formatAsPath(a.asPath) }),
+      ...(a.localPreference === undefined ? {} : { localPreference: a.localPreference }),
+      ...(a.med === undefined ? {} : { med: a.med }),
+      ...(a.communities === undefined ? {} : { communities: formatCommunities(a.communities) }),
+      ...(a.largeCommunities === undefined ? {} : { largeCommunities: formatLargeCommunities(a.largeCommunities) }),
+      ...(a.extendedCommunities === undefined ? {} : { extendedCommunities: formatExtendedCommunities(a.extendedCommunities) }),
+      ...(a.clusterList === undefined ? {} : { clusterList: a.clusterList.map(formatIpv4) }),
+      ...(a.originatorId === undefined ? {} : { originatorId: formatIpv4(a.originatorId) }),
+      flags: formatPathFlags(rib.flagsOf(path)) as PathFlag[],
+      ageSeconds: Math.floor(rib.ageSecOf(path)),
+    };
+  }
+
+  #labels(family: Family, route: RouteId, path: PathId, vxlan: boolean): { readonly labels?: readonly number[]; readonly vni?: number } {
+    const rib = this.#rib;
+    const payload = rib.payloads.bytesOf(rib.payloadOf(path));
+    if (payload.length === 0) return {};
+    if (family.id !== FamilyId.l2vpnEvpn) return { labels: labelsOfPayload(payload, 0, payload.length) };
+    const { label1, label2 } = evpnPayload(payload, evpnRouteType(rib.keyBytes, rib.keyOffsetOf(route)));
+    // With VXLAN the 24 bits are the VNI, otherwise the label is in the upper 20 (RFC 8365 §5.1.3).
+    if (vxlan) return { vni: label1 };
+    return { labels: [label1 >>> 4, ...(label2 === undefined ? [] : [label2 >>> 4])] };
+  }
+}
+
+/** The key of a route's text in a table. */
+function parseKey(table: RouteTable, text: string): Uint8Array | undefined {
+  if (table.family.id === FamilyId.l2vpnEvpn && table.vrf !== undefined) return parseEvpnWithoutRd(text);
+  if (unicastVersion(table.family) === undefined) return table.family.parse(text);
+  const prefix = parsePrefix(text, 'mask');
+  return prefix !== undefined && prefix.family === unicastVersion(table.family) ? unicastKey(prefix) : undefined;
+}
+
+/** IP version of families whose key is a prefix alone. */
+function unicastVersion(family: Family): 4 | 6 | undefined {
+  switch (family.id) {
+    case FamilyId.ipv4Unicast:
+    case FamilyId.ipv4LabelledUnicast:
+      return 4;
+    case FamilyId.ipv6Unicast:
+    case FamilyId.ipv6LabelledUnicast:
+      return 6;
+    default:
+      return undefined;
+  }
+}
+
+function invalid(text: string, family: Family): RoutesResult {
+  return { kind: 'invalid-prefix', reason: `'${text}' is not a route of ${family.name}` };
+}
