@@ -4,7 +4,7 @@
  */
 
 /** Which packet fields choose the member of an ECMP group. */
-export interface AnnouncedLoadBalance {
+interface AnnouncedLoadBalance {
   /** `l3-source-address`, `l3-destination-address`, `l4-protocol`, `l4-source-port`, `l4-destination-port`; none means all. */
   readonly fields: readonly string[];
   readonly sourceBias?: boolean;

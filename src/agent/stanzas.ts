@@ -91,7 +91,7 @@ export function encodeWithdraw(agent: string, serial: number, vrf: string, route
 }
 
 /** The node id of a route; the server reads its first two components, and the last one of fabric routes. */
-export function nodeId(vrf: string, route: Announcement): string {
+function nodeId(vrf: string, route: Announcement): string {
   if (route.family === 'l2vpn-evpn') return `25/242/${route.mac},${route.address ?? NO_ADDRESS}`;
   const { afi, safi } = unicastNumbers(route);
   const id = `${String(afi)}/${String(safi)}/${vrf}/${route.prefix}`;

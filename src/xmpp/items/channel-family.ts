@@ -1,6 +1,6 @@
 /**
  * The families of the agent channel: the AFI/SAFI pairs that its node ids and `nlri` elements carry
- * (docs/agent-protocol.md, "Node ids"). EVPN keeps the private SAFI of the vRouter agent, not IANA's 70.
+ * (agent-channel.md §5.3). EVPN keeps the private SAFI of the vRouter agent, not IANA's 70.
  */
 import { FamilyId } from '../../bgp/nlri/family.js';
 import type { FamilyName } from '../../bgp/nlri/family.js';

@@ -54,7 +54,7 @@ export interface EntryFields {
 }
 
 /** The default of `sub-protocol`. */
-export const DEFAULT_SUB_PROTOCOL = 'interface';
+const DEFAULT_SUB_PROTOCOL = 'interface';
 
 /** Reads the key fields of `nlri`; `undefined` when a number is none. */
 export function readNlri(entry: XmlElement): NlriFields | undefined {

@@ -30,7 +30,7 @@ const STANDBY = 100;
 const ACTIVE = 200;
 
 /** The MED attribute; `undefined` for none. */
-export function medOf(localPreference: number, med: number): number | undefined {
+function medOf(localPreference: number, med: number): number | undefined {
   if (med !== 0) return med;
   if (localPreference === 0) return undefined;
   if (localPreference === STANDBY) return ACTIVE;

@@ -10,7 +10,7 @@ export interface PushContext {
 }
 
 /** The virtual network of a route when none is known; policies that name a network do not match it. */
-export const UNRESOLVED_VIRTUAL_NETWORK = 'unresolved';
+const UNRESOLVED_VIRTUAL_NETWORK = 'unresolved';
 
 /**
  * The virtual network of a path: that of its OriginVn community when its index is not 0, else the instance's own
