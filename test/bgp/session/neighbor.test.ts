@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from '@jest/globals';
 
 import { ManualClock } from '../../../src/util/clock.js';
@@ -9,6 +11,8 @@ import { HIGH_WATER_OCTETS } from '../../../src/bgp/session/neighbor.js';
 import { TcpListener } from '../../../src/net/tcp-listener.js';
 import type { NeighborConfig } from '../../../src/bgp/session/neighbor-config.js';
 import { DEFAULTS, message, RawPeer, Speaker, Waiters } from './recorder.js';
+
+const nextTick = promisify((done: () => void) => process.nextTick(done));
 
 const UPDATE = 2;
 const NOTIFICATION = 3;
@@ -242,7 +246,7 @@ describe('timers', () => {
     // The KEEPALIVE is in the kernel, unread, when the clock jumps past the hold time: as after a long turn of our own.
     const received = ours.neighbor.counters.received.keepalive;
     peer.transport.write(KEEPALIVE);
-    await new Promise((resolve) => process.nextTick(resolve));
+    await nextTick();
     ours.clock.advance(9000);
     await waitFor(() => ours.neighbor.counters.received.keepalive === received + 1);
     expect(ours.neighbor.state).toBe('established');
@@ -259,7 +263,7 @@ describe('timers', () => {
     peer.transport.write(END_OF_RIB);
     await ours.recorder.until(() => ours.recorder.updates.length === 1);
     ours.clock.advance(6000);
-    await new Promise((resolve) => setImmediate(() => setImmediate(() => setImmediate(resolve))));
+    for (let i = 0; i < 3; i++) await turn();
     expect(ours.neighbor.state).toBe('established');
   });
 
@@ -342,7 +346,7 @@ describe('timers', () => {
     const megabyte = Buffer.concat(Array.from({ length: 256 }, () => message(UPDATE, new Uint8Array(4077))));
     for (let i = 0; i < 64 || ours.neighbor.writable; i++) {
       ours.neighbor.send(megabyte);
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
     expect(ours.neighbor.writable).toBe(false);
     ours.clock.advance(480_000);
@@ -365,7 +369,7 @@ describe('delivery', () => {
       for (let at = 0, i = 0; at < octets.length; i++) {
         const size = pieceOf(i);
         peer.transport.write(octets.subarray(at, at + size));
-        await new Promise((resolve) => setImmediate(resolve));
+        await turn();
         at += size;
       }
       let whole = PEER_OPEN.length + KEEPALIVE.length;
@@ -403,10 +407,10 @@ describe('delivery', () => {
     while (ours.neighbor.writable) {
       ours.neighbor.send(chunk);
       sent += 16;
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
     const { drains } = ours.recorder;
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     expect(ours.recorder.drains).toBe(drains);
     peer.transport.resumeReading();
     await ours.recorder.until(() => ours.recorder.drains === drains + 1);
@@ -509,7 +513,7 @@ describe('faults', () => {
   test('a reset in the middle of a message ends the session without handing it on (RFC 4271 §8.2.2, event 18)', async () => {
     const [ours, peer] = await rawEstablished();
     peer.transport.write(message(UPDATE, new Uint8Array(100)).subarray(0, 60));
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     peer.transport.destroy();
     await ours.recorder.until(() => ours.recorder.closes.length === 1);
     expect(ours.recorder.closes[0]?.kind).toBe('connection-lost');
@@ -676,5 +680,5 @@ function withLength(octets: Uint8Array, length: number): Buffer {
 
 /** Lets the event loop turn until a condition holds that no callback announces. */
 async function waitFor(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) await turn();
 }
