@@ -5,10 +5,10 @@ import type { AsPath, PathAttributes, PmsiTunnel, UnknownAttribute } from '../..
 import { attributeCodec } from '../../src/bgp/attribute/registry.js';
 
 export const u32 = fc.nat({ max: 0xffffffff });
-export const asn = fc.oneof(fc.integer({ min: 1, max: 0xffff }), fc.integer({ min: 1, max: 0xffffffff }));
+const asn = fc.oneof(fc.integer({ min: 1, max: 0xffff }), fc.integer({ min: 1, max: 0xffffffff }));
 
 /** `multiple` times 1 to `maxMembers` octets. */
-export function members(multiple: number, maxMembers = 8): fc.Arbitrary<Uint8Array> {
+function members(multiple: number, maxMembers = 8): fc.Arbitrary<Uint8Array> {
   return fc
     .integer({ min: 1, max: maxMembers })
     .chain((count) => fc.uint8Array({ minLength: count * multiple, maxLength: count * multiple }));

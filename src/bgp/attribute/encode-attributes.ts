@@ -11,7 +11,7 @@ const NO_ATTRIBUTES: readonly UnknownAttribute[] = [];
 const NO_TYPES: readonly number[] = [];
 
 /** Appends the header of an attribute whose length {@link finishAttribute} fills in; returns the attribute's offset. */
-export function beginAttribute(w: Writer, flags: number, type: number): number {
+function beginAttribute(w: Writer, flags: number, type: number): number {
   const at = w.position;
   w.u8(flags);
   w.u8(type);
@@ -20,7 +20,7 @@ export function beginAttribute(w: Writer, flags: number, type: number): number {
 }
 
 /** Fills in the length of the attribute at `at`, which ends where `w` stands; widens the length field when it must (RFC 4271 §4.3). */
-export function finishAttribute(w: Writer, at: number): void {
+function finishAttribute(w: Writer, at: number): void {
   const valueAt = at + SHORT_HEADER_OCTETS;
   const length = w.position - valueAt;
   if (length <= MAX_SHORT_LENGTH) {

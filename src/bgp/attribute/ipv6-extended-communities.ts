@@ -12,7 +12,7 @@ import { AttributeKind, AttributeType, UpdateErrorSubcode } from './iana.js';
  *   16 octets   IPv6 address
  *   2 octets    number
  */
-export const IPV6_EXTENDED_COMMUNITY_OCTETS = 20;
+const IPV6_EXTENDED_COMMUNITY_OCTETS = 20;
 
 const KEYWORDS: ReadonlyMap<number, string> = new Map([
   [0x0002, 'target'],

@@ -4,7 +4,7 @@ import type { AttributeCodec } from './codec.js';
 import { AttributeKind, AttributeType, UpdateErrorSubcode } from './iana.js';
 
 /** LARGE_COMMUNITY (RFC 8092): 12 octets each: global administrator and two local data parts of 4 octets. */
-export const LARGE_COMMUNITY_OCTETS = 12;
+const LARGE_COMMUNITY_OCTETS = 12;
 
 const TEXT_PARTS = 3;
 

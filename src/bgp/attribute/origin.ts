@@ -5,7 +5,7 @@ import { Origin } from './path-attributes.js';
 const NAMES = ['igp', 'egp', 'incomplete'] as const;
 
 /** Name of an origin: `igp`, `egp` or `incomplete`. */
-export function formatOrigin(origin: Origin): (typeof NAMES)[number] {
+function formatOrigin(origin: Origin): (typeof NAMES)[number] {
   return NAMES[origin];
 }
 

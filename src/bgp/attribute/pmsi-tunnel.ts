@@ -14,7 +14,7 @@ import type { PmsiTunnel } from './path-attributes.js';
  *   3 octets   MPLS label in the high 20 bits, or a VNI in all 24 (RFC 8365 §9)
  *   rest       tunnel identifier, its form depends on the type
  */
-export const PmsiTunnelType = {
+const PmsiTunnelType = {
   none: 0,
   ingressReplication: 6,
   /** Reserved by RFC 7385 §4: on no wire. */

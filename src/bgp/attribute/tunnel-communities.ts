@@ -51,7 +51,7 @@ export function formatTunnelType(type: number): string {
 }
 
 /** Tunnel type of a name or a number in 0..65535; `undefined` when it is neither. */
-export function parseTunnelType(text: string): number | undefined {
+function parseTunnelType(text: string): number | undefined {
   return TYPES.get(text) ?? parseDecimal(text, 0xffff);
 }
 

@@ -144,7 +144,7 @@ export const LOAD_BALANCE_FIELDS = [
   'l4-source-port',
   'l4-destination-port',
 ] as const;
-export type LoadBalanceField = (typeof LOAD_BALANCE_FIELDS)[number];
+type LoadBalanceField = (typeof LOAD_BALANCE_FIELDS)[number];
 
 /** How an agent spreads flows over equal paths. */
 export interface LoadBalance {

@@ -9,7 +9,7 @@ import { ErrorCode, HeaderErrorSubcode, MessageType } from './iana.js';
  *    2 octets   length of the whole message, header included
  *    1 octet    type
  */
-export const MARKER_OCTETS = 16;
+const MARKER_OCTETS = 16;
 export const HEADER_OCTETS = 19;
 /** Longest message of a session without the extended message capability, and of OPEN and KEEPALIVE in any (RFC 8654 §4). */
 export const MAX_MESSAGE_OCTETS = 4096;

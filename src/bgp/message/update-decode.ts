@@ -20,7 +20,7 @@ export interface DecodedUpdate {
   readonly faults: readonly ProtocolFault[];
 }
 
-export interface DecodedRoutes {
+interface DecodedRoutes {
   readonly family: FamilyName;
   readonly routes: readonly DecodedRoute[];
 }
