@@ -258,6 +258,7 @@ export class BgpExporter implements Exporter {
     const attributesLengthAt = w.reserve16();
     const mp = this.#startMp(w, AttributeType.mpReachNlri);
     writeMpNextHop(w, this.#options.family, this.#nextHop);
+    w.u8(0); // reserved (RFC 4760 §3)
     const next = this.#fill(w, routes, payloads, from, limit, false);
     w.patch16(mp, w.position - mp - 2);
     w.raw(attributes.bytes, 0, attributes.position);
