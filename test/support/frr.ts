@@ -236,8 +236,8 @@ export class Frr extends ForegroundDaemon {
   }
 
   protected async removeRoute(route: Route): Promise<void> {
-    // Its `no network` of a VPN route takes no route map.
-    const line = networkLine(route).replace(/ route-map .*$/, '');
+    // Its `no network` takes neither route map nor router MAC.
+    const line = networkLine(route).replace(/ (route-map|routermac) .*$/, '');
     await this.#configure(...this.#within(route, `no ${line}`));
   }
 

@@ -1,0 +1,104 @@
+/** The speaker under load as a process: started, watched through /proc, ended by its pid. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Clock ticks per second of /proc (USER_HZ, 100 on every Linux). */
+const TICKS_PER_SECOND = 100;
+
+/** User and system seconds of CPU that a process, with all its threads, has used. */
+export function cpuSeconds(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Resident memory now and at its peak, in MB. */
+export function memoryMb(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const of = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
+  return { resident: of('VmRSS'), peak: of('VmHWM') };
+}
+
+/** CPU seconds of everything on the machine. */
+export function machineCpuSeconds() {
+  const [, user, nice, system] = readFileSync('/proc/stat', 'utf8').split(/\s+/, 4).map(Number);
+  return (user + nice + system) / TICKS_PER_SECOND;
+}
+
+/** A port nobody listens on at an address. */
+export function freePort(address) {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, address, () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function answers(address, port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, address);
+    const end = (result) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
+}
+
+export class SpeakerProcess {
+  #child;
+  #directory;
+
+  constructor(child, directory) {
+    this.#child = child;
+    this.#directory = directory;
+  }
+
+  /** Starts Filament with a configuration and waits until it listens. */
+  static async start(main, configuration, { address, port }) {
+    const directory = mkdtempSync(join(tmpdir(), 'filament-bench-'));
+    const file = join(directory, 'filament.json');
+    writeFileSync(file, JSON.stringify(configuration));
+    const log = openSync(join(directory, 'log'), 'w');
+    const child = spawn(process.execPath, [main, 'run', '--config', file], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const speaker = new SpeakerProcess(child, directory);
+    for (let n = 0; n < 200; n++) {
+      if (child.exitCode !== null || child.signalCode !== null) break;
+      if (await answers(address, port)) return speaker;
+      await delay(50);
+    }
+    const tail = speaker.log();
+    await speaker.stop();
+    throw new Error(`the speaker does not listen on ${address}:${port}: ${tail}`);
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  log() {
+    return readFileSync(join(this.#directory, 'log'), 'utf8').slice(-500);
+  }
+
+  async stop() {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = once(this.#child, 'exit');
+      this.#child.kill('SIGTERM');
+      if ((await Promise.race([ended, delay(8000, 'late')])) === 'late') {
+        this.#child.kill('SIGKILL');
+        await ended;
+      }
+    }
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}

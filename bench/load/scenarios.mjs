@@ -1,0 +1,222 @@
+/** The generator's own scenarios: N senders and M receivers around one Filament, all on loopback. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { cpuSeconds, freePort, machineCpuSeconds, memoryMb, SpeakerProcess } from './process.mjs';
+import { Receiver } from './receiver.mjs';
+import { LoadSession } from './session.mjs';
+import { LoadTable } from './table.mjs';
+
+const ASN = 65_000;
+const SPEAKER_ADDRESS = '127.50.0.1';
+/** Handshakes under way at a time. */
+const BURST = 64;
+
+export const SCENARIOS = {
+  'vpn-1-10': {
+    about: 'VPNv4, 200k routes in 1,000 VRFs, 1 sender to 10 clients',
+    family: 'vpnv4',
+    routes: 200_000,
+    vrfs: 1000,
+    attributeSets: 4,
+    senders: 1,
+    receivers: 10,
+  },
+  'vpn-best': {
+    about: 'VPNv4, 4 senders of the same 100k, best path to 10 clients',
+    family: 'vpnv4',
+    routes: 100_000,
+    vrfs: 1000,
+    attributeSets: 4,
+    senders: 4,
+    receivers: 10,
+    overlap: true,
+  },
+  'evpn-1-10': {
+    about: 'EVPN MAC/IP, 100k routes in 1,000 VRFs, 1 sender to 10 clients',
+    family: 'evpn',
+    routes: 100_000,
+    vrfs: 1000,
+    attributeSets: 1,
+    senders: 1,
+    receivers: 10,
+  },
+  'vpn-1-1000': {
+    about: 'VPNv4, 10k routes in 100 VRFs, 1 sender to 1,000 clients',
+    family: 'vpnv4',
+    routes: 10_000,
+    vrfs: 100,
+    attributeSets: 4,
+    senders: 1,
+    receivers: 1000,
+  },
+  'vpn-late': {
+    about: 'VPNv4, 200k routes loaded, then 10 clients join at once',
+    family: 'vpnv4',
+    routes: 200_000,
+    vrfs: 1000,
+    attributeSets: 4,
+    senders: 1,
+    receivers: 1,
+    late: 10,
+  },
+  quick: {
+    about: 'VPNv4, 20k routes in 100 VRFs, 1 sender to 10 clients',
+    family: 'vpnv4',
+    routes: 20_000,
+    vrfs: 100,
+    attributeSets: 4,
+    senders: 1,
+    receivers: 10,
+  },
+};
+
+function configuration(port, scenario, family) {
+  return {
+    name: 'bench',
+    routerId: '10.255.50.1',
+    autonomousSystem: ASN,
+    bgp: {
+      listen: [{ address: SPEAKER_ADDRESS, port }],
+      peerGroups: [{ name: 'load', peerAs: ASN, families: [family], holdTime: 240, routeReflectorClient: true }],
+      dynamicNeighbors: [{ prefix: '127.48.0.0/12', peerGroup: 'load' }],
+    },
+    agents: { listen: [] },
+    api: { listen: [] },
+    log: { level: 'warn' },
+  };
+}
+
+/** Address of the n-th session of a kind: senders in 127.51.0.0/16, receivers in 127.52/16, late ones in 127.53/16. */
+function addressOf(kind, n) {
+  return `127.${51 + kind}.${Math.floor(n / 250)}.${(n % 250) + 1}`;
+}
+
+/** Resolves when `count` things have happened, rejects after a deadline. */
+function countdown(count, what, deadlineMs) {
+  let left = count;
+  let arrived;
+  const all = new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`${left} of ${count} ${what} missing after ${deadlineMs / 1000} s`)),
+      deadlineMs,
+    );
+    arrived = () => {
+      left--;
+      if (left > 0) return;
+      clearTimeout(timer);
+      resolve(performance.now());
+    };
+  });
+  // The caller awaits it later; a deadline that passes before must not end the process.
+  all.catch(() => {});
+  return { arrived, all };
+}
+
+async function inBursts(items, make) {
+  const made = [];
+  for (let at = 0; at < items.length; at += BURST) {
+    made.push(...(await Promise.all(items.slice(at, at + BURST).map((item, n) => make(item, at + n)))));
+  }
+  return made;
+}
+
+const range = (length) => Array.from({ length }, (_, n) => n);
+
+/**
+ * Runs one scenario against a fresh Filament.
+ *
+ * @param main  path of the built command line entry
+ * @returns figures; `ok: false` with `why` when something did not arrive
+ */
+export async function runScenario(main, name, deadlineMs = 120_000) {
+  const scenario = SCENARIOS[name];
+  const table = new LoadTable({ ...scenario, asn: ASN });
+  const payloads = range(scenario.senders).map((n) => table.encode(n));
+  const port = await freePort(SPEAKER_ADDRESS);
+  const speaker = await SpeakerProcess.start(main, configuration(port, scenario, table.codec.name), {
+    address: SPEAKER_ADDRESS,
+    port,
+  });
+  const sessions = [];
+  const establish = async (kind, n, onUpdate) => {
+    const localAddress = addressOf(kind, n);
+    const { afi, safi } = table.codec;
+    const routerId = localAddress.replace('127.', '10.');
+    const options = { speaker: { address: SPEAKER_ADDRESS, port }, localAddress, asn: ASN, routerId, afi, safi };
+    const session = await LoadSession.establish(options, onUpdate);
+    sessions.push(session);
+    return session;
+  };
+  try {
+    const complete = countdown(scenario.receivers, 'receivers', deadlineMs);
+    const receivers = range(scenario.receivers).map(() => new Receiver(table, once(complete.arrived)));
+    await inBursts(receivers, (receiver, n) => establish(1, n, (...at) => receiver.update(...at)));
+    const senders = await inBursts(range(scenario.senders), (n) => establish(0, n, () => {}));
+    await delay(500);
+
+    const before = {
+      cpu: cpuSeconds(speaker.pid),
+      memory: memoryMb(speaker.pid),
+      machine: machineCpuSeconds(),
+      own: process.cpuUsage(),
+    };
+    const startedMs = performance.now();
+    senders.forEach((sender, n) => sender.write(payloads[n]));
+    const completeMs = await complete.all;
+    const cpu = cpuSeconds(speaker.pid) - before.cpu;
+    const own = process.cpuUsage(before.own);
+    const generatorCpu = (own.user + own.system) / 1e6;
+    const foreignCpu = Math.max(0, machineCpuSeconds() - before.machine - cpu - generatorCpu);
+
+    const late = scenario.late ? await joinLate(scenario.late, table, establish, speaker.pid, deadlineMs) : {};
+    await delay(300);
+    const memory = memoryMb(speaker.pid);
+    const failed = sessions.find(({ failure }) => failure !== undefined);
+    const wrong = receivers.reduce((sum, receiver) => sum + receiver.wrong, 0);
+    const first = receivers[0];
+    return {
+      scenario: name,
+      speaker: 'filament',
+      ok: failed === undefined && wrong === 0,
+      ...(failed && { why: failed.failure }),
+      ...(wrong > 0 && { why: `${wrong} wrong NLRI` }),
+      convergenceSeconds: (completeMs - startedMs) / 1000,
+      cpuSeconds: cpu,
+      peakMb: memory.peak,
+      octetsPerPath: ((memory.peak - before.memory.resident) * 2 ** 20) / (table.routes * scenario.senders),
+      updatesPerReceiver: first.updates,
+      routesPerUpdate: first.routes / first.updates,
+      duplicatesPerReceiver: first.duplicates,
+      generatorCpuSeconds: generatorCpu,
+      foreignCpuSeconds: foreignCpu,
+      ...late,
+    };
+  } catch (error) {
+    return { scenario: name, speaker: 'filament', ok: false, why: `${error.message} ${speaker.log()}`.trim() };
+  } finally {
+    for (const session of sessions) session.close();
+    await speaker.stop();
+  }
+}
+
+function once(callback) {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    callback();
+  };
+}
+
+async function joinLate(count, table, establish, pid, deadlineMs) {
+  const complete = countdown(count, 'late receivers', deadlineMs);
+  const before = cpuSeconds(pid);
+  const startedMs = performance.now();
+  await Promise.all(
+    range(count).map((n) => {
+      const receiver = new Receiver(table, once(complete.arrived));
+      return establish(2, n, (...at) => receiver.update(...at));
+    }),
+  );
+  const completeMs = await complete.all;
+  return { lateSeconds: (completeMs - startedMs) / 1000, lateCpuSeconds: cpuSeconds(pid) - before };
+}
