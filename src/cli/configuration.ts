@@ -1,0 +1,60 @@
+/** Configuration as the commands get it: a file, or the built-in default. */
+import { defaultConfig } from '../config/default-config.js';
+import { ConfigUnreadableError, loadConfigFile } from '../config/load.js';
+import type { LoadResult } from '../config/load.js';
+import { formatProblem } from '../config/problem.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import { CliError, ExitCode } from './cli-error.js';
+import type { Output } from './output.js';
+
+/**
+ * Reads a file, or says on stderr what is wrong with it.
+ *
+ * @throws CliError (exit code 2) when it cannot be used
+ */
+export function readConfig(file: string | undefined, output: Output): ResolvedConfig {
+  if (file === undefined) return defaultConfig();
+  const result = loadOrRefuse(file);
+  if (result.kind === 'loaded') return result.config;
+  for (const problem of result.problems) output.err(`${formatProblem(problem)}\n`);
+  throw new CliError(problemCount(result.problems.length, file), ExitCode.usage);
+}
+
+/** Reads a file; one that is not there is wrong usage. */
+function loadOrRefuse(file: string): LoadResult {
+  try {
+    return loadConfigFile(file);
+  } catch (error) {
+    if (error instanceof ConfigUnreadableError) throw new CliError(error.message, ExitCode.usage, error);
+    throw error;
+  }
+}
+
+/** Reads a file again; one that is not there any more is a problem like any other. */
+export function reloadConfig(file: string, running: ResolvedConfig): LoadResult {
+  try {
+    return loadConfigFile(file, running);
+  } catch (error) {
+    if (!(error instanceof ConfigUnreadableError)) throw error;
+    return {
+      kind: 'invalid',
+      file,
+      problems: [{ file, line: 1, column: 1, path: '(document)', message: error.message }],
+    };
+  }
+}
+
+function problemCount(count: number, file: string): string {
+  return `${file} has ${count === 1 ? '1 problem' : `${count} problems`}`;
+}
+
+/** `filament check`: prints every problem, or that there is none. */
+export function checkConfig(file: string, output: Output): ExitCode {
+  const result = loadOrRefuse(file);
+  if (result.kind === 'loaded') {
+    output.out(`${file}: valid\n`);
+    return ExitCode.done;
+  }
+  for (const problem of result.problems) output.out(`${formatProblem(problem)}\n`);
+  return ExitCode.usage;
+}

@@ -1,0 +1,5 @@
+/** The one place where the commands and the controller meet. */
+import { Controller } from '../controller/controller.js';
+import type { ControllerFactory } from './run.js';
+
+export const createController: ControllerFactory = (config, dependencies) => new Controller(config, dependencies);

@@ -1,0 +1,166 @@
+/**
+ * `filament run`: one controller with its HTTP API, from start to orderly end.
+ *
+ *   SIGTERM, SIGINT   Cease/administrative shutdown to neighbors, agents closed, exit 0; a second one ends at once
+ *   SIGHUP            the configuration file is read again
+ */
+import { ApiListenError, ApiServer } from '../api/server.js';
+import type { LogLevel } from '../config/schema.js';
+import type { ResolvedConfig } from '../config/resolved.js';
+import type { ControllerDependencies, ControllerView, ReloadResult } from '../controller/view.js';
+import { ListenError } from '../net/errors.js';
+import { systemClock } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
+import { CliError, ExitCode } from './cli-error.js';
+import { reloadConfig } from './configuration.js';
+import { EndSignal } from './end-signal.js';
+import type { AdjustableLogger } from './logging.js';
+
+/** The controller as this command drives it. */
+export interface RunningController {
+  readonly view: ControllerView;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export type ControllerFactory = (config: ResolvedConfig, dependencies: ControllerDependencies) => RunningController;
+
+export interface RunOptions {
+  readonly config: ResolvedConfig;
+  /** The file that `config` came from, to be read again at SIGHUP; absent for the built-in default. */
+  readonly file?: string;
+  /** Given on the command line: wins over the configuration, also after a reload. */
+  readonly logLevel?: LogLevel;
+}
+
+/** How long an orderly end may take before the process ends anyway. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** A controller and its HTTP API, started and stopped together. */
+export class ControllerService {
+  readonly #controller: RunningController;
+  readonly #api: ApiServer;
+
+  private constructor(controller: RunningController, api: ApiServer) {
+    this.#controller = controller;
+    this.#api = api;
+  }
+
+  /**
+   * Starts both, or neither.
+   *
+   * @throws CliError (rejects) with the option to change when an address is taken
+   */
+  static async start(
+    options: RunOptions,
+    create: ControllerFactory,
+    logging: AdjustableLogger,
+  ): Promise<ControllerService> {
+    const { logger } = logging;
+    const { file } = options;
+    let { token } = options.config.api;
+    const controller = create(options.config, {
+      logger,
+      clock: systemClock,
+      ...(file === undefined ? {} : { reloadSource: (running) => reloadConfig(file, running) }),
+      configApplied(config) {
+        ({ token } = config.api);
+        logging.setLevel(options.logLevel ?? config.log.level);
+      },
+    });
+    const api = await ApiServer.create({
+      view: controller.view,
+      logger: logger.child({ room: 'api' }),
+      token: () => token,
+    });
+    try {
+      await controller.start();
+      const listening = await api.listen(options.config.api.listen);
+      for (const { address, port } of listening) logger.info({ listen: 'api', address, port }, 'listening');
+    } catch (error) {
+      await api.close();
+      await controller.stop();
+      throw startError(error);
+    }
+    return new ControllerService(controller, api);
+  }
+
+  get view(): ControllerView {
+    return this.#controller.view;
+  }
+
+  reload(): Promise<ReloadResult> {
+    return this.#controller.view.reload();
+  }
+
+  async stop(): Promise<void> {
+    await this.#api.close();
+    await this.#controller.stop();
+  }
+}
+
+/** One line that names the option to change, for what an operator can change. */
+function startError(error: unknown): unknown {
+  if (error instanceof ApiListenError) {
+    const { address, port } = error.listen;
+    return new CliError(
+      new ListenError(address, port, 'api.listen', error.cause as Error).message,
+      ExitCode.failed,
+      error,
+    );
+  }
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  if (error instanceof Error && (code === 'ERR_LISTEN' || code === 'ERR_TLS_MATERIAL')) {
+    return new CliError(error.message, ExitCode.failed, error);
+  }
+  return error;
+}
+
+/** Runs until a signal ends it. */
+export async function runController(
+  options: RunOptions,
+  create: ControllerFactory,
+  logging: AdjustableLogger,
+): Promise<ExitCode> {
+  const { logger } = logging;
+  // From the start, so that a signal that comes early ends the controller in order too.
+  const end = new EndSignal();
+  try {
+    const service = await ControllerService.start(options, create, logging);
+    const onHangUp = (): void => void reloadAndLog(service, logger);
+    process.on('SIGHUP', onHangUp);
+    const signal = await end.received;
+    process.off('SIGHUP', onHangUp);
+    logger.info({ signal }, 'stopping');
+    const isStopped = await stopInTime(service);
+    if (!isStopped) throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
+    logger.info({ signal }, 'stopped');
+    return ExitCode.done;
+  } finally {
+    end.ignore();
+  }
+}
+
+async function stopInTime(service: ControllerService): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), STOP_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([service.stop().then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One line for what a reload changed, or one for each problem. */
+export async function reloadAndLog(service: ControllerService, logger: Logger): Promise<void> {
+  const result = await service.reload();
+  if (result.applied) {
+    logger.info({ changes: result.changes }, 'reload');
+    return;
+  }
+  for (const { file, line, column, path, message } of result.problems) {
+    logger.error({ file, line, column, path, problem: message }, 'reload refused');
+  }
+}
