@@ -1,6 +1,6 @@
 /** The tables of a benchmark run. */
 
-export function median(values) {
+function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   if (sorted.length === 0) return NaN;
   const middle = Math.floor(sorted.length / 2);

@@ -94,7 +94,8 @@ function nlriText(key: string, nlri: GobgpNlri): string {
   const rd = formatDistinguisher(evpn.rd);
   switch (nlri.type) {
     case 2:
-      return `2:${rd}:${evpn.etag ?? 0}:${evpn.mac ?? ''}:${evpn.ip === undefined || evpn.ip === 'invalid IP' ? '' : evpn.ip}`;
+      // A route without address is shown with what Go prints for none.
+      return `2:${rd}:${evpn.etag ?? 0}:${evpn.mac ?? ''}:${/^[\da-f:.]+$/i.test(evpn.ip ?? '') ? evpn.ip : ''}`;
     case 5:
       return `5:${rd}:${evpn.etag ?? 0}:${evpn.prefix ?? ''}`;
     case 4:
