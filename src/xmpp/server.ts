@@ -164,8 +164,7 @@ export class AgentServer {
     const job: Job = {
       run: (slice: Slice) => {
         for (let served = 1; waiting.length > 0; served++) {
-          const session = waiting.pop();
-          if (session && this.#handler.vrfState(vrf) === 'known') session.vrfCreated(vrf);
+          waiting.pop()?.vrfCreated(vrf);
           if (served % SESSIONS_PER_LOOK === 0 && slice.expired) break;
         }
         if (waiting.length > 0) return false;

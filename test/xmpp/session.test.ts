@@ -157,6 +157,13 @@ describe('bring-up (agent-channel.md §2.1, §2.3)', () => {
     expectNothingLeft();
   });
 
+  test('a second header behind a refused one in the same read claims nothing', () => {
+    transport = connect();
+    transport.receive(header('') + header());
+    expect(handler.calls).toEqual([]);
+    expectNothingLeft();
+  });
+
   test('an agent of another sub-cluster is closed without an answer (§2.2)', () => {
     server = serverWith({ subCluster: 'east' });
     transport = connect();
@@ -520,6 +527,15 @@ describe('VRFs that come and go', () => {
     expect(handler.calls.filter((call) => call.includes('subscribed'))).toEqual([]);
   });
 
+  test('nothing is remembered of the interest of a session that ended', () => {
+    transport = establish();
+    transport.receive(subscribe('later') + subscribe(BLUE));
+    transport.end();
+    server.vrfCreated('later');
+    server.vrfCreated(BLUE);
+    expect(scheduler.pending).toBe(0);
+  });
+
   test('a deleted VRF: withdrawals are taken, the unsubscribe too, and re-creation registers anew', () => {
     transport = establish();
     transport.receive(subscribe(BLUE));
@@ -586,6 +602,9 @@ describe("the server's End-of-RIB marker (agent-channel.md §6.9)", () => {
     expect(after(5000)).toBe('');
     expect(after(1000)).toBe(MARKER);
     expect(after(400_000)).toBe('');
+    sessionOf().setDumpPending(true);
+    sessionOf().setDumpPending(false);
+    expect(after(10_000)).toBe('');
     expect(sessionOf().counters.sent.endOfRib).toBe(1);
   });
 
