@@ -16,7 +16,7 @@ import type {
 } from './transport.js';
 
 /** How long {@link Transport.close} waits for the peer when nothing else is said. */
-export const DEFAULT_LINGER_MS = 5000;
+const DEFAULT_LINGER_MS = 5000;
 /** TCP keepalive probes begin after this long without traffic: the only watch over a session without a hold time. */
 const TCP_KEEPALIVE_MS = 60_000;
 
@@ -54,7 +54,6 @@ export class TcpTransport implements Transport {
   #readingPaused = false;
   /** What the owner asked for; the socket may live on to linger. */
   #closing = false;
-  #ended = false;
   #gone = false;
   #corked = false;
   #linger: Timer | undefined;
@@ -122,7 +121,6 @@ export class TcpTransport implements Transport {
     this.#closing = true;
     this.#uncork();
     this.#socket.end();
-    if (this.#ended) return;
     this.#linger = this.#clock.after(lingerMs, () => this.#socket.destroy());
     // Reading goes on, into nothing, so that unread octets do not turn the close into an RST.
     if (!this.#socket.listenerCount('data')) this.#listen(this.#socket);
@@ -212,7 +210,6 @@ export class TcpTransport implements Transport {
   };
 
   readonly #onEnd = (): void => {
-    this.#ended = true;
     if (this.#closing) this.#socket.end();
     else this.#handler?.ended();
   };

@@ -20,7 +20,7 @@ export interface AfiSafi {
 }
 
 /** A capability that no codec knows, or whose value its codec could not read and tolerates; `value` is a copy. */
-export interface OpaqueCapability {
+interface OpaqueCapability {
   readonly kind: 'opaque';
   readonly code: number;
   readonly value: Uint8Array;

@@ -15,7 +15,7 @@ export interface LongLivedGracefulRestartCapability {
   readonly families: readonly LongLivedFamily[];
 }
 
-export interface LongLivedFamily extends AfiSafi {
+interface LongLivedFamily extends AfiSafi {
   readonly forwardingPreserved: boolean;
   /** 0..2^24-1. */
   readonly staleTimeSec: number;

@@ -24,7 +24,7 @@ export interface NotificationMessage {
 const NO_DATA = new Uint8Array(0);
 
 /** Longest shutdown communication (RFC 9003 §2). */
-export const MAX_COMMUNICATION_OCTETS = 255;
+const MAX_COMMUNICATION_OCTETS = 255;
 
 const NAMES: Readonly<Record<number, readonly [name: string, subcodes: Readonly<Record<number, string>>]>> = {
   1: ['Message Header Error', { 1: 'Connection Not Synchronized', 2: 'Bad Message Length', 3: 'Bad Message Type' }],

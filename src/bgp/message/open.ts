@@ -6,7 +6,7 @@ import { decodeCapabilities, encodeCapability } from '../capability/registry.js'
 import { finishMessage, writeHeader } from './header.js';
 import { ErrorCode, MessageType, OpenErrorSubcode } from './iana.js';
 
-export const BGP_VERSION = 4;
+const BGP_VERSION = 4;
 
 /**
  * OPEN (RFC 4271 §4.2). Behind the header:

@@ -31,6 +31,9 @@ export interface BgpListenerDependencies {
 /** At most one log record about refused connections in this time, however many there are. */
 const REFUSAL_LOG_MS = 10_000;
 
+/** At most so many refused connections are told why at a time; beyond it they are cut, so that a flood costs no sockets. */
+const MAX_REFUSALS = 256;
+
 /** The listening side of BGP: any number of addresses, neighbors by remote address. */
 export class BgpListener {
   readonly #clock: Clock;
@@ -40,6 +43,7 @@ export class BgpListener {
   /** Longest prefix first. */
   #ranges: readonly DynamicRange[] = [];
   #refused = 0;
+  #refusing = 0;
   #refusedNotLogged = 0;
   #refusalLoggedMs = -Infinity;
 
@@ -117,8 +121,13 @@ export class BgpListener {
   }
 
   #refuse(transport: Transport, address: string, subcode: number): void {
-    refuseConnection(transport, subcode);
     this.#refused++;
+    if (this.#refusing < MAX_REFUSALS) {
+      this.#refusing++;
+      refuseConnection(transport, subcode, () => this.#refusing--);
+    } else {
+      transport.destroy();
+    }
     const now = this.#clock.nowMs();
     if (now - this.#refusalLoggedMs < REFUSAL_LOG_MS) {
       this.#refusedNotLogged++;

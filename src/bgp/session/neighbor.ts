@@ -462,9 +462,15 @@ function cease({ subcode, communication }: StopReason): NotificationContent {
   };
 }
 
-/** Closes a connection that nobody wants, with a Cease that says why (RFC 4486). */
-export function refuseConnection(transport: Transport, subcode: number): void {
-  transport.attach({ data() {}, ended() {}, drained() {}, closed() {} });
+/** A refused peer has this long to take the NOTIFICATION. */
+const REFUSAL_LINGER_MS = 1000;
+
+/**
+ * Closes a connection that nobody wants, with a Cease that says why (RFC 4486).
+ * @param gone  the connection is no more
+ */
+export function refuseConnection(transport: Transport, subcode: number, gone: () => void = () => undefined): void {
+  transport.attach({ data() {}, ended() {}, drained() {}, closed: gone });
   transport.write(encodeNotification(ErrorCode.cease, subcode));
-  transport.close();
+  transport.close(REFUSAL_LINGER_MS);
 }

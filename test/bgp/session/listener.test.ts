@@ -81,6 +81,18 @@ describe('inbound connections', () => {
     expect(records.at(-1)).toMatchObject({ notLogged: 2 });
   });
 
+  test('a flood of unknown connections costs at most 256 lingering sockets; the others are cut', async () => {
+    const { listener, port } = await listening();
+    const flood = await Promise.all(Array.from({ length: 300 }, () => connectFrom('127.0.3.8', port)));
+    // None of the refused ones closes its end; those beyond the limit are gone at once.
+    await Promise.all(flood.map((peer) => peer.until(() => peer.ended || peer.gone)));
+    expect(flood.filter((peer) => peer.messages.length === 1)).toHaveLength(256);
+    expect(listener.refused).toBe(300);
+    const before = clock.pending;
+    clock.advance(1000);
+    expect(clock.pending).toBe(before - 256);
+  });
+
   test('a dynamic neighbor is made by the longest range that holds the address, once', async () => {
     const { listener, port } = await listening();
     const made: string[] = [];
