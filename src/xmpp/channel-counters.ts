@@ -1,7 +1,7 @@
 /** What is counted of one agent session (agent-channel.md §12). */
 
-/** Why the items of a completed transaction, or the transaction itself, were not used. Item decoders add reasons of their own. */
-export type DropReason =
+/** Why a transaction, or half of one, was not used. */
+type DropReason =
   | 'publish-replaced'
   | 'collection-mismatch'
   | 'collection-without-publish'
@@ -26,7 +26,7 @@ export class ChannelCounters {
   readonly #dropped = new Map<string, number>();
   readonly #ignored = new Map<IgnoreReason, number>();
 
-  /** Items or transactions not used, by reason. */
+  /** Transactions and items not used, by reason; those of items are the handler's. */
   get dropped(): ReadonlyMap<string, number> {
     return this.#dropped;
   }
@@ -36,7 +36,11 @@ export class ChannelCounters {
     return this.#ignored;
   }
 
-  drop(reason: string): void {
+  dropTransaction(reason: DropReason): void {
+    this.dropItem(reason);
+  }
+
+  dropItem(reason: string): void {
     this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
   }
 

@@ -35,8 +35,8 @@ export type FramerEvent =
   | { readonly kind: 'stanza'; readonly name: StanzaName; readonly bytes: Buffer }
   | { readonly kind: 'violation'; readonly fault: FramingFault };
 
-export type StanzaName = 'iq' | 'message' | 'presence';
-export type NegotiationName = 'starttls' | 'proceed' | 'stream:features';
+type StanzaName = 'iq' | 'message' | 'presence';
+type NegotiationName = 'starttls' | 'proceed' | 'stream:features';
 
 /** Largest stanza by default, in octets (agent-channel.md §2.10). */
 export const DEFAULT_MAX_STANZA_OCTETS = 1_048_576;

@@ -80,7 +80,7 @@ export class RouteService {
         }
         return operation.kind === 'subscribe' ? this.#subscribe(operation) : this.#unsubscribe(operation.vrf);
       case 'publish':
-        if (this.#held) this.#counters.drop('publish-replaced');
+        if (this.#held) this.#counters.dropTransaction('publish-replaced');
         this.#held = { node: operation.node, items: operation.items, octets };
         return undefined;
       case 'collection':
@@ -136,11 +136,11 @@ export class RouteService {
     const held = this.#held;
     this.#held = undefined;
     if (!held) {
-      this.#counters.drop('collection-without-publish');
+      this.#counters.dropTransaction('collection-without-publish');
       return undefined;
     }
     if (held.node !== node) {
-      this.#counters.drop('collection-mismatch');
+      this.#counters.dropTransaction('collection-mismatch');
       return undefined;
     }
     if (held.items.length === 0) {
@@ -149,7 +149,7 @@ export class RouteService {
       return undefined;
     }
     if (channelFamilyOfNode(node) === undefined) {
-      this.#counters.drop(
+      this.#counters.dropTransaction(
         NOT_SERVED.some((prefix) => node.startsWith(prefix))
           ? 'family-not-served'
           : node.includes('/')
@@ -170,7 +170,7 @@ export class RouteService {
       case 'deferred':
         return undefined;
       case 'dropped':
-        this.#counters.drop('vrf-deleted');
+        this.#counters.dropTransaction('vrf-deleted');
         return undefined;
       case 'fault':
         return admission.fault;
@@ -186,7 +186,7 @@ export class RouteService {
       const dropped = associate
         ? output.publish(vrf, instanceId, node, item)
         : output.withdraw(vrf, instanceId, node, item);
-      if (dropped !== undefined) this.#counters.drop(dropped);
+      if (dropped !== undefined) this.#counters.dropItem(dropped);
     }
   }
 }

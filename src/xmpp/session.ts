@@ -34,9 +34,9 @@ import type { Subscription } from './subscriptions.js';
 import { parseXml, XmlFault } from './xml-parser.js';
 
 /** Wait for a stream header after accept (agent-channel.md §2.9). */
-export const HEADER_WAIT_MS = 15_000;
+const HEADER_WAIT_MS = 15_000;
 /** Octets that may wait in a session's socket before {@link AgentSession.writable} turns false. */
-export const HIGH_WATER_OCTETS = 256 * 1024;
+const HIGH_WATER_OCTETS = 256 * 1024;
 /** Output is held back at most this long for an agent that had sent its first stanzas together with its header. */
 const PIPELINED_HOLD_BACK_MS = 200;
 /** How long the last words may take to leave. */

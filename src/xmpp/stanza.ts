@@ -14,7 +14,7 @@ export type RouteOperation =
   | { readonly kind: 'collection'; readonly vrf: string; readonly node: string; readonly associate: boolean };
 
 /** The instance id of a subscription that gave none, or none that is a number. */
-export const NO_INSTANCE_ID = -1;
+const NO_INSTANCE_ID = -1;
 
 /** More digits than 64 bits have are no instance id. */
 const INTEGER = /^[ \t\r\n]*([+-]?[0-9]{1,20})[ \t\r\n]*$/;

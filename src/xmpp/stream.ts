@@ -6,11 +6,11 @@ import { escapeXml } from './items/xml-text.js';
 import { parseXml, XmlFault } from './xml-parser.js';
 
 /** Address of the server in every stanza, whatever the server's name is (agent-channel.md §1). */
-export const SERVER_ADDRESS = 'network-control@contrailsystems.com';
+const SERVER_ADDRESS = 'network-control@contrailsystems.com';
 /** Resource of the route service. */
-export const ROUTE_RESOURCE = 'bgp-peer';
+const ROUTE_RESOURCE = 'bgp-peer';
 /** Resource of the configuration service. */
-export const CONFIG_RESOURCE = 'config';
+const CONFIG_RESOURCE = 'config';
 const PUBSUB_NAMESPACE = 'http://jabber.org/protocol/pubsub';
 const TLS_NAMESPACE = 'urn:ietf:params:xml:ns:xmpp-tls';
 

@@ -8,7 +8,7 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import type { XmlElement } from './element.js';
 
 /** Deepest nesting by default; a route stanza nests ten deep. */
-export const DEFAULT_MAX_DEPTH = 32;
+const DEFAULT_MAX_DEPTH = 32;
 
 /** Why a stanza is not well-formed or not allowed, and where. */
 export class XmlFault {
