@@ -87,7 +87,12 @@ const { node } = fc.letrec<{ node: string; content: string }>((tie) => ({
   content: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
     // `]]>` must not come about, neither within a piece nor where two pieces meet.
-    characters.map((parts) => parts.join('').replaceAll(']]>', '').replace(/^[\]>]*>/, '')),
+    characters.map((parts) =>
+      parts
+        .join('')
+        .replaceAll(']]>', '')
+        .replace(/^[\]>]*>/, ''),
+    ),
     fc.constant('<![CDATA[a<b&c]]>'),
     tie('node'),
   ),
