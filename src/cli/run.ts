@@ -59,30 +59,32 @@ export class ControllerService {
     const { logger } = logging;
     const { file } = options;
     let { token } = options.config.api;
-    const controller = create(options.config, {
-      logger,
-      clock: systemClock,
-      ...(file === undefined ? {} : { reloadSource: (running) => reloadConfig(file, running) }),
-      configApplied(config) {
-        ({ token } = config.api);
-        logging.setLevel(options.logLevel ?? config.log.level);
-      },
-    });
-    const api = await ApiServer.create({
-      view: controller.view,
-      logger: logger.child({ room: 'api' }),
-      token: () => token,
-    });
+    let controller: RunningController | undefined;
+    let api: ApiServer | undefined;
     try {
+      controller = create(options.config, {
+        logger,
+        clock: systemClock,
+        ...(file === undefined ? {} : { reloadSource: (running) => reloadConfig(file, running) }),
+        configApplied(config) {
+          ({ token } = config.api);
+          logging.setLevel(options.logLevel ?? config.log.level);
+        },
+      });
+      api = await ApiServer.create({
+        view: controller.view,
+        logger: logger.child({ room: 'api' }),
+        token: () => token,
+      });
       await controller.start();
       const listening = await api.listen(options.config.api.listen);
       for (const { address, port } of listening) logger.info({ listen: 'api', address, port }, 'listening');
+      return new ControllerService(controller, api);
     } catch (error) {
-      await api.close();
-      await controller.stop();
+      await api?.close();
+      await controller?.stop();
       throw startError(error);
     }
-    return new ControllerService(controller, api);
   }
 
   get view(): ControllerView {
@@ -123,20 +125,26 @@ export async function runController(
   logging: AdjustableLogger,
 ): Promise<ExitCode> {
   const { logger } = logging;
-  // From the start, so that a signal that comes early ends the controller in order too.
+  // Signals are taken from the start: one that comes early counts once the controller runs.
   const end = new EndSignal();
+  const starting = ControllerService.start(options, create, logging);
+  const onHangUp = (): void => {
+    starting.then(
+      (service) => reloadAndLog(service, logger),
+      () => undefined,
+    );
+  };
+  process.on('SIGHUP', onHangUp);
   try {
-    const service = await ControllerService.start(options, create, logging);
-    const onHangUp = (): void => void reloadAndLog(service, logger);
-    process.on('SIGHUP', onHangUp);
+    const service = await starting;
     const signal = await end.received;
-    process.off('SIGHUP', onHangUp);
     logger.info({ signal }, 'stopping');
     const isStopped = await stopInTime(service);
     if (!isStopped) throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
     logger.info({ signal }, 'stopped');
     return ExitCode.done;
   } finally {
+    process.off('SIGHUP', onHangUp);
     end.ignore();
   }
 }

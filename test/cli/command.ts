@@ -1,6 +1,9 @@
 /** Runs the compiled command as a child process, as a user does. */
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -12,30 +15,85 @@ export interface Ended {
   readonly err: string;
 }
 
-/** A started command; `ended` is done when it has ended and everything it wrote was read. */
-export interface Started {
+/** A started command. */
+export class Command {
   readonly process: ChildProcessWithoutNullStreams;
+  /** Done when it has ended and everything it wrote was read. */
   readonly ended: Promise<Ended>;
-  /** What it has written to stdout so far. */
-  readonly out: () => string;
+  #out = '';
+  #err = '';
+  readonly #watchers = new Set<() => void>();
+
+  constructor(words: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    this.process = spawn(process.execPath, [`${ROOT}bin/filament.js`, ...words], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'] ?? '', LANG: 'de_DE.UTF-8', ...environment },
+    });
+    this.process.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#out += text;
+      for (const watcher of this.#watchers) watcher();
+    });
+    this.process.stderr.setEncoding('utf8').on('data', (text: string) => (this.#err += text));
+    this.ended = new Promise<Ended>((resolve, reject) => {
+      this.process.once('error', reject);
+      this.process.once('close', (exitCode, signal) => {
+        resolve({ exitCode, signal, out: this.#out, err: this.#err });
+        for (const watcher of this.#watchers) watcher();
+      });
+    });
+  }
+
+  get out(): string {
+    return this.#out;
+  }
+
+  /** Waits until the output so far satisfies `find`; fails when the command ends before. */
+  async output<T>(find: (out: string) => T | undefined): Promise<T> {
+    for (;;) {
+      const found = find(this.#out);
+      if (found !== undefined) return found;
+      if (this.process.exitCode !== null || this.process.signalCode !== null) {
+        throw new Error(`the command ended: ${JSON.stringify(await this.ended)}`);
+      }
+      await new Promise<void>((resolve) => {
+        const watcher = (): void => {
+          this.#watchers.delete(watcher);
+          resolve();
+        };
+        this.#watchers.add(watcher);
+      });
+    }
+  }
+
+  /** The first line of the log with these fields. */
+  log(fields: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
+    return this.output((out) =>
+      out
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .find((line) => Object.entries(fields).every(([name, value]) => line[name] === value)),
+    );
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal: NodeJS.Signals): Promise<Ended> {
+    this.process.kill(signal);
+    return this.ended;
+  }
 }
 
-export function start(words: readonly string[], environment: Readonly<Record<string, string>> = {}): Started {
-  const child = spawn(process.execPath, [`${ROOT}bin/filament.js`, ...words], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'] ?? '', LANG: 'de_DE.UTF-8', ...environment },
-  });
-  let out = '';
-  let err = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (exitCode, signal) => resolve({ exitCode, signal, out, err }));
-  });
-  return { process: child, ended, out: () => out };
-}
-
+/** Runs a command to its end. */
 export function filament(...words: readonly string[]): Promise<Ended> {
-  return start(words).ended;
+  return new Command(words).ended;
+}
+
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }

@@ -8,7 +8,7 @@ import { runProgram } from '../../src/cli/program.js';
 import { defaultFamily } from '../../src/cli/show.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { FakeView, ROUTES } from '../api/fake-view.js';
-import { filament, start } from './command.js';
+import { Command, filament } from './command.js';
 
 let view: FakeView;
 let api: ApiServer;
@@ -231,7 +231,7 @@ describe('as a process of its own', () => {
   });
 
   test('a reader that goes away is no error', async () => {
-    const command = start(['show', 'routes', '--server', server]);
+    const command = new Command(['show', 'routes', '--server', server]);
     command.process.stdout.destroy();
     expect(await command.ended).toMatchObject({ exitCode: 0, err: '' });
   });
