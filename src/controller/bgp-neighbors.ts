@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { BgpListener } from '../bgp/session/listener.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import type { ResolvedDynamicRange, ResolvedNeighbor } from '../config/resolved.js';
 import type { SourceId } from '../rib/handles.js';
+import type { Timer } from '../util/clock.js';
 import { formatIp, parseIp } from '../wire/ip.js';
 import { parsePrefix } from '../wire/prefix.js';
 import { BgpNeighbor } from './bgp-neighbor.js';
@@ -22,6 +24,8 @@ export class BgpNeighbors {
   #ranges: readonly ResolvedDynamicRange[] = [];
   #dynamic = 0;
   #stopping = false;
+  /** One for each dynamic neighbor that is kept for a while after its session. */
+  readonly #lingering = new Set<Timer>();
 
   constructor(service: BgpService) {
     this.#service = service;
@@ -92,7 +96,8 @@ export class BgpNeighbors {
       })),
     );
     for (const neighbor of [...this.#byAddress.values()]) {
-      if (neighbor.dynamic && !this.#ranges.some((range) => range.session === neighbor.config)) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+      if (neighbor.dynamic && !this.#ranges.some((range) => isDeepStrictEqual(range.session, neighbor.config)))
+        this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
     }
   }
 
@@ -102,9 +107,12 @@ export class BgpNeighbors {
 
   sessionDown(neighbor: BgpNeighbor): void {
     if (!neighbor.dynamic || this.#stopping) return;
-    this.#service.clock.after(DYNAMIC_LINGER_MS, () => {
-      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+    const timer = this.#service.clock.after(DYNAMIC_LINGER_MS, () => {
+      this.#lingering.delete(timer);
+      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor)
+        this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
     });
+    this.#lingering.add(timer);
   }
 
   forgetSource(source: SourceId): void {
@@ -114,13 +122,25 @@ export class BgpNeighbors {
   /** Ends all sessions with a word (RFC 9003) and stops listening. */
   async stop(communication: string): Promise<void> {
     this.#stopping = true;
+    for (const timer of this.#lingering) timer.cancel();
+    this.#lingering.clear();
     await this.#listener.close();
-    await Promise.all([...this.#byAddress.values()].map((neighbor) => neighbor.stop(CeaseSubcode.administrativeShutdown, communication)));
+    await Promise.all(
+      [...this.#byAddress.values()].map((neighbor) =>
+        neighbor.stop(CeaseSubcode.administrativeShutdown, communication),
+      ),
+    );
   }
 
-  #dynamicNeighbor(address: string, range: ResolvedDynamicRange): BgpNeighbor['neighbor'] | { readonly refuse: number } {
+  #dynamicNeighbor(
+    address: string,
+    range: ResolvedDynamicRange,
+  ): BgpNeighbor['neighbor'] | { readonly refuse: number } {
     if (this.#dynamic >= MAX_DYNAMIC_NEIGHBORS) return { refuse: CeaseSubcode.outOfResources };
-    const neighbor = new BgpNeighbor(this.#service, canonical(address), range.session, { dynamic: true, peerGroup: range.peerGroup });
+    const neighbor = new BgpNeighbor(this.#service, canonical(address), range.session, {
+      dynamic: true,
+      peerGroup: range.peerGroup,
+    });
     this.#byAddress.set(neighbor.address, neighbor);
     this.#dynamic++;
     neighbor.start();
