@@ -20,7 +20,7 @@ export interface AccessRequest {
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Whether an address (also IPv4 in IPv6 clothes, as dual-stack sockets have it) is one of this host alone. */
-export function isLoopbackAddress(address: string): boolean {
+function isLoopbackAddress(address: string): boolean {
   const octets = parseIp(address);
   if (octets === undefined) return false;
   if (octets.length === IPV4_OCTETS) return octets[0] === 127;

@@ -93,7 +93,7 @@ export const vrfAnswer: z.ZodType<VrfView> = z.object({
 });
 export const vrfsAnswer = z.object({ vrfs: z.array(vrfAnswer) });
 
-export const routeAnswer: z.ZodType<RouteView> = z.object({
+const routeAnswer: z.ZodType<RouteView> = z.object({
   prefix: z
     .string()
     .meta({ description: 'The route in the text form of its family; inside a VRF without distinguisher.' }),

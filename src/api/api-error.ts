@@ -1,7 +1,7 @@
 /** Errors of the HTTP API: `{"error": {"code": "unknown-neighbor", "message": "…"}}`. */
 
 /** Status and stable code of everything the API refuses. */
-export const API_ERRORS = {
+const API_ERRORS = {
   'invalid-request': 400,
   'invalid-prefix': 400,
   'invalid-cursor': 400,

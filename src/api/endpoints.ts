@@ -32,9 +32,9 @@ declare module 'fastify' {
 }
 
 /** Routes of one answer when the request does not say. */
-export const DEFAULT_ROUTE_LIMIT = 1000;
+const DEFAULT_ROUTE_LIMIT = 1000;
 /** Most routes of one answer, so that no request holds up the sessions. */
-export const MAXIMUM_ROUTE_LIMIT = 10_000;
+const MAXIMUM_ROUTE_LIMIT = 10_000;
 /** Longest shutdown communication (RFC 9003 §2). */
 const MAXIMUM_COMMUNICATION_OCTETS = 255;
 

@@ -162,7 +162,7 @@ async function stopInTime(service: ControllerService): Promise<boolean> {
 }
 
 /** One line for what a reload changed, or one for each problem. */
-export async function reloadAndLog(service: ControllerService, logger: Logger): Promise<void> {
+async function reloadAndLog(service: ControllerService, logger: Logger): Promise<void> {
   const result = await service.reload();
   if (result.applied) {
     logger.info({ changes: result.changes }, 'reload');

@@ -45,7 +45,7 @@ class Uniqueness {
 }
 
 /** Whether an address is only reachable from this host. */
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.');
 }
 

@@ -97,7 +97,7 @@ export interface VrfChanged {
 }
 
 /** A difference that a running controller cannot follow. */
-export interface RestartNeeded {
+interface RestartNeeded {
   readonly path: FieldPath;
   readonly message: string;
 }
@@ -179,8 +179,10 @@ function rangeChange(before: ResolvedDynamicRange, after: ResolvedDynamicRange):
   return [{ kind: 'dynamic-range-changed', before, after, fields, effect: strongestEffect(fields) }];
 }
 
+/** The members of `list` that `other` does not have. Members are resolved values: the same thing has the same JSON. */
 function without<T>(list: readonly T[], other: readonly T[]): T[] {
-  return list.filter((item) => !other.some((one) => isDeepStrictEqual(one, item)));
+  const known = new Set(other.map((item) => JSON.stringify(item)));
+  return list.filter((item) => !known.has(JSON.stringify(item)));
 }
 
 function vrfChange(before: ResolvedVrf, after: ResolvedVrf): ConfigChange[] {

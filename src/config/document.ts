@@ -32,7 +32,7 @@ export interface UnreadableText {
 }
 
 /** Longer texts are refused; 10,000 VRFs take about 3 MiB. */
-export const MAXIMUM_TEXT_LENGTH = 64 * 1024 * 1024;
+const MAXIMUM_TEXT_LENGTH = 64 * 1024 * 1024;
 /** How many nodes the aliases of a text may make together; a handful of anchors is reasonable, a bomb is not. */
 const MAXIMUM_ALIAS_COUNT = 1000;
 /** Deeper nesting than any field has; keeps the recursive parser off the end of the stack. */

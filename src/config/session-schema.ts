@@ -22,7 +22,7 @@ export type ConfigFamily = (typeof FAMILY_NAMES)[number];
 export const CE_FAMILIES: readonly ConfigFamily[] = ['ipv4-unicast', 'ipv6-unicast'];
 
 /** What to do with private AS numbers (RFC 6996) in the AS path towards a neighbor. */
-export const REMOVE_PRIVATE_AS = ['none', 'remove', 'remove-all', 'replace'] as const;
+const REMOVE_PRIVATE_AS = ['none', 'remove', 'remove-all', 'replace'] as const;
 export type RemovePrivateAs = (typeof REMOVE_PRIVATE_AS)[number];
 
 const DEFAULT_FAMILIES: readonly ConfigFamily[] = ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn', 'rtc'];

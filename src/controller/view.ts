@@ -30,13 +30,13 @@ export interface Readiness {
 
 /** States of RFC 4271 §8.2.2, as the HTTP API spells them. */
 export const NEIGHBOR_STATES = ['idle', 'connect', 'active', 'opensent', 'openconfirm', 'established'] as const;
-export type NeighborState = (typeof NEIGHBOR_STATES)[number];
+type NeighborState = (typeof NEIGHBOR_STATES)[number];
 
 /** The message types of RFC 4271 §4.1 and RFC 2918, as they are counted. */
 export const MESSAGE_TYPES = ['open', 'update', 'notification', 'keepalive', 'routeRefresh'] as const;
 
 /** BGP messages of one direction, counted since the neighbor exists. */
-export type MessageCounts = Readonly<Record<(typeof MESSAGE_TYPES)[number], number>>;
+type MessageCounts = Readonly<Record<(typeof MESSAGE_TYPES)[number], number>>;
 
 /** One negotiated (or, while the session is down, configured) family of a neighbor. */
 export interface NeighborFamilyView {
@@ -82,10 +82,10 @@ export interface NeighborView {
 
 /** State of the agent channel of one agent; `closed`: remembered, with its flaps and last error, but not connected. */
 export const AGENT_STATES = ['connecting', 'established', 'closed'] as const;
-export type AgentState = (typeof AGENT_STATES)[number];
+type AgentState = (typeof AGENT_STATES)[number];
 
 /** An agent's membership in one VRF. */
-export interface SubscriptionView {
+interface SubscriptionView {
   readonly vrf: string;
   readonly instanceId: number;
 }
@@ -103,7 +103,7 @@ export interface AgentView {
   readonly lastError?: string;
 }
 
-export interface VirtualNetworkView {
+interface VirtualNetworkView {
   readonly name: string;
   readonly id: number;
   readonly vxlanId?: number;

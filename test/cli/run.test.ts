@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { agentsAnswer, controllerAnswer, neighborsAnswer, routesAnswer, vrfsAnswer } from '../../src/api/answers.js';
 import { Command, filament, freePort } from './command.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'filament-run-'));
@@ -245,7 +246,7 @@ describe('filament demo', () => {
     expect(out).not.toMatch(/objects|loses/);
   });
 
-  test('stays up with the HTTP API until it is interrupted', async () => {
+  test('stays up until it is interrupted, with an HTTP API that answers as documented', async () => {
     const words = await ports();
     const command = start('demo', ...words);
     await command.output((out) => (out.includes('Everything has arrived') ? true : undefined));
@@ -261,6 +262,20 @@ describe('filament demo', () => {
       server,
     );
     expect(out).toMatch(/^\*> +10\.1\.1\.11\/32 +127\.0\.0\.11 +21 .* agent:compute-1 /m);
+    for (const [path, schema] of [
+      ['controller', controllerAnswer],
+      ['neighbors', neighborsAnswer],
+      ['agents', agentsAnswer],
+      ['vrfs', vrfsAnswer],
+      ['routes?family=l3vpn-ipv4-unicast', routesAnswer],
+      ['routes?family=l2vpn-evpn', routesAnswer],
+      ['routes?family=rtc', routesAnswer],
+      ['routes?family=ipv4-unicast&vrf=default-domain:demo:blue:blue', routesAnswer],
+    ] as const) {
+      const body: unknown = await (await fetch(`${server}/api/v1/${path}`)).json();
+      // The schema drops what it does not know.
+      expect(schema.parse(body)).toEqual(body);
+    }
     expect(await command.end('SIGINT')).toMatchObject({ exitCode: 0, err: '' });
   });
 

@@ -93,10 +93,10 @@ describe('neighbors', () => {
     expect(describeChange(change)).toBe('neighbor 192.0.2.12 changed: description');
   });
 
-  test('an export option evaluates routes again', () => {
-    const change = only(edit(['description: second', 'description: second, nextHopSelf: true']));
-    expect(change).toMatchObject({ kind: 'neighbor-changed', fields: ['nextHopSelf'], effect: 'soft' });
-    expect(describeChange(change)).toBe('neighbor 192.0.2.12 changed: nextHopSelf (routes evaluated again)');
+  test('an import option evaluates routes again', () => {
+    const change = only(edit(['description: second', 'description: second, allowOwnAs: 1']));
+    expect(change).toMatchObject({ kind: 'neighbor-changed', fields: ['allowOwnAs'], effect: 'soft' });
+    expect(describeChange(change)).toBe('neighbor 192.0.2.12 changed: allowOwnAs (routes evaluated again)');
   });
 
   test.each([
@@ -106,6 +106,7 @@ describe('neighbors', () => {
     ['localAs', 'localAs: 64999'],
     ['localAddress', 'localAddress: 192.0.2.1'],
     ['routeReflectorClient', 'routeReflectorClient: true'],
+    ['nextHopSelf', 'nextHopSelf: true'],
   ])('%s needs a new session', (field, text) => {
     expect(only(edit(['description: second', `description: second, ${text}`]))).toMatchObject({
       kind: 'neighbor-changed',
