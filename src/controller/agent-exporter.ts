@@ -1,13 +1,29 @@
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { MAX_KEY_OCTETS } from '../bgp/nlri/family.js';
 import type { Advertisement, Exporter } from '../rib/exporter.js';
-import { NO_PATH, NO_PAYLOAD, NO_SOURCE, type AttributeSetId, type PathId, type Payload, type RouteId, type SourceId } from '../rib/handles.js';
+import {
+  NO_PATH,
+  NO_PAYLOAD,
+  NO_SOURCE,
+  type AttributeSetId,
+  type PathId,
+  type Payload,
+  type RouteId,
+  type SourceId,
+} from '../rib/handles.js';
 import type { Rib } from '../rib/rib.js';
 import type { ChannelFamilyId } from '../xmpp/items/channel-family.js';
 import { eventBody, MAX_ITEMS_PER_MESSAGE, MAX_RETRACTS_PER_MESSAGE } from '../xmpp/items/envelope.js';
 import { isPushable, renderItem, renderRetract } from '../xmpp/items/item.js';
 import { renderTail } from '../xmpp/items/item-tail.js';
-import { canPush, MAX_ECMP_NEXT_HOPS, nextHopIdentity, nextHopTemplate, renderNextHop, type NextHopTemplate } from '../xmpp/items/next-hop.js';
+import {
+  canPush,
+  MAX_ECMP_NEXT_HOPS,
+  nextHopIdentity,
+  nextHopTemplate,
+  renderNextHop,
+  type NextHopTemplate,
+} from '../xmpp/items/next-hop.js';
 import { virtualNetworkOf, type PushContext } from '../xmpp/items/push-context.js';
 
 export interface AgentExportOptions {
@@ -104,7 +120,8 @@ export class AgentExporter implements Exporter {
     for (let i = 0; i < equalCost && paths.length < MAX_ECMP_NEXT_HOPS; i++, path = rib.nextPathOf(path)) {
       const set = rib.setOf(path);
       const payload = rib.payloadOf(path);
-      if (canPush(family, rib.attributes.attributesOf(set), rib.payloads.bytesOf(payload), fabric)) paths.push({ set, payload, own: !rib.isSecondary(path) });
+      if (canPush(family, rib.attributes.attributesOf(set), rib.payloads.bytesOf(payload), fabric))
+        paths.push({ set, payload, own: !rib.isSecondary(path) });
     }
     return paths;
   }
@@ -159,12 +176,22 @@ export class AgentExporter implements Exporter {
     return true;
   }
 
-  encodeAnnouncements(content: number, _source: SourceId, routes: readonly RouteId[], _payloads: readonly Payload[], out: Uint8Array[]): void {
+  encodeAnnouncements(
+    content: number,
+    _source: SourceId,
+    routes: readonly RouteId[],
+    _payloads: readonly Payload[],
+    out: Uint8Array[],
+  ): void {
     const rib = this.#rib;
     const { family } = this.#options;
     const { nextHops, tail } = this.#render(this.#lists[content]!);
     for (const route of routes) {
-      this.#add(out, false, renderItem(family, rib.keyBytes, rib.keyOffsetOf(route), rib.keyLengthOf(route), nextHops, tail));
+      this.#add(
+        out,
+        false,
+        renderItem(family, rib.keyBytes, rib.keyOffsetOf(route), rib.keyLengthOf(route), nextHops, tail),
+      );
     }
   }
 

@@ -89,9 +89,11 @@ export class AgentRoutes implements AgentHandler {
   /** Virtual networks have other names: what agents were sent must be sent again. */
   virtualNetworksChanged(): void {
     if (this.#agents.size === 0) return;
-    for (const exporter of this.#deps.groups.exporters()) if (exporter instanceof AgentExporter) exporter.forgetRenderings();
+    for (const exporter of this.#deps.groups.exporters())
+      if (exporter instanceof AgentExporter) exporter.forgetRenderings();
     for (const agent of this.#agents.values()) {
-      for (const subscription of agent.subscriptions.values()) for (const membership of subscription.memberships) membership.refresh();
+      for (const subscription of agent.subscriptions.values())
+        for (const membership of subscription.memberships) membership.refresh();
     }
   }
 
@@ -200,7 +202,8 @@ export class AgentRoutes implements AgentHandler {
     for (const membership of subscription.memberships) membership.leave();
     for (const abandon of subscription.abandonments) abandon();
     // The interest of a VRF that is going was dropped with it.
-    if (this.#deps.vrfs.get(subscription.entry.name) === subscription.entry) this.#deps.vrfs.removeInterest(subscription.entry);
+    if (this.#deps.vrfs.get(subscription.entry.name) === subscription.entry)
+      this.#deps.vrfs.removeInterest(subscription.entry);
   }
 
   #join(agent: ConnectedAgent, subscription: AgentSubscription, family: FamilyId): void {

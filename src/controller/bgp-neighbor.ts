@@ -58,7 +58,12 @@ export class BgpNeighbor implements NeighborHandler {
   #earlierFlaps = 0;
   #reason: string | undefined;
 
-  constructor(service: BgpService, address: string, config: ResolvedSession, options: { readonly peerGroup?: string; readonly dynamic: boolean }) {
+  constructor(
+    service: BgpService,
+    address: string,
+    config: ResolvedSession,
+    options: { readonly peerGroup?: string; readonly dynamic: boolean },
+  ) {
     this.#service = service;
     this.address = address;
     this.#addressOctets = parseIp(address) ?? new Uint8Array(4);
@@ -108,7 +113,9 @@ export class BgpNeighbor implements NeighborHandler {
     const old = this.#neighbor;
     this.#earlierFlaps += old.flaps + (this.#session === undefined ? 0 : 1);
     this.#reason = 'configuration changed';
-    const stopped = old.stop({ subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange });
+    const stopped = old.stop({
+      subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange,
+    });
     this.#endSession();
     this.#config = config;
     this.#neighbor = this.#createNeighbor();
@@ -138,7 +145,8 @@ export class BgpNeighbor implements NeighborHandler {
       address: this.#addressOctets,
     });
     const families = new Map<FamilyId, FamilyState>();
-    for (const family of negotiated.families) families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
+    for (const family of negotiated.families)
+      families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
     const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
     this.#session = session;
     this.#service.sessionUp(this, source);
@@ -186,7 +194,8 @@ export class BgpNeighbor implements NeighborHandler {
   /** Asks for all routes again. @returns false when the neighbor cannot be asked */
   resetSoftIn(): boolean {
     let asked = false;
-    for (const family of this.#session?.negotiated.families ?? []) asked = this.#neighbor.requestRefresh(family) || asked;
+    for (const family of this.#session?.negotiated.families ?? [])
+      asked = this.#neighbor.requestRefresh(family) || asked;
     return asked;
   }
 
@@ -251,11 +260,15 @@ export class BgpNeighbor implements NeighborHandler {
 
   /** Where received routes go: the global table, or for a CE the VRF's raw routes. */
   #tableIn(family: FamilyId): RouteTable | undefined {
-    return this.#config.vrf === undefined ? this.#service.tables.of(family) : this.#service.rawTable(this.#config.vrf, family);
+    return this.#config.vrf === undefined
+      ? this.#service.tables.of(family)
+      : this.#service.rawTable(this.#config.vrf, family);
   }
 
   #tableOut(family: FamilyId): RouteTable | undefined {
-    return this.#config.vrf === undefined ? this.#service.tables.of(family) : this.#service.vrfTable(this.#config.vrf, family);
+    return this.#config.vrf === undefined
+      ? this.#service.tables.of(family)
+      : this.#service.vrfTable(this.#config.vrf, family);
   }
 
   #endOfRibReceived(family: FamilyId): void {
@@ -271,7 +284,8 @@ export class BgpNeighbor implements NeighborHandler {
     if (this.#session !== session) return;
     // What the neighbor wants must be in force before it is asked for.
     this.#service.flushMembership();
-    for (const [family, state] of session.families) if (isVpnFamily(family) && state.membership === undefined) this.#join(session, family);
+    for (const [family, state] of session.families)
+      if (isVpnFamily(family) && state.membership === undefined) this.#join(session, family);
   }
 
   #join(session: Session, family: FamilyId): void {
@@ -281,7 +295,9 @@ export class BgpNeighbor implements NeighborHandler {
     const { negotiated, source } = session;
     const neighbor = this.#neighbor;
     const interest: TargetInterest | undefined =
-      negotiated.families.includes(FamilyId.rtc) && isVpnFamily(family) ? this.#service.membership.interestOf(source.id) : undefined;
+      negotiated.families.includes(FamilyId.rtc) && isVpnFamily(family)
+        ? this.#service.membership.interestOf(source.id)
+        : undefined;
     const receiver: BgpReceiver = {
       sourceId: source.id,
       peerAs: negotiated.peerAs,
@@ -302,7 +318,9 @@ export class BgpNeighbor implements NeighborHandler {
   #exportOptions(family: FamilyId, negotiated: Negotiated): BgpExportOptions {
     const config = this.#config;
     const vrf = config.vrf !== undefined;
-    const nextHopSelf = config.nextHopSelf || vrf || family === FamilyId.rtc ? parseIp(this.#neighbor.endpoint?.localAddress ?? '') : undefined;
+    // Next hops stay as they are, also towards a CE: this controller forwards nothing, so it is nobody's way to anywhere.
+    const nextHopSelf =
+      config.nextHopSelf || family === FamilyId.rtc ? parseIp(this.#neighbor.endpoint?.localAddress ?? '') : undefined;
     const internal = config.routeReflectorClient || vrf ? NeighborKind.client : NeighborKind.internal;
     return {
       family: familyById(family),

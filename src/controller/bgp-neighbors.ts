@@ -106,11 +106,16 @@ export class BgpNeighbors {
   }
 
   sessionDown(neighbor: BgpNeighbor): void {
-    if (!neighbor.dynamic || this.#stopping) return;
+    if (neighbor.dynamic && !this.#stopping) this.#forgetLater(neighbor);
+  }
+
+  /** Drops a dynamic neighbor that has no session when the time is over. */
+  #forgetLater(neighbor: BgpNeighbor): void {
     const timer = this.#service.clock.after(DYNAMIC_LINGER_MS, () => {
       this.#lingering.delete(timer);
-      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor)
+      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor) {
         this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+      }
     });
     this.#lingering.add(timer);
   }
@@ -144,6 +149,7 @@ export class BgpNeighbors {
     this.#byAddress.set(neighbor.address, neighbor);
     this.#dynamic++;
     neighbor.start();
+    this.#forgetLater(neighbor);
     return neighbor.neighbor;
   }
 

@@ -145,19 +145,27 @@ export class ControllerViews implements ControllerView {
     for (const entry of vrfs.configured()) {
       for (const table of entry.vrf?.tables.values() ?? []) {
         const sum = counts.get(table.family.name) ?? { prefixes: 0, paths: 0 };
-        counts.set(table.family.name, { prefixes: sum.prefixes + table.routeCount, paths: sum.paths + table.pathCount });
+        counts.set(table.family.name, {
+          prefixes: sum.prefixes + table.routeCount,
+          paths: sum.paths + table.pathCount,
+        });
       }
     }
     const faults = new Map<string, number>();
     for (const neighbor of neighbors.all()) {
-      for (const [action, count] of Object.entries(neighbor.neighbor.faults)) add(faults, `update-${action}`, count as number);
+      for (const [action, count] of Object.entries(neighbor.neighbor.faults))
+        add(faults, `update-${action}`, count as number);
     }
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
     return {
       tables: [
-        ...[...tables.all()].map((table) => ({ scope: 'global' as const, family: table.family.name, ...countsOf(table) })),
+        ...[...tables.all()].map((table) => ({
+          scope: 'global' as const,
+          family: table.family.name,
+          ...countsOf(table),
+        })),
         ...[...counts].map(([family, sum]) => ({ scope: 'vrf' as const, family, ...sum })),
       ],
       vrfs: vrfs.configured().length,
@@ -184,7 +192,9 @@ export class ControllerViews implements ControllerView {
       ...(config.vrf === undefined ? {} : { vrf: config.vrf }),
       dynamic: bgp.dynamic,
       adminDown: config.adminDown,
-      ...(negotiated === undefined ? {} : { routerId: formatIpv4(negotiated.peerRouterId), holdTime: negotiated.holdTimeSec }),
+      ...(negotiated === undefined
+        ? {}
+        : { routerId: formatIpv4(negotiated.peerRouterId), holdTime: negotiated.holdTimeSec }),
       families: bgp.families().map(({ family, state }): NeighborFamilyView => {
         const received = bgp.source?.receivedOf(family) ?? 0;
         return {

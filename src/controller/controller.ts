@@ -112,7 +112,8 @@ export class Controller implements BgpService, InterestListener {
       rib: this.rib,
       scheduler: this.scheduler,
       vpnTables: this.tables.vpn,
-      sourceRouteDistinguisher: (source, vrf, nextHop) => this.vrfs.distinguisherOf(source) ?? this.agentRoutes.distinguisherOf(source, vrf, nextHop),
+      sourceRouteDistinguisher: (source, vrf, nextHop) =>
+        this.vrfs.distinguisherOf(source) ?? this.agentRoutes.distinguisherOf(source, vrf, nextHop),
       autonomousSystem: () => this.autonomousSystem,
     });
     this.membership = new RouteTargetMembership(this.rib, this.tables.of(FamilyId.rtc), this.replicator.index, this);
@@ -299,12 +300,15 @@ export class Controller implements BgpService, InterestListener {
 
   interestChanging(source: SourceId, lists: ReadonlySet<TargetListId> | undefined): void {
     for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) {
-      membership.eligibilityChanging(lists === undefined ? allSlots(membership.table) : this.#slotsOf(membership.table, lists));
+      membership.eligibilityChanging(
+        lists === undefined ? allSlots(membership.table) : this.#slotsOf(membership.table, lists),
+      );
     }
   }
 
   interestChanged(source: SourceId): void {
-    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) membership.eligibilityChanged();
+    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? [])
+      membership.eligibilityChanged();
   }
 
   *#slotsOf(table: RouteTable, lists: ReadonlySet<TargetListId>): Generator<number> {
@@ -332,7 +336,8 @@ export class Controller implements BgpService, InterestListener {
   #updateDefaultMembership(): void {
     const { bgp } = this.#config;
     const reflects =
-      bgp.neighbors.some((neighbor) => neighbor.routeReflectorClient) || bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
+      bgp.neighbors.some((neighbor) => neighbor.routeReflectorClient) ||
+      bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
     const hasVrfs = this.vrfs.configured().some((entry) => !entry.isFabric);
     this.membership.wantEverything(reflects && !hasVrfs);
   }
@@ -350,6 +355,6 @@ function serverTls(tls: ResolvedTls): TlsParameters {
       key: readFileSync(tls.key),
       ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
     },
-    { verifyPeer: tls.ca !== undefined },
+    { verifyPeer: tls.ca !== undefined, requireCertificate: tls.requireClientCertificate },
   );
 }

@@ -18,7 +18,11 @@ const TABLE_NAMES: Readonly<Record<FamilyId, string>> = {
 };
 
 /** Families of the fabric VRF, whose tables are the global ones. */
-export const FABRIC_FAMILIES: readonly FamilyId[] = [FamilyId.ipv4Unicast, FamilyId.ipv6Unicast, FamilyId.ipv4LabelledUnicast];
+export const FABRIC_FAMILIES: readonly FamilyId[] = [
+  FamilyId.ipv4Unicast,
+  FamilyId.ipv6Unicast,
+  FamilyId.ipv4LabelledUnicast,
+];
 
 /** Families whose routes carry route targets, and are subject to route-target constraint. */
 export function isVpnFamily(family: FamilyId): boolean {

@@ -47,7 +47,8 @@ export class RouteViews {
     const version = unicastVersion(table.family);
     if (match === 'lookup') {
       const address = parseIp(text.split('/')[0] ?? '');
-      if (version === undefined) return { kind: 'invalid-prefix', reason: `${table.family.name} has no longest match; allowed: exact` };
+      if (version === undefined)
+        return { kind: 'invalid-prefix', reason: `${table.family.name} has no longest match; allowed: exact` };
       if (address?.length !== (version === 4 ? 4 : 16)) return invalid(text, table.family);
       return this.#single(longestMatch(this.#rib, table, address, (route) => this.#rib.bestPathOf(route) !== NO_PATH));
     }
@@ -87,7 +88,8 @@ export class RouteViews {
     const rib = this.#rib;
     const start = rib.keyOffsetOf(route);
     const length = rib.keyLengthOf(route);
-    if (table.vrf !== undefined && table.family.id === FamilyId.l2vpnEvpn) return formatEvpnWithoutRd(rib.keyBytes, start, length);
+    if (table.vrf !== undefined && table.family.id === FamilyId.l2vpnEvpn)
+      return formatEvpnWithoutRd(rib.keyBytes, start, length);
     return table.family.format(rib.keyBytes, start, length);
   }
 
@@ -124,7 +126,9 @@ export class RouteViews {
       ...(a.med === undefined ? {} : { med: a.med }),
       ...(a.communities === undefined ? {} : { communities: formatCommunities(a.communities) }),
       ...(a.largeCommunities === undefined ? {} : { largeCommunities: formatLargeCommunities(a.largeCommunities) }),
-      ...(a.extendedCommunities === undefined ? {} : { extendedCommunities: formatExtendedCommunities(a.extendedCommunities) }),
+      ...(a.extendedCommunities === undefined
+        ? {}
+        : { extendedCommunities: formatExtendedCommunities(a.extendedCommunities) }),
       ...(a.clusterList === undefined ? {} : { clusterList: a.clusterList.map(formatIpv4) }),
       ...(a.originatorId === undefined ? {} : { originatorId: formatIpv4(a.originatorId) }),
       flags: formatPathFlags(rib.flagsOf(path)) as PathFlag[],
@@ -132,7 +136,12 @@ export class RouteViews {
     };
   }
 
-  #labels(family: Family, route: RouteId, path: PathId, vxlan: boolean): { readonly labels?: readonly number[]; readonly vni?: number } {
+  #labels(
+    family: Family,
+    route: RouteId,
+    path: PathId,
+    vxlan: boolean,
+  ): { readonly labels?: readonly number[]; readonly vni?: number } {
     const rib = this.#rib;
     const payload = rib.payloads.bytesOf(rib.payloadOf(path));
     if (payload.length === 0) return {};

@@ -110,7 +110,8 @@ export class Vrfs {
 
   /** The name of a virtual network by its id. */
   virtualNetworkName(id: number): string | undefined {
-    for (const entry of this.#byName.values()) if (entry.config?.virtualNetwork.id === id) return entry.config.virtualNetwork.name;
+    for (const entry of this.#byName.values())
+      if (entry.config?.virtualNetwork.id === id) return entry.config.virtualNetwork.name;
     return undefined;
   }
 
@@ -160,7 +161,13 @@ export class Vrfs {
     const { vrf } = entry;
     if (vrf === undefined) return;
     const interested = entry.interest;
-    if (change.importAdded.length + change.importRemoved.length + change.exportAdded.length + change.exportRemoved.length > 0) {
+    if (
+      change.importAdded.length +
+        change.importRemoved.length +
+        change.exportAdded.length +
+        change.exportRemoved.length >
+      0
+    ) {
       this.#unwantImports(entry, interested);
       this.#deps.replicator.setTargets(vrf, targets(after.importTargets), targets(after.exportTargets));
       this.#wantImports(entry, interested);
@@ -179,13 +186,20 @@ export class Vrfs {
     }
     for (const route of change.staticRoutesRemoved) this.#removeStatic(entry, staticKey(route));
     for (const route of change.staticRoutesAdded) this.#addStatic(entry, route);
-    if (before.virtualNetwork.name !== network.name || before.virtualNetwork.id !== network.id) this.#deps.virtualNetworksChanged();
+    if (before.virtualNetwork.name !== network.name || before.virtualNetwork.id !== network.id)
+      this.#deps.virtualNetworksChanged();
   }
 
   /** Lets go of a removed VRF once nothing is left in it. */
   drained(entry: ConfiguredVrf): void {
     const { vrf } = entry;
-    if (vrf === undefined || this.#draining.get(entry.name) !== entry || vrf.pathCount > 0 || (entry.resolver?.rawPathCount ?? 0) > 0) return;
+    if (
+      vrf === undefined ||
+      this.#draining.get(entry.name) !== entry ||
+      vrf.pathCount > 0 ||
+      (entry.resolver?.rawPathCount ?? 0) > 0
+    )
+      return;
     this.#draining.delete(entry.name);
     entry.resolver?.close();
     this.#deps.replicator.forgetTables(vrf);
@@ -206,11 +220,13 @@ export class Vrfs {
   }
 
   #wantImports(entry: ConfiguredVrf, times: number): void {
-    for (const target of entry.vrf?.importTargets ?? []) for (let i = 0; i < times; i++) this.#deps.membership.want(target);
+    for (const target of entry.vrf?.importTargets ?? [])
+      for (let i = 0; i < times; i++) this.#deps.membership.want(target);
   }
 
   #unwantImports(entry: ConfiguredVrf, times: number): void {
-    for (const target of entry.vrf?.importTargets ?? []) for (let i = 0; i < times; i++) this.#deps.membership.unwant(target);
+    for (const target of entry.vrf?.importTargets ?? [])
+      for (let i = 0; i < times; i++) this.#deps.membership.unwant(target);
   }
 
   // Raw routes ---------------------------------------------------------------------------------------------------------
@@ -263,7 +279,8 @@ export class Vrfs {
     if (table === undefined) return;
     const address = Uint8Array.of(routerId >>> 24, routerId >>> 16, routerId >>> 8, routerId);
     const source = rib.createSource({ kind: SourceKind.static, text: 'static', routerId, address });
-    if (route.routeDistinguisher !== undefined) this.#distinguisherOf.set(source.id, parseRouteDistinguisher(route.routeDistinguisher)!);
+    if (route.routeDistinguisher !== undefined)
+      this.#distinguisherOf.set(source.id, parseRouteDistinguisher(route.routeDistinguisher)!);
     entry.statics.set(staticKey(route), { route, source });
     const set = rib.attributes.intern(path.attributes);
     const payload = rib.payloads.intern(path.payload, path.payload.length);

@@ -24,14 +24,14 @@ export function asesAmong(bytes: Uint8Array, start: number, end: number, wanted:
 }
 
 function forEachAs(bytes: Uint8Array, start: number, end: number, visit: (asn: number) => void): void {
-  for (let at = start + 1 + bytes[start]!; at < end; ) {
+  for (let at = start + 1 + bytes[start]!; at < end;) {
     const type = bytes[at + 1]!;
     if (type > AttributeType.asPath) return;
     const extended = (bytes[at]! & AttributeFlag.extendedLength) !== 0;
     const value = at + (extended ? 4 : 3);
     const next = value + (extended ? (bytes[at + 2]! << 8) | bytes[at + 3]! : bytes[at + 2]!);
     if (type === AttributeType.asPath) {
-      for (let segment = value; segment < next; ) {
+      for (let segment = value; segment < next;) {
         const last = segment + 2 + bytes[segment + 1]! * 4;
         for (let i = segment + 2; i < last; i += 4) {
           visit(((bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!) >>> 0);

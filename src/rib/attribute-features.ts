@@ -60,7 +60,8 @@ export function featuresOf(attributes: PathAttributes): AttributeFeatures {
     mobilitySequence,
     originatorId: attributes.originatorId ?? 0,
     clusterListLength: Math.min(attributes.clusterList?.length ?? 0, MAX_CLUSTER_LIST_LENGTH),
-    nextHop: nextHop?.length === 4 ? ((nextHop[0]! << 24) | (nextHop[1]! << 16) | (nextHop[2]! << 8) | nextHop[3]!) >>> 0 : 0,
+    nextHop:
+      nextHop?.length === 4 ? ((nextHop[0]! << 24) | (nextHop[1]! << 16) | (nextHop[2]! << 8) | nextHop[3]!) >>> 0 : 0,
   };
 }
 
@@ -80,7 +81,8 @@ const FEATURE_OF_COMMUNITY = new Map<number, number>([
 /** @param communities  4 octets each (RFC 1997) */
 function communityFeatures(communities: Uint8Array): number {
   let flags = 0;
-  for (let at = 0; at + 4 <= communities.length; at += 4) flags |= FEATURE_OF_COMMUNITY.get(uint32At(communities, at)) ?? 0;
+  for (let at = 0; at + 4 <= communities.length; at += 4)
+    flags |= FEATURE_OF_COMMUNITY.get(uint32At(communities, at)) ?? 0;
   return flags;
 }
 
@@ -88,7 +90,10 @@ function communityFeatures(communities: Uint8Array): number {
  * @param communities  8 octets each (RFC 4360): type, subtype, value
  * @returns the flags, and the sequence of MAC mobility (RFC 7432 §7.7), 0 without it
  */
-function extendedCommunityFeatures(communities: Uint8Array): { readonly flags: number; readonly mobilitySequence: number } {
+function extendedCommunityFeatures(communities: Uint8Array): {
+  readonly flags: number;
+  readonly mobilitySequence: number;
+} {
   let flags = 0;
   let mobilitySequence = 0;
   for (let at = 0; at + 8 <= communities.length; at += 8) {

@@ -42,7 +42,7 @@ export class AttributeRewriter {
     w.reset();
     this.nextHopPosition = -1;
     let done = 0;
-    for (let at = start + 1 + bytes[start]!; at < end; ) {
+    for (let at = start + 1 + bytes[start]!; at < end;) {
       const flags = bytes[at]!;
       const type = bytes[at + 1]!;
       const extended = (flags & EXTENDED_LENGTH) !== 0;
@@ -88,7 +88,8 @@ export class AttributeRewriter {
   /** Attributes between two types that are there: the ones the plan asks for. */
   #insertMissing(before: number, type: number, plan: RewritePlan): void {
     if (this.nextHopPosition < 0 && type > AttributeType.nextHop) this.nextHopPosition = this.out.position;
-    if (missing(AttributeType.asPath, before, type) && plan.prependAs !== 0) this.#prependAs(EMPTY, 0, 0, plan.prependAs);
+    if (missing(AttributeType.asPath, before, type) && plan.prependAs !== 0)
+      this.#prependAs(EMPTY, 0, 0, plan.prependAs);
     if (missing(AttributeType.localPreference, before, type) && plan.defaultLocalPreference !== 0) {
       this.#uint32(TRANSITIVE, AttributeType.localPreference, plan.defaultLocalPreference);
     }

@@ -105,7 +105,13 @@ export class AttributeStore {
    * Stores what `bytes[start, end)` was decoded to and remembers that spelling.
    * @returns the set, referenced once for the caller
    */
-  learn(bytes: Uint8Array, start: number, end: number, context: DecodeContext, attributes: PathAttributes): AttributeSetId {
+  learn(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    context: DecodeContext,
+    attributes: PathAttributes,
+  ): AttributeSetId {
     const canonical = encodeCanonical(attributes);
     const set = this.#intern(canonical, 0, canonical.length, attributes);
     if (canonical.length === end - start && equalBytes(canonical, 0, bytes, start, canonical.length)) {
@@ -206,7 +212,8 @@ export class AttributeStore {
     for (let at = index.start(hash); index.ids[at] !== 0; at = index.next(at)) {
       if (index.hashes[at] !== hash) continue;
       const set = index.ids[at]!;
-      if (this.#length[set] === length && equalBytes(this.#arena.bytes, this.#offset[set]!, bytes, start, length)) return set as AttributeSetId;
+      if (this.#length[set] === length && equalBytes(this.#arena.bytes, this.#offset[set]!, bytes, start, length))
+        return set as AttributeSetId;
     }
     return NO_SET;
   }

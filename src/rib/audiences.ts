@@ -9,6 +9,9 @@ export interface Audience {
   has(index: number): boolean;
 }
 
+/** Kinds of content remembered; kinds come and go with route targets, and nobody tells when one is gone for good. */
+const MAX_REMEMBERED = 1 << 14;
+
 /**
  * Who may have what, computed once per kind of content and source instead of once per route. Forgotten as a whole when
  * a member joins or leaves or its interest changes; audiences already handed out keep their meaning.
@@ -34,14 +37,19 @@ export class Audiences {
   }
 
   get everybody(): Audience {
-    return (this.#everybody ??= this.#intern(this.#members.filter((member) => member !== undefined).map((member) => member.index)));
+    return (this.#everybody ??= this.#intern(
+      this.#members.filter((member) => member !== undefined).map((member) => member.index),
+    ));
   }
 
   /** Members that may have this content from this source. */
   of(content: number, source: SourceId): Audience {
     const key = this.#exporter.eligibilityKey(content);
     let bySource = this.#byKey.get(key);
-    if (bySource === undefined) this.#byKey.set(key, (bySource = new Map<SourceId, BitSet>()));
+    if (bySource === undefined) {
+      if (this.#byKey.size >= MAX_REMEMBERED) this.invalidate();
+      this.#byKey.set(key, (bySource = new Map<SourceId, BitSet>()));
+    }
     let audience = bySource.get(source);
     if (audience === undefined) {
       const indexes: number[] = [];
@@ -60,7 +68,9 @@ export class Audiences {
     let byOther = this.#differences.get(a);
     if (byOther === undefined) this.#differences.set(a, (byOther = new Map<Audience, BitSet | undefined>()));
     if (byOther.has(b)) return byOther.get(b);
-    const indexes = this.#members.filter((member) => member !== undefined && a.has(member.index) && !b.has(member.index)).map((member) => member!.index);
+    const indexes = this.#members
+      .filter((member) => member !== undefined && a.has(member.index) && !b.has(member.index))
+      .map((member) => member!.index);
     const difference = indexes.length > 0 ? this.#intern(indexes) : undefined;
     byOther.set(b, difference);
     return difference;

@@ -11,7 +11,15 @@ import { AsPathRules, type PrivateAsAction } from './as-path-rules.js';
 import { AttributeFeature } from './attribute-features.js';
 import { AttributeRewriter, type RewritePlan } from './attribute-rewriter.js';
 import type { Advertisement, Exporter, ExportReceiver } from './exporter.js';
-import { NO_PATH, NO_SOURCE, type AttributeSetId, type Payload, type RouteId, type SourceId, type TargetListId } from './handles.js';
+import {
+  NO_PATH,
+  NO_SOURCE,
+  type AttributeSetId,
+  type Payload,
+  type RouteId,
+  type SourceId,
+  type TargetListId,
+} from './handles.js';
 import type { Rib } from './rib.js';
 import { SourceKind, type Source } from './source.js';
 
@@ -137,7 +145,12 @@ export class BgpExporter implements Exporter {
       return (features & (AttributeFeature.noExport | AttributeFeature.noExportSubconfed)) === 0;
     }
     // iBGP routes go on to other iBGP neighbors only by reflection: from clients to all, from others to clients (RFC 4456 §6).
-    return this.#options.kind === NeighborKind.client || !isInternal(rib.sourceOf(path)) || rib.sourceOf(path).client || this.#options.vrf;
+    return (
+      this.#options.kind === NeighborKind.client ||
+      !isInternal(rib.sourceOf(path)) ||
+      rib.sourceOf(path).client ||
+      this.#options.vrf
+    );
   }
 
   /** An IPv6 next hop goes with IPv4 routes only to neighbors that have agreed to it (RFC 8950 §4). */
@@ -189,7 +202,11 @@ export class BgpExporter implements Exporter {
     const { interest, peerAs } = receiver as BgpReceiver;
     const set = content as AttributeSetId;
     if (interest !== undefined && !interest.isInterested(this.#rib.attributes.targetListOf(set))) return false;
-    return this.#options.kind !== NeighborKind.external || this.#options.asOverride === peerAs || this.#rib.attributes.asCount(set, peerAs) === 0;
+    return (
+      this.#options.kind !== NeighborKind.external ||
+      this.#options.asOverride === peerAs ||
+      this.#rib.attributes.asCount(set, peerAs) === 0
+    );
   }
 
   /** A number for "which of the group's ASes are in this path"; 0 for none of them. */
@@ -203,12 +220,18 @@ export class BgpExporter implements Exporter {
 
   // Encoding -------------------------------------------------------------------------------------------------------
 
-  encodeAnnouncements(content: number, source: SourceId, routes: readonly RouteId[], payloads: readonly Payload[], out: Uint8Array[]): void {
+  encodeAnnouncements(
+    content: number,
+    source: SourceId,
+    routes: readonly RouteId[],
+    payloads: readonly Payload[],
+    out: Uint8Array[],
+  ): void {
     const w = this.#out;
     w.reset();
     this.#prepare(content as AttributeSetId, source);
     const classic = this.#options.family.id === FamilyId.ipv4Unicast && this.#nextHop.length === 4;
-    for (let from = 0; from < routes.length; ) {
+    for (let from = 0; from < routes.length;) {
       const sent = classic ? this.#classicUpdate(w, routes, payloads, from) : this.#mpUpdate(w, routes, payloads, from);
       if (sent === from) {
         // Not even one route fits beside these attributes: what the receivers have is not true any more.
@@ -268,7 +291,7 @@ export class BgpExporter implements Exporter {
 
   #withdraw(w: Writer, routes: readonly RouteId[]): void {
     const classic = this.#options.family.id === FamilyId.ipv4Unicast;
-    for (let from = 0; from < routes.length; ) {
+    for (let from = 0; from < routes.length;) {
       const limit = w.position + this.#options.maxMessageLength - (classic ? 2 : 0);
       const at = writeHeader(w, MessageType.update);
       const firstLengthAt = w.reserve16();
@@ -301,7 +324,14 @@ export class BgpExporter implements Exporter {
   }
 
   /** Writes NLRI up to `limit`. @returns the first route that found no room */
-  #fill(w: Writer, routes: readonly RouteId[], payloads: readonly Payload[], from: number, limit: number, withdrawn: boolean): number {
+  #fill(
+    w: Writer,
+    routes: readonly RouteId[],
+    payloads: readonly Payload[],
+    from: number,
+    limit: number,
+    withdrawn: boolean,
+  ): number {
     const rib = this.#rib;
     const { family } = this.#options;
     const keys = rib.keyBytes;

@@ -62,7 +62,9 @@ export class ByteArena {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length < 1 << 24 ? this.bytes.length * 2 : this.bytes.length * 1.5));
+    const grown = new Uint8Array(
+      Math.max(needed, this.bytes.length < 1 << 24 ? this.bytes.length * 2 : this.bytes.length * 1.5),
+    );
     grown.set(this.bytes.subarray(0, this.#end));
     this.bytes = grown;
   }

@@ -186,7 +186,7 @@ export class ExportGroup implements TableConsumer, Job {
   /** Sends everything again (ROUTE-REFRESH, soft reset); the receiver is told when it is done. */
   refresh(member: ExportMember): void {
     const owed = this.#putOutOfStep(member);
-    for (const slot of this.#advertised) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+    this.#oweAdvertised(member, owed, this.#advertised);
     this.#awaitingSync.add(member);
     this.#scheduler.schedule(this);
   }
@@ -194,10 +194,13 @@ export class ExportGroup implements TableConsumer, Job {
   /**
    * What a member may have is about to change for these slots (its route-target interest): call before the change, and
    * {@link eligibilityChanged} after it.
+   * @param slots  those of routes as they are in the table; the group adds the ones that it still advertises as they were
    */
   eligibilityChanging(member: ExportMember, slots: Iterable<number>): void {
     const owed = this.#putOutOfStep(member);
-    for (const slot of slots) if (this.#advertised.has(slot)) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+    this.#oweAdvertised(member, owed, slots);
+    this.#oweAdvertised(member, owed, this.table.changedSlots());
+    this.#oweAdvertised(member, owed, this.#pending);
     this.#scheduler.schedule(this);
   }
 
@@ -207,7 +210,8 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Evaluates every route again: something that the exporter depends on has changed. */
   reevaluate(): void {
-    for (let slot = 0; slot < this.table.slotCount; slot++) if (this.table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
+    for (let slot = 0; slot < this.table.slotCount; slot++)
+      if (this.table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
     this.#scheduler.schedule(this);
   }
 
@@ -270,7 +274,9 @@ export class ExportGroup implements TableConsumer, Job {
     // The delivery itself still needs the routes that are going; members out of step may need them longer.
     for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
     for (const member of this.#outOfStep) this.#oweBatch(member, slots, before);
-    const recipients = this.#members.filter((member): member is ExportMember => member !== undefined && member.owed === undefined);
+    const recipients = this.#members.filter(
+      (member): member is ExportMember => member !== undefined && member.owed === undefined,
+    );
     const streams = this.#encode(withdrawals, buckets);
     this.#startDelivery(recipients, streams, slots, before, 0, 0);
   }
@@ -333,7 +339,13 @@ export class ExportGroup implements TableConsumer, Job {
     for (const first of buckets.values()) {
       for (let bucket: Bucket | undefined = first; bucket !== undefined; bucket = bucket.next) {
         if (bucket.audience.size === 0) continue;
-        this.#exporter.encodeAnnouncements(bucket.content, bucket.source, bucket.routes, bucket.payloads, streamOf(bucket.audience));
+        this.#exporter.encodeAnnouncements(
+          bucket.content,
+          bucket.source,
+          bucket.routes,
+          bucket.payloads,
+          streamOf(bucket.audience),
+        );
       }
     }
     this.#exporter.finishEncoding();
@@ -352,7 +364,8 @@ export class ExportGroup implements TableConsumer, Job {
     const owed = leader.owed!;
     const cohort: ExportMember[] = [];
     for (const member of this.#outOfStep) {
-      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last))) cohort.push(member);
+      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last)))
+        cohort.push(member);
     }
 
     const withdrawals = new Map<Audience, RouteId[]>();
@@ -434,6 +447,11 @@ export class ExportGroup implements TableConsumer, Job {
     return owed;
   }
 
+  /** Owes what is advertised in these slots now to a member that holds as much of it as it may have. */
+  #oweAdvertised(member: ExportMember, owed: OwedRoutes, slots: Iterable<number>): void {
+    for (const slot of slots) if (this.#advertised.has(slot)) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+  }
+
   #oweBatch(member: ExportMember, slots: readonly number[], before: readonly (Audience | undefined)[]): void {
     const owed = member.owed!;
     for (let i = 0; i < slots.length; i++) {
@@ -469,11 +487,13 @@ export class ExportGroup implements TableConsumer, Job {
         if (member.receiver.writable) {
           member.ticket = 0;
           for (const stream of streams) if (stream.audience.has(member.index)) member.receiver.send(stream.chunks);
-          if (delivery.lastWord > 0) for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departedServed(slot);
+          if (delivery.lastWord > 0)
+            for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departedServed(slot);
         } else if (delivery.lastWord > 0) member.ticket = 0;
         else this.#putOutOfStep(member);
       }
-      if (delivery.position % DELIVERY_STEP === 0 && slice.expired) return delivery.position >= recipients.length ? this.#endDelivery() : false;
+      if (delivery.position % DELIVERY_STEP === 0 && slice.expired)
+        return delivery.position >= recipients.length ? this.#endDelivery() : false;
     }
     return this.#endDelivery();
   }
@@ -523,7 +543,12 @@ function push(map: Map<Audience, RouteId[]>, audience: Audience, route: RouteId)
   else routes.push(route);
 }
 
-function addToBucket(buckets: Map<number, Bucket>, advertisement: Advertisement, audience: Audience, route: RouteId): void {
+function addToBucket(
+  buckets: Map<number, Bucket>,
+  advertisement: Advertisement,
+  audience: Audience,
+  route: RouteId,
+): void {
   const { content, source, payload } = advertisement;
   const first = buckets.get(content);
   let bucket = first;
@@ -535,4 +560,3 @@ function addToBucket(buckets: Map<number, Bucket>, advertisement: Advertisement,
   bucket.routes.push(route);
   bucket.payloads.push(payload);
 }
-

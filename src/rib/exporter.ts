@@ -41,7 +41,13 @@ export interface Exporter {
   isEligible(receiver: ExportReceiver, content: number): boolean;
 
   /** Encodes announcements of one content from one source; `payloads[i]` belongs to `routes[i]`. */
-  encodeAnnouncements(content: number, source: SourceId, routes: readonly RouteId[], payloads: readonly Payload[], out: Uint8Array[]): void;
+  encodeAnnouncements(
+    content: number,
+    source: SourceId,
+    routes: readonly RouteId[],
+    payloads: readonly Payload[],
+    out: Uint8Array[],
+  ): void;
   encodeWithdrawals(routes: readonly RouteId[], out: Uint8Array[]): void;
   /** Everything of a batch was handed over: what was collected across calls must be in its `out` now. */
   finishEncoding(): void;

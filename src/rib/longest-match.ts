@@ -10,7 +10,12 @@ const MAX_UNICAST_KEY_OCTETS = 17;
  * One index probe per prefix length, at most 33 or 129: for edges, not for every route.
  * @param address  4 or 16 octets, as the table's family has them
  */
-export function longestMatch(rib: Rib, table: RouteTable, address: Uint8Array, accept: (route: RouteId) => boolean): RouteId {
+export function longestMatch(
+  rib: Rib,
+  table: RouteTable,
+  address: Uint8Array,
+  accept: (route: RouteId) => boolean,
+): RouteId {
   const key = new Uint8Array(MAX_UNICAST_KEY_OCTETS);
   for (let bits = address.length * 8; bits >= 0; bits--) {
     const octets = octetsOfBits(bits);

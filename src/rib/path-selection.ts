@@ -96,7 +96,8 @@ export class PathSelection {
 
   #beatenOnMed(path: PathId, best: PathId, count: number): boolean {
     let other = best;
-    for (let i = 0; i < count; i++, other = this.#rib.nextPathOf(other)) if (this.#step(MED_STEP, other, path) < 0) return true;
+    for (let i = 0; i < count; i++, other = this.#rib.nextPathOf(other))
+      if (this.#step(MED_STEP, other, path) < 0) return true;
     return false;
   }
 
@@ -136,7 +137,7 @@ export class PathSelection {
   #eliminate(order: readonly PathId[]): readonly PathId[] {
     const ranked = this.#ranked;
     ranked.length = 0;
-    for (let start = 0; start < order.length; ) {
+    for (let start = 0; start < order.length;) {
       let end = start + 1;
       while (end < order.length && this.#equalBeforeMed(order[start]!, order[end]!)) end++;
       let contenders = order.slice(start, end);
@@ -185,7 +186,9 @@ export class PathSelection {
       case 11: // eBGP before iBGP (RFC 4271 §9.1.2.2 d)
         return (rib.sourceOf(b).external ? 1 : 0) - (rib.sourceOf(a).external ? 1 : 0);
       case 12: // local extension: lower next hop between paths that did not come over BGP
-        return rib.sourceOf(a).kind !== SourceKind.bgp && rib.sourceOf(b).kind !== SourceKind.bgp ? t.nextHop[setA]! - t.nextHop[setB]! : 0;
+        return rib.sourceOf(a).kind !== SourceKind.bgp && rib.sourceOf(b).kind !== SourceKind.bgp
+          ? t.nextHop[setA]! - t.nextHop[setB]!
+          : 0;
       case 13: // lower ORIGINATOR_ID, else BGP identifier (RFC 4456 §9, RFC 4271 §9.1.2.2 f)
         return this.#identifier(a, setA) - this.#identifier(b, setB);
       case 14: // shorter CLUSTER_LIST (RFC 4456 §9)
@@ -202,7 +205,9 @@ export class PathSelection {
   }
 
   #identifier(path: PathId, set: AttributeSetId): number {
-    return this.#has(set, AttributeFeature.hasOriginatorId) === 1 ? this.#attributes.originatorId[set]! : this.#rib.sourceOf(path).routerId;
+    return this.#has(set, AttributeFeature.hasOriginatorId) === 1
+      ? this.#attributes.originatorId[set]!
+      : this.#rib.sourceOf(path).routerId;
   }
 
   #compareOrigins(a: PathId, b: PathId): number {

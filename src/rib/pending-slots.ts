@@ -26,6 +26,11 @@ export class PendingSlots {
     return slot;
   }
 
+  /** All of them, the oldest first. */
+  *[Symbol.iterator](): Generator<number> {
+    for (let at = this.#head; at < this.#tail; at++) yield this.#queue[at]!;
+  }
+
   clear(): void {
     this.#noted.clear();
     this.#head = this.#tail = 0;

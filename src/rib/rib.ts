@@ -400,7 +400,14 @@ export class Rib {
     return NO_ROUTE;
   }
 
-  #replace(table: RouteTable, source: Source, path: PathId, set: AttributeSetId, payload: Payload, flags: number): void {
+  #replace(
+    table: RouteTable,
+    source: Source,
+    path: PathId,
+    set: AttributeSetId,
+    payload: Payload,
+    flags: number,
+  ): void {
     const oldFlags = this.#pathFlags[path]!;
     const oldSet = this.#pathSet[path] as AttributeSetId;
     const oldPayload = this.#pathPayload[path] as Payload;

@@ -86,6 +86,11 @@ export class RouteTable implements Job {
     return this.#dirtyCount > this.#dirtyDone;
   }
 
+  /** Slots of routes that have changed since the flush that consumers know of. */
+  *changedSlots(): Generator<number> {
+    for (let at = this.#dirtyDone; at < this.#dirtyCount; at++) yield this.#rib.slotOf(this.#dirty[at] as RouteId);
+  }
+
   /** Adds a consumer; it is told of changes from now on and looks at the present content itself. */
   subscribe(consumer: TableConsumer): void {
     this.#consumers.push(consumer);
@@ -103,7 +108,8 @@ export class RouteTable implements Job {
   /** For the RIB: gives a new route its slot. */
   allocateSlot(route: RouteId): number {
     const slot = this.#freeSlots.pop() ?? this.#slots++;
-    if (slot >= this.#routeOfSlot.length) this.#routeOfSlot = grownUint32(this.#routeOfSlot, this.#routeOfSlot.length * 2);
+    if (slot >= this.#routeOfSlot.length)
+      this.#routeOfSlot = grownUint32(this.#routeOfSlot, this.#routeOfSlot.length * 2);
     this.#routeOfSlot[slot] = route;
     this.#routes++;
     return slot;

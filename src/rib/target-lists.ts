@@ -1,7 +1,7 @@
 import { isRouteTarget } from '../bgp/attribute/extended-communities.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { formatRouteTarget } from '../wire/route-target.js';
-import type { TargetId, TargetListId } from './handles.js';
+import { NO_TARGETS, type TargetId, type TargetListId } from './handles.js';
 
 interface TargetEntry {
   readonly key: string;
@@ -25,9 +25,9 @@ export class TargetListStore {
   readonly #targets: (TargetEntry | undefined)[] = [undefined];
   readonly #targetByKey = new Map<string, TargetId>();
   readonly #freeTargets: TargetId[] = [];
-  readonly #lists: (ListEntry | undefined)[] = [undefined];
+  readonly #lists = new Map<TargetListId, ListEntry>();
   readonly #listByKey = new Map<string, TargetListId>();
-  readonly #freeLists: TargetListId[] = [];
+  #lastList: number = NO_TARGETS;
   /** Called when a list is forgotten, so that what is memoised per list goes with it. */
   onForget: ((list: TargetListId) => void) | undefined;
 
@@ -76,32 +76,38 @@ export class TargetListStore {
     const key = sorted.join('');
     let id = this.#listByKey.get(key);
     if (id === undefined) {
-      id = this.#freeLists.pop() ?? (this.#lists.length as TargetListId);
+      id = this.#nextList();
       const targets = sorted.map((target) => this.internTarget(Buffer.from(target, 'latin1')));
-      this.#lists[id] = { key, targets, references: 0 };
+      this.#lists.set(id, { key, targets, references: 0 });
       this.#listByKey.set(key, id);
     }
-    this.#lists[id]!.references++;
+    this.#lists.get(id)!.references++;
     return id;
   }
 
   release(id: TargetListId): void {
-    const entry = this.#lists[id]!;
+    const entry = this.#lists.get(id)!;
     if (--entry.references > 0) return;
     this.onForget?.(id);
     for (const target of entry.targets) this.releaseTarget(target);
     this.#listByKey.delete(entry.key);
-    this.#lists[id] = undefined;
-    this.#freeLists.push(id);
+    this.#lists.delete(id);
   }
 
   targetsOf(id: TargetListId): readonly TargetId[] {
-    return this.#lists[id]?.targets ?? [];
+    return this.#lists.get(id)?.targets ?? [];
   }
 
   /** Lists in use. */
   get size(): number {
     return this.#listByKey.size;
+  }
+
+  /** Integers of lists are not used again, so that what others remember per list cannot come to mean another one. */
+  #nextList(): TargetListId {
+    do this.#lastList = (this.#lastList + 1) >>> 0;
+    while (this.#lastList === NO_TARGETS || this.#lists.has(this.#lastList as TargetListId));
+    return this.#lastList as TargetListId;
   }
 }
 

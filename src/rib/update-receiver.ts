@@ -3,7 +3,14 @@ import { strongerAction, type ProtocolFault } from '../bgp/attribute/fault.js';
 import { FamilyId, NlriScratch, type Family } from '../bgp/nlri/family.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
-import { malformedNlriFault, scanUpdate, UpdateScan, writeAttributeKey, type NlriSection, type ReachSection } from '../bgp/message/update.js';
+import {
+  malformedNlriFault,
+  scanUpdate,
+  UpdateScan,
+  writeAttributeKey,
+  type NlriSection,
+  type ReachSection,
+} from '../bgp/message/update.js';
 import { BitSet } from '../util/bitset.js';
 import { Writer } from '../wire/writer.js';
 import { DecodeContext } from './attribute-store.js';
@@ -88,7 +95,8 @@ export class UpdateReceiver {
       const malformed = this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, fault !== undefined);
       if (malformed !== undefined) return malformed;
     }
-    if (scan.nlriEnd > scan.nlriStart) return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
+    if (scan.nlriEnd > scan.nlriStart)
+      return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
     return scan.hasAttributes && !scan.hasReachable ? this.#checkIdleAttributes() : undefined;
   }
 
@@ -103,10 +111,19 @@ export class UpdateReceiver {
     const table = this.#options.tableOf(family);
     this.#refreshed.delete(family);
     if (refreshed === undefined || table === undefined) return;
-    this.#rib.removePathsIf(this.#options.source, (path) => this.#rib.tableOf(this.#rib.routeOf(path)) === table && !refreshed.has(path));
+    this.#rib.removePathsIf(
+      this.#options.source,
+      (path) => this.#rib.tableOf(this.#rib.routeOf(path)) === table && !refreshed.has(path),
+    );
   }
 
-  #announce(family: Family, section: ReachSection, start: number, end: number, asWithdrawal: boolean): ProtocolFault | undefined {
+  #announce(
+    family: Family,
+    section: ReachSection,
+    start: number,
+    end: number,
+    asWithdrawal: boolean,
+  ): ProtocolFault | undefined {
     const table = this.#options.tableOf(family.id);
     const found = asWithdrawal ? NO_SET : this.#attributesOf(section);
     if (typeof found === 'object') return found;
@@ -144,11 +161,12 @@ export class UpdateReceiver {
     const { bytes } = this.#scan;
     // A route withdrawn because of its attributes still has its label in place; one withdrawn as such may have any.
     const withdrawn = section === 'unreach' || section === 'withdrawn';
-    for (let position = start; position < end; ) {
+    for (let position = start; position < end;) {
       const next = family.decode(bytes, position, end, withdrawn, nlri);
       if (next < 0) return malformedNlriFault(this.#scan, section, position);
       position = next;
-      if (table !== undefined && nlri.keyLength > 0) this.#rib.withdraw(table, this.#options.source, nlri.key, 0, nlri.keyLength);
+      if (table !== undefined && nlri.keyLength > 0)
+        this.#rib.withdraw(table, this.#options.source, nlri.key, 0, nlri.keyLength);
     }
     return undefined;
   }
@@ -175,7 +193,9 @@ export class UpdateReceiver {
     }
     if (action !== 'none' && action !== 'attribute-discard') return NO_SET;
     // A spelling with faults is not remembered, so that each message with them is counted.
-    return faults.length > 0 ? store.intern(attributes) : store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
+    return faults.length > 0
+      ? store.intern(attributes)
+      : store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
   }
 
   /** Attributes that come without routes: nobody needs them, but their faults may hide routes (RFC 7606 §5.2). */
@@ -201,8 +221,10 @@ export class UpdateReceiver {
     if (store.asPathLength[set] !== 0) {
       for (const asn of ownAses) if (store.asCount(set, asn) > this.allowOwnAs) flags |= PathFlag.asLoop;
     }
-    if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId) flags |= PathFlag.originatorLoop;
-    if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true) flags |= PathFlag.clusterLoop;
+    if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId)
+      flags |= PathFlag.originatorLoop;
+    if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true)
+      flags |= PathFlag.clusterLoop;
     return flags;
   }
 }

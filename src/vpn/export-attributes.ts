@@ -46,7 +46,12 @@ export class DerivedAttributes {
     return this.#derive(this.#marked, vrf, set, NOTHING);
   }
 
-  #derive(memory: Map<Vrf, Map<AttributeSetId, Derived>>, vrf: Vrf, base: AttributeSetId, communities: Uint8Array): AttributeSetId {
+  #derive(
+    memory: Map<Vrf, Map<AttributeSetId, Derived>>,
+    vrf: Vrf,
+    base: AttributeSetId,
+    communities: Uint8Array,
+  ): AttributeSetId {
     const store = this.#rib.attributes;
     let known = memory.get(vrf);
     if (known === undefined) memory.set(vrf, (known = new Map<AttributeSetId, Derived>()));
@@ -63,11 +68,19 @@ export class DerivedAttributes {
     const attributes = store.attributesOf(base);
     let extendedCommunities = addExtendedCommunities(attributes.extendedCommunities, communities);
     if (vrf.virtualNetworkId !== 0 && !store.hasFeature(base, AttributeFeature.hasOriginVn)) {
-      extendedCommunities = addExtendedCommunities(extendedCommunities, originVnCommunity(this.#autonomousSystem(), vrf.virtualNetworkId));
+      extendedCommunities = addExtendedCommunities(
+        extendedCommunities,
+        originVnCommunity(this.#autonomousSystem(), vrf.virtualNetworkId),
+      );
     }
     const set = store.intern(extendedCommunities.length > 0 ? { ...attributes, extendedCommunities } : attributes);
     if (known.size >= MAX_REMEMBERED) known.clear();
-    known.set(base, { baseGeneration, vrfGeneration: vrf.exportGeneration, set, setGeneration: store.generationOf(set) });
+    known.set(base, {
+      baseGeneration,
+      vrfGeneration: vrf.exportGeneration,
+      set,
+      setGeneration: store.generationOf(set),
+    });
     return set;
   }
 }

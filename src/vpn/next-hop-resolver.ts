@@ -135,14 +135,19 @@ export class NextHopResolver implements Job {
     const route = feed.raw.routeAt(slot);
     this.#track(feed, slot, route);
     if (route === NO_ROUTE) return;
-    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) this.#resolvePath(feed, route, path);
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path))
+      this.#resolvePath(feed, route, path);
   }
 
   /** Notes which next hops a raw slot depends on now. */
   #track(feed: Feed, slot: number, route: RouteId): void {
     const rib = this.#rib;
     const now = new Map<string, Uint8Array>();
-    for (let path = route === NO_ROUTE ? NO_PATH : rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+    for (
+      let path = route === NO_ROUTE ? NO_PATH : rib.firstPathOf(route);
+      path !== NO_PATH;
+      path = rib.nextPathOf(path)
+    ) {
       const address = addressOf(rib.attributes.attributesOf(rib.setOf(path)));
       if (address !== undefined) now.set(formatIp(address), address);
     }
@@ -174,7 +179,17 @@ export class NextHopResolver implements Job {
     const key = rib.keyBytes.slice(keyOffset, keyOffset + rib.keyLengthOf(route));
     const source = rib.sourceOf(path);
     if (resolving === NO_PATH) {
-      rib.announce(feed.target, source, key, 0, key.length, rib.setOf(path), NO_PAYLOAD, rib.flagsOf(path) | PathFlag.unresolvedNextHop, NO_PATH);
+      rib.announce(
+        feed.target,
+        source,
+        key,
+        0,
+        key.length,
+        rib.setOf(path),
+        NO_PAYLOAD,
+        rib.flagsOf(path) | PathFlag.unresolvedNextHop,
+        NO_PATH,
+      );
       return;
     }
     const set = rib.attributes.intern(resolvedAttributes(raw, rib.attributes.attributesOf(rib.setOf(resolving))));
@@ -187,7 +202,13 @@ export class NextHopResolver implements Job {
     const target = this.#vrf.table(raw.family.id as VrfFamily);
     const route = rib.routeOf(path);
     const offset = rib.keyOffsetOf(route);
-    rib.withdraw(target, rib.sourceOf(path), rib.keyBytes.slice(offset, offset + rib.keyLengthOf(route)), 0, rib.keyLengthOf(route));
+    rib.withdraw(
+      target,
+      rib.sourceOf(path),
+      rib.keyBytes.slice(offset, offset + rib.keyLengthOf(route)),
+      0,
+      rib.keyLengthOf(route),
+    );
   }
 
   /** The best path of the VRF's most specific route to an address that says how to get there. */
@@ -221,13 +242,21 @@ export class NextHopResolver implements Job {
 
 /** The next hop as an address of a unicast table: the global one of a pair. */
 function addressOf(attributes: PathAttributes): Uint8Array | undefined {
-  return attributes.nextHop !== undefined && attributes.nextHop.length > 16 ? attributes.nextHop.subarray(0, 16) : attributes.nextHop;
+  return attributes.nextHop !== undefined && attributes.nextHop.length > 16
+    ? attributes.nextHop.subarray(0, 16)
+    : attributes.nextHop;
 }
 
 /** Attributes of a raw route with next hop and tunnel of the route that resolves it. */
 function resolvedAttributes(raw: PathAttributes, via: PathAttributes): PathAttributes {
-  const tunnel = via.extendedCommunities === undefined ? undefined : filterExtendedCommunities(via.extendedCommunities, isTunnelCommunity);
-  const own = raw.extendedCommunities === undefined ? undefined : filterExtendedCommunities(raw.extendedCommunities, (b, at) => !isTunnelCommunity(b, at));
+  const tunnel =
+    via.extendedCommunities === undefined
+      ? undefined
+      : filterExtendedCommunities(via.extendedCommunities, isTunnelCommunity);
+  const own =
+    raw.extendedCommunities === undefined
+      ? undefined
+      : filterExtendedCommunities(raw.extendedCommunities, (b, at) => !isTunnelCommunity(b, at));
   const extendedCommunities = addExtendedCommunities(own, tunnel ?? new Uint8Array(0));
   const { extendedCommunities: _, ...rest } = raw;
   return {

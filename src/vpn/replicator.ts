@@ -6,7 +6,16 @@ import { unicastKeyOfL3vpn, writeL3vpnKey } from '../bgp/nlri/l3vpn.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AttributeFeature } from '../rib/attribute-features.js';
 import { grownUint32 } from '../rib/columns.js';
-import { NO_PATH, NO_ROUTE, NO_TARGETS, type AttributeSetId, type PathId, type RouteId, type TargetId, type TargetListId } from '../rib/handles.js';
+import {
+  NO_PATH,
+  NO_ROUTE,
+  NO_TARGETS,
+  type AttributeSetId,
+  type PathId,
+  type RouteId,
+  type TargetId,
+  type TargetListId,
+} from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import { PendingSlots } from '../rib/pending-slots.js';
 import type { PathObserver, Rib } from '../rib/rib.js';
@@ -51,7 +60,8 @@ class Follower implements TableConsumer {
   }
 
   pendAll(): void {
-    for (let slot = 0; slot < this.table.slotCount; slot++) if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);
+    for (let slot = 0; slot < this.table.slotCount; slot++)
+      if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);
     this.flushed();
   }
 }
@@ -168,7 +178,8 @@ export class Replicator implements Job, PathObserver {
       // Which virtual network a target stands for follows from who exports it.
       for (const target of exportsChanged) this.#pendCarriers(target);
     }
-    for (const target of importsChanged) for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);
+    for (const target of importsChanged)
+      for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);
     for (const target of importsChanged) this.#pendCarriers(target);
     for (const target of oldImports) this.#rib.targets.releaseTarget(target);
     for (const target of oldExports) this.#rib.targets.releaseTarget(target);
@@ -241,7 +252,11 @@ export class Replicator implements Job, PathObserver {
   pathRemoving(path: PathId): void {
     if (this.#rib.isSecondary(path)) this.#unlink(path);
     else {
-      for (let secondary = this.#firstSecondary[path]!; secondary !== NO_PATH; secondary = this.#firstSecondary[path]!) {
+      for (
+        let secondary = this.#firstSecondary[path]!;
+        secondary !== NO_PATH;
+        secondary = this.#firstSecondary[path]!
+      ) {
         this.#rib.removePath(secondary as PathId);
       }
     }
@@ -258,7 +273,8 @@ export class Replicator implements Job, PathObserver {
   /** Tables in which a path has secondaries; for the API and tests. */
   secondariesOf(path: PathId): PathId[] {
     const secondaries: PathId[] = [];
-    for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!) secondaries.push(at as PathId);
+    for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!)
+      secondaries.push(at as PathId);
     return secondaries;
   }
 
@@ -268,7 +284,8 @@ export class Replicator implements Job, PathObserver {
     for (const follower of this.#awake) {
       const { pending } = follower;
       while (pending.size > 0) {
-        for (let i = 0; i < STEP && pending.size > 0; i++) this.#replicateRoute(follower, follower.table.routeAt(pending.take()));
+        for (let i = 0; i < STEP && pending.size > 0; i++)
+          this.#replicateRoute(follower, follower.table.routeAt(pending.take()));
         if (slice.expired) return false;
       }
       this.#awake.delete(follower);
@@ -303,7 +320,8 @@ export class Replicator implements Job, PathObserver {
     const rib = this.#rib;
     const set = rib.setOf(path);
     const importers = this.#importersOfList(rib.attributes.targetListOf(set));
-    const vrfs = family === FamilyId.l2vpnEvpn ? importers.filter((vrf) => this.#evpnAllows(vrf, route, set)) : importers;
+    const vrfs =
+      family === FamilyId.l2vpnEvpn ? importers.filter((vrf) => this.#evpnAllows(vrf, route, set)) : importers;
     for (const vrf of vrfs) this.#wanted[vrf.table(family).number] = round;
     this.#removeUnwanted(path, round);
     for (const vrf of vrfs) {
@@ -346,7 +364,7 @@ export class Replicator implements Job, PathObserver {
   /** Removes the secondaries that are in tables not wanted in this round, and marks where the others are. */
   #removeUnwanted(path: PathId, round: number): void {
     const rib = this.#rib;
-    for (let at = this.#firstSecondary[path]!; at !== NO_PATH; ) {
+    for (let at = this.#firstSecondary[path]!; at !== NO_PATH;) {
       const next = this.#nextSecondary[at]!;
       const { number } = rib.tableOf(rib.routeOf(at as PathId));
       if (this.#wanted[number] === round) this.#present[number] = round;
@@ -358,10 +376,21 @@ export class Replicator implements Job, PathObserver {
   /** Announces a secondary under the key in {@link #key}; takes over the caller's reference to `set`. */
   #put(table: RouteTable, primary: PathId, keyLength: number, set: AttributeSetId, round: number): void {
     const rib = this.#rib;
-    if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength)) this.#removeFrom(table, primary);
+    if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength))
+      this.#removeFrom(table, primary);
     const flags = (rib.flagsOf(primary) & (PathFlag.stale | PathFlag.llgrStale)) | PathFlag.secondary;
     const known = this.#secondaryIn(table, primary);
-    const path = rib.announce(table, rib.sourceOf(primary), this.#key, 0, keyLength, set, rib.payloadOf(primary), flags, primary);
+    const path = rib.announce(
+      table,
+      rib.sourceOf(primary),
+      this.#key,
+      0,
+      keyLength,
+      set,
+      rib.payloadOf(primary),
+      flags,
+      primary,
+    );
     if (known === NO_PATH) {
       this.#nextSecondary[path] = this.#firstSecondary[primary]!;
       this.#firstSecondary[primary] = path;
@@ -409,7 +438,8 @@ export class Replicator implements Job, PathObserver {
     let vrfs = this.#importers.get(list);
     if (vrfs === undefined) {
       const found = new Set<Vrf>();
-      for (const target of this.#rib.targets.targetsOf(list)) for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);
+      for (const target of this.#rib.targets.targetsOf(list))
+        for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);
       vrfs = [...found];
       this.#importers.set(list, vrfs);
       for (const target of this.#rib.targets.targetsOf(list)) {
@@ -436,7 +466,8 @@ export class Replicator implements Job, PathObserver {
     if (type === EvpnRouteType.ipPrefix) return true;
     if (type !== EvpnRouteType.macIpAdvertisement && type !== EvpnRouteType.inclusiveMulticast) return false;
     const { attributes } = this.#rib;
-    if (attributes.hasFeature(set, AttributeFeature.hasOriginVn)) return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;
+    if (attributes.hasFeature(set, AttributeFeature.hasOriginVn))
+      return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;
     return this.#exportsOneOf(vrf, set);
   }
 
@@ -449,7 +480,8 @@ export class Replicator implements Job, PathObserver {
     const targets = this.#rib.targets.targetsOf(this.#rib.attributes.targetListOf(set));
     for (const target of targets) {
       for (const exporter of this.#exportersOf.get(target) ?? []) {
-        if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId)) return true;
+        if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId))
+          return true;
       }
     }
     return false;
@@ -498,5 +530,8 @@ function symmetricDifference(a: ReadonlySet<TargetId>, b: ReadonlySet<TargetId>)
 /** Broadcast routes of agents describe multicast trees inside the VRF; everything else of types 1–5 may leave. */
 function isExportable(key: Uint8Array, start: number): boolean {
   if (evpnRouteDistinguisherOffset(key, start) < 0) return false;
-  return evpnRouteType(key, start) !== EvpnRouteType.macIpAdvertisement || evpnMac(key, start).some((octet) => octet !== 0xff);
+  return (
+    evpnRouteType(key, start) !== EvpnRouteType.macIpAdvertisement ||
+    evpnMac(key, start).some((octet) => octet !== 0xff)
+  );
 }

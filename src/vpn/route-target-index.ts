@@ -40,7 +40,7 @@ export class RouteTargetIndex implements PathObserver {
 
   /** Calls `visit` for every path whose route targets are this list. */
   forEachPathOfList(list: TargetListId, visit: (path: PathId) => void): void {
-    for (let path = this.#firstOf.get(list) ?? NO_PATH; path !== NO_PATH; ) {
+    for (let path = this.#firstOf.get(list) ?? NO_PATH; path !== NO_PATH;) {
       const next = this.#next[path] as PathId;
       visit(path);
       path = next;

@@ -1,5 +1,19 @@
-import { makeRtcKey, RTC_DEFAULT_KEY, RTC_MAX_BITS, RTC_ROUTE_TARGET_OFFSET, rtcRouteTargetBits } from '../bgp/nlri/rtc.js';
-import { NO_PATH, NO_PAYLOAD, type AttributeSetId, type PathId, type SourceId, type TargetId, type TargetListId } from '../rib/handles.js';
+import {
+  makeRtcKey,
+  RTC_DEFAULT_KEY,
+  RTC_MAX_BITS,
+  RTC_ROUTE_TARGET_OFFSET,
+  rtcRouteTargetBits,
+} from '../bgp/nlri/rtc.js';
+import {
+  NO_PATH,
+  NO_PAYLOAD,
+  type AttributeSetId,
+  type PathId,
+  type SourceId,
+  type TargetId,
+  type TargetListId,
+} from '../rib/handles.js';
 import type { TargetInterest } from '../rib/bgp-exporter.js';
 import type { PathObserver, Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
@@ -28,7 +42,11 @@ export class NeighborInterest implements TargetInterest {
     if (this.#everything > 0) return true;
     for (const target of this.#rib.targets.targetsOf(list)) {
       if (this.#exact.has(target)) return true;
-      if (this.#partial.length > 0 && this.#partial.some((membership) => matches(membership, this.#rib.targets.targetBytes(target)))) return true;
+      if (
+        this.#partial.length > 0 &&
+        this.#partial.some((membership) => matches(membership, this.#rib.targets.targetBytes(target)))
+      )
+        return true;
     }
     return false;
   }
@@ -43,7 +61,9 @@ export class NeighborInterest implements TargetInterest {
       else this.#exact.delete(target!);
     } else if (add) this.#partial.push(partial!);
     else {
-      const at = this.#partial.findIndex((known) => known.bits === partial!.bits && Buffer.compare(known.bytes, partial!.bytes) === 0);
+      const at = this.#partial.findIndex(
+        (known) => known.bits === partial!.bits && Buffer.compare(known.bytes, partial!.bytes) === 0,
+      );
       if (at >= 0) this.#partial.splice(at, 1);
     }
   }
@@ -145,11 +165,15 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
   }
 
   #announceOwn(target: TargetId): void {
-    this.#announce(this.#origin === undefined ? undefined : makeRtcKey(this.#origin.localAs, this.#rib.targets.targetBytes(target)));
+    this.#announce(
+      this.#origin === undefined ? undefined : makeRtcKey(this.#origin.localAs, this.#rib.targets.targetBytes(target)),
+    );
   }
 
   #withdrawOwn(target: TargetId): void {
-    this.#withdraw(this.#origin === undefined ? undefined : makeRtcKey(this.#origin.localAs, this.#rib.targets.targetBytes(target)));
+    this.#withdraw(
+      this.#origin === undefined ? undefined : makeRtcKey(this.#origin.localAs, this.#rib.targets.targetBytes(target)),
+    );
   }
 
   #announceDefault(): void {
@@ -236,7 +260,11 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
     const targetBits = rtcRouteTargetBits(keys, start);
     if (targetBits === 0) return { kind: 'everything', add };
     const from = start + RTC_ROUTE_TARGET_OFFSET;
-    return { kind: 'partial', partial: { bits: targetBits, bytes: keys.slice(from, from + ((targetBits + 7) >>> 3)) }, add };
+    return {
+      kind: 'partial',
+      partial: { bits: targetBits, bytes: keys.slice(from, from + ((targetBits + 7) >>> 3)) },
+      add,
+    };
   }
 
   #listsConcerned(changes: readonly MembershipChange[]): ReadonlySet<TargetListId> | undefined {
@@ -247,7 +275,8 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
       else {
         for (const list of this.#index.lists()) {
           const targets = this.#rib.targets.targetsOf(list);
-          if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target)))) lists.add(list);
+          if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target))))
+            lists.add(list);
         }
       }
     }

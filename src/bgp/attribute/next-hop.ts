@@ -56,7 +56,7 @@ export function writeNormalNextHop(w: Writer, family: Family, bytes: Uint8Array,
       return;
     }
   }
-  if (length === IPV6_OCTETS && family.afi === Afi.ipv6 && isIpv4MappedAt(bytes, start)) {
+  if (length === IPV6_OCTETS && family.afi !== Afi.ipv4 && isIpv4MappedAt(bytes, start)) {
     start += MAPPED_PREFIX_OCTETS;
     length = IPV4_OCTETS;
   }
