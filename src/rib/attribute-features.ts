@@ -81,8 +81,9 @@ const FEATURE_OF_COMMUNITY = new Map<number, number>([
 /** @param communities  4 octets each (RFC 1997) */
 function communityFeatures(communities: Uint8Array): number {
   let flags = 0;
-  for (let at = 0; at + 4 <= communities.length; at += 4)
+  for (let at = 0; at + 4 <= communities.length; at += 4) {
     flags |= FEATURE_OF_COMMUNITY.get(uint32At(communities, at)) ?? 0;
+  }
   return flags;
 }
 

@@ -212,8 +212,9 @@ export class AttributeStore {
     for (let at = index.start(hash); index.ids[at] !== 0; at = index.next(at)) {
       if (index.hashes[at] !== hash) continue;
       const set = index.ids[at]!;
-      if (this.#length[set] === length && equalBytes(this.#arena.bytes, this.#offset[set]!, bytes, start, length))
+      if (this.#length[set] === length && equalBytes(this.#arena.bytes, this.#offset[set]!, bytes, start, length)) {
         return set as AttributeSetId;
+      }
     }
     return NO_SET;
   }

@@ -210,8 +210,9 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Evaluates every route again: something that the exporter depends on has changed. */
   reevaluate(): void {
-    for (let slot = 0; slot < this.table.slotCount; slot++)
+    for (let slot = 0; slot < this.table.slotCount; slot++) {
       if (this.table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
+    }
     this.#scheduler.schedule(this);
   }
 
@@ -364,8 +365,9 @@ export class ExportGroup implements TableConsumer, Job {
     const owed = leader.owed!;
     const cohort: ExportMember[] = [];
     for (const member of this.#outOfStep) {
-      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last)))
+      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last))) {
         cohort.push(member);
+      }
     }
 
     const withdrawals = new Map<Audience, RouteId[]>();
@@ -487,13 +489,15 @@ export class ExportGroup implements TableConsumer, Job {
         if (member.receiver.writable) {
           member.ticket = 0;
           for (const stream of streams) if (stream.audience.has(member.index)) member.receiver.send(stream.chunks);
-          if (delivery.lastWord > 0)
+          if (delivery.lastWord > 0) {
             for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departedServed(slot);
+          }
         } else if (delivery.lastWord > 0) member.ticket = 0;
         else this.#putOutOfStep(member);
       }
-      if (delivery.position % DELIVERY_STEP === 0 && slice.expired)
+      if (delivery.position % DELIVERY_STEP === 0 && slice.expired) {
         return delivery.position >= recipients.length ? this.#endDelivery() : false;
+      }
     }
     return this.#endDelivery();
   }

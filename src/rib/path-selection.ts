@@ -45,8 +45,8 @@ const STEP_COUNT = SELECTION_STEPS.length;
 export class PathSelection {
   readonly #rib: Rib;
   readonly #attributes: AttributeStore;
-  #order: PathId[] = [];
-  #ranked: PathId[] = [];
+  readonly #order: PathId[] = [];
+  readonly #ranked: PathId[] = [];
 
   constructor(rib: Rib) {
     this.#rib = rib;
@@ -96,8 +96,9 @@ export class PathSelection {
 
   #beatenOnMed(path: PathId, best: PathId, count: number): boolean {
     let other = best;
-    for (let i = 0; i < count; i++, other = this.#rib.nextPathOf(other))
+    for (let i = 0; i < count; i++, other = this.#rib.nextPathOf(other)) {
       if (this.#step(MED_STEP, other, path) < 0) return true;
+    }
     return false;
   }
 

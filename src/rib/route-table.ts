@@ -108,8 +108,9 @@ export class RouteTable implements Job {
   /** For the RIB: gives a new route its slot. */
   allocateSlot(route: RouteId): number {
     const slot = this.#freeSlots.pop() ?? this.#slots++;
-    if (slot >= this.#routeOfSlot.length)
+    if (slot >= this.#routeOfSlot.length) {
       this.#routeOfSlot = grownUint32(this.#routeOfSlot, this.#routeOfSlot.length * 2);
+    }
     this.#routeOfSlot[slot] = route;
     this.#routes++;
     return slot;

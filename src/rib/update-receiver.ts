@@ -1,6 +1,7 @@
 import type { CodecContext } from '../bgp/attribute/codec.js';
 import { strongerAction, type ProtocolFault } from '../bgp/attribute/fault.js';
-import { FamilyId, NlriScratch, type Family } from '../bgp/nlri/family.js';
+import type { FamilyId } from '../bgp/nlri/family.js';
+import { NlriScratch, type Family } from '../bgp/nlri/family.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
 import {
@@ -95,8 +96,9 @@ export class UpdateReceiver {
       const malformed = this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, fault !== undefined);
       if (malformed !== undefined) return malformed;
     }
-    if (scan.nlriEnd > scan.nlriStart)
+    if (scan.nlriEnd > scan.nlriStart) {
       return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
+    }
     return scan.hasAttributes && !scan.hasReachable ? this.#checkIdleAttributes() : undefined;
   }
 
@@ -165,8 +167,9 @@ export class UpdateReceiver {
       const next = family.decode(bytes, position, end, withdrawn, nlri);
       if (next < 0) return malformedNlriFault(this.#scan, section, position);
       position = next;
-      if (table !== undefined && nlri.keyLength > 0)
+      if (table !== undefined && nlri.keyLength > 0) {
         this.#rib.withdraw(table, this.#options.source, nlri.key, 0, nlri.keyLength);
+      }
     }
     return undefined;
   }
@@ -221,10 +224,12 @@ export class UpdateReceiver {
     if (store.asPathLength[set] !== 0) {
       for (const asn of ownAses) if (store.asCount(set, asn) > this.allowOwnAs) flags |= PathFlag.asLoop;
     }
-    if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId)
+    if ((store.flags[set]! & AttributeFeature.hasOriginatorId) !== 0 && store.originatorId[set] === routerId) {
       flags |= PathFlag.originatorLoop;
-    if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true)
+    }
+    if (store.clusterListLength[set] !== 0 && store.attributesOf(set).clusterList?.includes(clusterId) === true) {
       flags |= PathFlag.clusterLoop;
+    }
     return flags;
   }
 }

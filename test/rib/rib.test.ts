@@ -11,7 +11,18 @@ import type { RouteTable } from '../../src/rib/route-table.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
 import { Slice } from '../../src/util/scheduler.js';
 import { selectPaths, type ModelSource } from './selection-model.js';
-import { HandScheduler, hex, keyOf, newRib, pathsOf, routeAtKey, same, selectionAttributes, setText } from './world.js';
+import {
+  HandScheduler,
+  hex,
+  keyOf,
+  newRib,
+  pathsOf,
+  routeAtKey,
+  runs,
+  same,
+  selectionAttributes,
+  setText,
+} from './world.js';
 
 /** Prefixes that contain each other: the same octets at different lengths are different routes. */
 const KEYS = [[0], [8, 10], [16, 10, 0], [24, 10, 0, 0], [32, 10, 0, 0, 0], [32, 10, 0, 0, 1]].map((octets) =>
@@ -397,7 +408,7 @@ describe('Rib', () => {
         pair.flush(1);
         pair.end();
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -422,7 +433,7 @@ describe('Rib', () => {
           expect(second).toEqual(first);
         },
       ),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

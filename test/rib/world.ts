@@ -51,6 +51,14 @@ export class HandScheduler {
   }
 }
 
+/**
+ * Settings of a property: `numRuns`, times FILAMENT_PROPERTY_RUNS (default 1) for a long search. fast-check prints the
+ * seed of a failure.
+ */
+export function runs(numRuns: number): { readonly numRuns: number } {
+  return { numRuns: Math.ceil(numRuns * Number(process.env['FILAMENT_PROPERTY_RUNS'] ?? '1')) };
+}
+
 /** As `expect(actual).toEqual(expected)`, at a hundredth of its cost: it is asked a million times. */
 export function same(actual: unknown, expected: unknown, what = ''): void {
   if (Object.is(actual, expected)) return;

@@ -1,0 +1,586 @@
+import { describe, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { PathAttributes } from '../../src/bgp/attribute/path-attributes.js';
+import { FamilyId } from '../../src/bgp/nlri/family.js';
+import { l3vpnKey } from '../../src/bgp/nlri/l3vpn.js';
+import { familyById } from '../../src/bgp/nlri/registry.js';
+import { makeRtcKey } from '../../src/bgp/nlri/rtc.js';
+import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
+import type { BgpExportOptions } from '../../src/rib/bgp-exporter.js';
+import { NO_PATH, type SourceId, type TargetListId } from '../../src/rib/handles.js';
+import { UNUSABLE, PathFlag } from '../../src/rib/path-flags.js';
+import type { Rib } from '../../src/rib/rib.js';
+import type { RouteTable } from '../../src/rib/route-table.js';
+import { SourceKind, type Source } from '../../src/rib/source.js';
+import { Replicator } from '../../src/vpn/replicator.js';
+import { RouteTargetMembership, type InterestListener } from '../../src/vpn/route-target-membership.js';
+import { parseRouteTarget } from '../../src/wire/route-target.js';
+import { bitsOf, expectedAdvertisement, type ExportPath, type ExportSource } from './export-model.js';
+import { describeAttributes, FakeNeighbor } from './fake-neighbor.js';
+import { AS_PATHS, HandScheduler, hex, newRib, runs, same } from './world.js';
+
+const LOCAL_AS = 64512;
+const ROUTER_ID = 0x0a0000fe;
+const CLUSTER_ID = 0x0a0000fd;
+const TARGETS = ['target:64512:1', 'target:64512:2', 'target:65001:1'].map((text) => parseRouteTarget(text)!);
+
+interface NeighborKindOf {
+  readonly peerAs: number;
+  readonly client: boolean;
+  readonly options: Partial<BgpExportOptions> & Pick<BgpExportOptions, 'kind'>;
+}
+
+/** Neighbors of every kind; the first ones share an export group two and two. */
+const NEIGHBORS: readonly NeighborKindOf[] = [
+  { peerAs: LOCAL_AS, client: false, options: { kind: 'internal' } },
+  { peerAs: LOCAL_AS, client: false, options: { kind: 'internal' } },
+  { peerAs: LOCAL_AS, client: true, options: { kind: 'client' } },
+  { peerAs: LOCAL_AS, client: true, options: { kind: 'client' } },
+  { peerAs: 65001, client: false, options: { kind: 'external' } },
+  { peerAs: 65002, client: false, options: { kind: 'external' } },
+  {
+    peerAs: 65003,
+    client: false,
+    options: { kind: 'external', nextHopSelf: Uint8Array.of(10, 9, 9, 9), fourOctetAs: false },
+  },
+  { peerAs: 65001, client: false, options: { kind: 'external', asOverride: 65001 } },
+  { peerAs: 65002, client: false, options: { kind: 'external', routeServerClient: true } },
+  { peerAs: 65004, client: false, options: { kind: 'external', removePrivateAs: 'remove', maxMessageLength: 260 } },
+  { peerAs: 65004, client: false, options: { kind: 'external', removePrivateAs: 'remove-all' } },
+  { peerAs: 65004, client: false, options: { kind: 'external', removePrivateAs: 'replace', extendedNextHop: true } },
+  { peerAs: LOCAL_AS, client: false, options: { kind: 'internal', fourOctetAs: false, maxMessageLength: 300 } },
+];
+/** Sources that are no neighbors. */
+const OTHERS = [
+  { kind: 'agent', routerId: 77, address: Uint8Array.of(192, 0, 2, 77) },
+  { kind: 'static', routerId: ROUTER_ID, address: Uint8Array.of(10, 0, 0, 254) },
+] as const;
+
+type TestFamily = 'l3vpn-ipv4-unicast' | 'ipv4-unicast';
+const FAMILY_IDS = { 'l3vpn-ipv4-unicast': FamilyId.l3vpnIpv4Unicast, 'ipv4-unicast': FamilyId.ipv4Unicast };
+
+const UNICAST_KEYS = Array.from({ length: 40 }, (_each, i) => Uint8Array.of(24, 10, 1, i));
+const KEYS: Readonly<Record<TestFamily, readonly Uint8Array[]>> = {
+  'ipv4-unicast': UNICAST_KEYS,
+  'l3vpn-ipv4-unicast': UNICAST_KEYS.map((key, i) => l3vpnKey(Uint8Array.of(0, 0, 0xfc, 0, 0, 0, 0, i & 3), key)),
+};
+
+/** Route target membership routes: all, by origin AS, by the first bits, and whole ones of two origins. */
+const MEMBERSHIPS: readonly { readonly key: Uint8Array; readonly bits: string }[] = [
+  { key: Uint8Array.of(0), bits: '' },
+  { key: Uint8Array.of(32, 0, 0, 0xfc, 0), bits: '' },
+  ...[48, 63].map((length) => {
+    const key = makeRtcKey(LOCAL_AS, TARGETS[0]!);
+    const short = key.slice(0, 1 + Math.ceil((32 + length) / 8));
+    short[0] = 32 + length;
+    if (length % 8 !== 0) short[short.length - 1]! &= 0xff << (8 - (length % 8));
+    return { key: short, bits: bitsOf(TARGETS[0]!).slice(0, length) };
+  }),
+  ...TARGETS.flatMap((target) =>
+    [LOCAL_AS, 65001].map((originAs) => ({ key: makeRtcKey(originAs, target), bits: bitsOf(target) })),
+  ),
+];
+
+const octetsOf = (values: readonly number[]): Uint8Array =>
+  Uint8Array.from(values.flatMap((value) => [value >>> 24, value >>> 16, value >>> 8, value]));
+
+const attributes: fc.Arbitrary<PathAttributes> = fc
+  .record({
+    nextHop: fc.constantFrom(
+      Uint8Array.of(10, 0, 0, 1),
+      Uint8Array.of(10, 0, 0, 2),
+      Uint8Array.of(10, 0, 0, 3),
+      new Uint8Array(16).fill(0x20),
+    ),
+    origin: fc.constantFrom(0 as const, 2 as const),
+    asPath: fc.constantFrom(
+      ...AS_PATHS.filter((path) => path.every(({ type }) => type <= 2)),
+      [{ type: 2 as const, asns: [64600, 4200000000, 65001, 100, 64601, 65003] }],
+      [
+        { type: 2 as const, asns: [70000, 65002] },
+        { type: 1 as const, asns: [64600, 80000] },
+      ],
+    ),
+    med: fc.constantFrom(undefined, 0, 10),
+    localPreference: fc.constantFrom(undefined, undefined, 100, 200),
+    originatorId: fc.constantFrom(undefined, undefined, 9),
+    clusterList: fc.constantFrom(undefined, undefined, [3]),
+    communities: fc.constantFrom<readonly number[]>(
+      [],
+      [],
+      [],
+      [],
+      [0xffffff01],
+      [0xffffff02],
+      [0xffffff03],
+      [0x00010001],
+    ),
+    targets: fc.subarray([...TARGETS]),
+    aigp: fc.constantFrom(undefined, undefined, Uint8Array.of(1, 0, 11, 0, 0, 0, 0, 0, 0, 0, 5)),
+    unknown: fc.constantFrom(undefined, undefined, [{ flags: 0xe0, type: 99, value: new Uint8Array(3) }]),
+  })
+  .map(({ communities, targets, ...rest }) => {
+    const there = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as PathAttributes;
+    return {
+      ...there,
+      ...(communities.length > 0 && { communities: octetsOf(communities) }),
+      ...(targets.length > 0 && { extendedCommunities: Uint8Array.from(targets.flatMap((target) => [...target])) }),
+    };
+  });
+
+type Operation =
+  | { readonly kind: 'up' | 'join' | 'refresh' | 'fill' | 'drain'; readonly neighbor: number; readonly credit: number }
+  | { readonly kind: 'down'; readonly neighbor: number; readonly step: number }
+  | {
+      readonly kind: 'announce';
+      readonly source: number;
+      readonly keys: readonly number[];
+      readonly set: number;
+      readonly label: number;
+      readonly flags: number;
+    }
+  | { readonly kind: 'withdraw'; readonly source: number; readonly keys: readonly number[] }
+  | { readonly kind: 'want' | 'unwant'; readonly neighbor: number; readonly membership: number }
+  | { readonly kind: 'turn'; readonly looks: number }
+  | { readonly kind: 'compare' };
+
+const SETS = 10;
+const neighbor = fc.nat(NEIGHBORS.length - 1);
+const anySource = fc.nat(NEIGHBORS.length + OTHERS.length - 1);
+const keys = fc.oneof(
+  fc.array(fc.nat(4), { minLength: 1, maxLength: 3 }),
+  fc.array(fc.nat(39), { minLength: 1, maxLength: 40 }),
+);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('up' as const), neighbor, credit: fc.constant(0) }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('join' as const), neighbor, credit: fc.constant(0) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('down' as const), neighbor, step: fc.integer({ min: 1, max: 50 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('fill' as const, 'drain' as const), neighbor, credit: fc.nat(2) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('refresh' as const), neighbor, credit: fc.constant(0) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('announce' as const),
+      source: anySource,
+      keys,
+      set: fc.nat(SETS - 1),
+      label: fc.constantFrom(16, 16, 17),
+      flags: fc.constantFrom(0, 0, 0, 0, 0, PathFlag.asLoop),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), source: anySource, keys }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('want' as const, 'want' as const, 'unwant' as const),
+      neighbor,
+      membership: fc.nat(MEMBERSHIPS.length - 1),
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant('turn' as const), looks: fc.constantFrom(0, 1, 1, 2, 3, 5, 1000) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('compare' as const) }) },
+);
+
+/** A session that is up. */
+interface Session {
+  readonly source: Source;
+  readonly model: ExportSource;
+  receiver?: FakeNeighbor;
+  membership?: Membership;
+}
+
+interface Scenario {
+  readonly family: TestFamily;
+  /** The vpn family with route-target constraint. */
+  readonly constrained: boolean;
+  /** Every source has attribute sets of its own, so that nothing that changed looks as it did before. */
+  readonly distinct: boolean;
+  readonly sets: readonly PathAttributes[];
+}
+
+/** One controller's worth of tables, groups and route-target constraint, with neighbors that come and go. */
+class World implements InterestListener {
+  readonly rib: Rib = newRib();
+  readonly hand = new HandScheduler();
+  readonly scenario: Scenario;
+  readonly table: RouteTable;
+  readonly rtcTable: RouteTable;
+  readonly groups: ExportGroups;
+  readonly replicator: Replicator;
+  readonly membership: RouteTargetMembership;
+  readonly sessions = new Map<number, Session>();
+  readonly sessionOfSource = new Map<SourceId, Session>();
+  readonly others: readonly { readonly source: Source; readonly model: ExportSource }[];
+  /** Paths by key and source; memberships by source. */
+  readonly paths = new Map<string, Map<ExportSource, ExportPath>>();
+  readonly wanted = new Map<ExportSource, Set<number>>();
+
+  constructor(scenario: Scenario) {
+    const { rib } = this;
+    const { scheduler } = this.hand;
+    this.scenario = scenario;
+    const make = (family: FamilyId): RouteTable =>
+      rib.createTable({ name: familyById(family).name, family: familyById(family), scheduler });
+    const vpnTables = new Map([
+      [FamilyId.ipv4Unicast, make(FamilyId.l3vpnIpv4Unicast)],
+      [FamilyId.ipv6Unicast, make(FamilyId.l3vpnIpv6Unicast)],
+      [FamilyId.l2vpnEvpn, make(FamilyId.l2vpnEvpn)],
+    ]);
+    this.table = scenario.family === 'ipv4-unicast' ? make(FamilyId.ipv4Unicast) : vpnTables.get(FamilyId.ipv4Unicast)!;
+    this.rtcTable = make(FamilyId.rtc);
+    this.groups = new ExportGroups(rib, scheduler);
+    this.replicator = new Replicator({
+      rib,
+      scheduler,
+      vpnTables,
+      sourceRouteDistinguisher: () => undefined,
+      autonomousSystem: () => LOCAL_AS,
+    });
+    this.membership = new RouteTargetMembership(rib, this.rtcTable, this.replicator.index, this);
+    this.others = OTHERS.map((each) => ({
+      source: rib.createSource({
+        ...each,
+        kind: each.kind === 'agent' ? SourceKind.agent : SourceKind.static,
+        text: each.kind,
+      }),
+      model: { ...each, external: false, client: false },
+    }));
+  }
+
+  // As the controller does it.
+  interestChanging(source: SourceId, lists: ReadonlySet<TargetListId> | undefined): void {
+    const membership = this.sessionOfSource.get(source)?.membership;
+    if (membership === undefined || !this.scenario.constrained) return;
+    const slots = new Set<number>();
+    if (lists === undefined) for (let slot = 0; slot < this.table.slotCount; slot++) slots.add(slot);
+    for (const list of lists ?? []) {
+      this.replicator.index.forEachPathOfList(list, (path) => {
+        const route = this.rib.routeOf(path);
+        if (this.rib.tableOf(route) === this.table) slots.add(this.rib.slotOf(route));
+      });
+    }
+    membership.eligibilityChanging(slots);
+  }
+
+  interestChanged(source: SourceId): void {
+    const membership = this.sessionOfSource.get(source)?.membership;
+    if (this.scenario.constrained) membership?.eligibilityChanged();
+  }
+
+  apply(op: Operation): void {
+    switch (op.kind) {
+      case 'up':
+        return this.#up(op.neighbor);
+      case 'join':
+        return this.#join(op.neighbor);
+      case 'down':
+        return this.#down(op.neighbor, op.step);
+      case 'refresh':
+        return this.sessions.get(op.neighbor)?.membership?.refresh();
+      case 'fill': {
+        const receiver = this.sessions.get(op.neighbor)?.receiver;
+        if (receiver !== undefined) receiver.credit = op.credit;
+        return;
+      }
+      case 'drain':
+        return this.#drain(op.neighbor);
+      case 'announce':
+        for (const at of op.keys) this.#announce(op.source, KEYS[this.scenario.family][at]!, op);
+        return;
+      case 'withdraw':
+        for (const at of op.keys) this.#withdraw(op.source, KEYS[this.scenario.family][at]!);
+        return;
+      case 'want':
+      case 'unwant':
+        return this.#setMembership(op.neighbor, op.membership, op.kind === 'want');
+      case 'turn':
+        this.hand.turn(op.looks);
+        return;
+      case 'compare':
+        return this.compare();
+    }
+  }
+
+  options(index: number): BgpExportOptions {
+    return {
+      family: familyById(FAMILY_IDS[this.scenario.family]),
+      localAs: LOCAL_AS,
+      routerId: ROUTER_ID,
+      clusterId: CLUSTER_ID,
+      fourOctetAs: true,
+      maxMessageLength: 4096,
+      routeServerClient: false,
+      asOverride: 0,
+      removePrivateAs: 'none',
+      vrf: false,
+      extendedNextHop: false,
+      ...NEIGHBORS[index]!.options,
+    };
+  }
+
+  #up(index: number): void {
+    if (this.sessions.has(index)) return;
+    const { peerAs, client } = NEIGHBORS[index]!;
+    const identity = {
+      routerId: 100 + index,
+      address: Uint8Array.of(192, 0, 2, index),
+      external: peerAs !== LOCAL_AS,
+      client,
+    };
+    const source = this.rib.createSource({ ...identity, kind: SourceKind.bgp, text: `neighbor ${index}` });
+    const session: Session = { source, model: { ...identity, kind: 'bgp' } };
+    this.sessions.set(index, session);
+    this.sessionOfSource.set(source.id, session);
+  }
+
+  #join(index: number): void {
+    this.#up(index);
+    const session = this.sessions.get(index);
+    if (session === undefined || session.membership !== undefined) return;
+    const interest = this.scenario.constrained ? this.membership.interestOf(session.source.id) : undefined;
+    const receiver = new FakeNeighbor(this.options(index), session.source.id, NEIGHBORS[index]!.peerAs, interest);
+    session.receiver = receiver;
+    const membership = this.groups.joinBgp(this.table, this.options(index), receiver);
+    session.membership = membership;
+    receiver.strict = this.scenario.distinct;
+    receiver.inStep = () => membership.owed === 0;
+  }
+
+  #down(index: number, step: number): void {
+    const session = this.sessions.get(index);
+    if (session === undefined) return;
+    this.#checkFaults(index, session);
+    this.sessions.delete(index);
+    session.membership?.leave();
+    const { rib } = this;
+    const { source, model } = session;
+    for (const paths of this.paths.values()) paths.delete(model);
+    this.wanted.delete(model);
+    this.hand.scheduler.schedule({
+      run: (slice) => {
+        while (!rib.removePathsOf(source, step)) if (slice.expired) return false;
+        rib.deleteSource(source);
+        this.sessionOfSource.delete(source.id);
+        this.membership.forget(source.id);
+        return true;
+      },
+    });
+  }
+
+  #drain(index: number): void {
+    const session = this.sessions.get(index);
+    if (session?.receiver === undefined) return;
+    session.receiver.credit = Infinity;
+    session.membership?.writable();
+  }
+
+  #sourceAt(index: number): { readonly source: Source; readonly model: ExportSource } | undefined {
+    return index < NEIGHBORS.length ? this.sessions.get(index) : this.others[index - NEIGHBORS.length];
+  }
+
+  #announce(index: number, key: Uint8Array, op: Operation & { kind: 'announce' }): void {
+    const from = this.#sourceAt(index);
+    if (from === undefined) return;
+    const base = this.scenario.sets[op.set]!;
+    const mark = Uint8Array.of(0, 0, 0xfc, 0, 0, 0, 0, index, 0, 0, 0, op.set);
+    const wanted: PathAttributes = this.scenario.distinct ? { ...base, largeCommunities: mark } : base;
+    const payload = this.scenario.family === 'ipv4-unicast' ? new Uint8Array(0) : Uint8Array.of(0, op.label, 1);
+    const { rib } = this;
+    const set = rib.attributes.intern(wanted);
+    const handle = rib.payloads.intern(payload, payload.length);
+    rib.announce(this.table, from.source, key, 0, key.length, set, handle, op.flags, NO_PATH);
+    rib.payloads.release(handle);
+    rib.attributes.release(set);
+    let paths = this.paths.get(hex(key));
+    if (paths === undefined) this.paths.set(hex(key), (paths = new Map<ExportSource, ExportPath>()));
+    paths.set(from.model, { attributes: wanted, payload, usable: (op.flags & UNUSABLE) === 0, source: from.model });
+  }
+
+  #withdraw(index: number, key: Uint8Array): void {
+    const from = this.#sourceAt(index);
+    if (from === undefined) return;
+    this.rib.withdraw(this.table, from.source, key, 0, key.length);
+    this.paths.get(hex(key))?.delete(from.model);
+  }
+
+  #setMembership(index: number, which: number, want: boolean): void {
+    const session = this.sessions.get(index);
+    if (session === undefined) return;
+    const { rib } = this;
+    const { key } = MEMBERSHIPS[which]!;
+    const wanted = this.wanted.get(session.model) ?? new Set<number>();
+    this.wanted.set(session.model, wanted);
+    if (want) {
+      const set = rib.attributes.intern({ nextHop: session.model.address, origin: 0, asPath: [] });
+      rib.announce(this.rtcTable, session.source, key, 0, key.length, set, rib.payloads.intern(key, 0), 0, NO_PATH);
+      rib.attributes.release(set);
+      wanted.add(which);
+    } else {
+      rib.withdraw(this.rtcTable, session.source, key, 0, key.length);
+      wanted.delete(which);
+    }
+  }
+
+  #checkFaults(index: number, { receiver }: Session): void {
+    same(receiver?.faults ?? [], [], `neighbor ${index}`);
+  }
+
+  /** Lets everything settle; then every neighbor must hold exactly what it should. */
+  compare(): void {
+    for (const index of this.sessions.keys()) this.#drain(index);
+    this.hand.settle(3);
+    for (const [index, session] of this.sessions) {
+      const { receiver, membership, model } = session;
+      if (receiver === undefined) continue;
+      this.#checkFaults(index, session);
+      same(receiver.synchronizations > 0, true, 'synchronized');
+      const expected = new Map<string, string>();
+      const memberships = [...(this.wanted.get(model) ?? [])].map((which) => MEMBERSHIPS[which]!.bits);
+      for (const [key, paths] of this.paths) {
+        const advertised = expectedAdvertisement([...paths.values()], {
+          options: this.options(index),
+          peerAs: NEIGHBORS[index]!.peerAs,
+          source: model,
+          memberships: this.scenario.constrained ? memberships : undefined,
+        });
+        if (advertised !== undefined) {
+          expected.set(key, `${describeAttributes(advertised.attributes)} ${hex(advertised.payload)}`);
+        }
+      }
+      same(sorted(receiver.held), sorted(expected), `neighbor ${index} holds`);
+      same(membership?.countAdvertised(), expected.size, `routes advertised to neighbor ${index}`);
+      same(membership?.owed, 0);
+    }
+  }
+
+  /** Everybody leaves, every path goes: nothing may be left. */
+  end(): void {
+    for (const index of [...this.sessions.keys()]) this.#down(index, 7);
+    for (const { source } of this.others) while (!this.rib.removePathsOf(source, 10));
+    this.hand.settle(1);
+    const { rib, groups } = this;
+    same(
+      {
+        groups: groups.size,
+        consumers: this.table.consumerCount,
+        routes: rib.routeCount,
+        paths: rib.pathCount,
+        sets: rib.attributes.size,
+        references: rib.attributes.totalReferences(),
+        payloads: rib.payloads.size,
+        lists: rib.targets.size,
+        indexed: this.replicator.index.size,
+        targets: TARGETS.filter((target) => rib.targets.findTarget(target) !== undefined).length,
+      },
+      {
+        groups: 0,
+        // The replicator follows the VPN tables.
+        consumers: this.scenario.family === 'ipv4-unicast' ? 0 : 1,
+        routes: 0,
+        paths: 0,
+        sets: 0,
+        references: 0,
+        payloads: 0,
+        lists: 0,
+        indexed: 0,
+        targets: 0,
+      },
+      'left at the end',
+    );
+  }
+}
+
+function sorted(map: ReadonlyMap<string, string>): [string, string][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+const scenario = (family: TestFamily, constrained: boolean): fc.Arbitrary<Scenario> =>
+  fc.record({
+    family: fc.constant(family),
+    constrained: fc.constant(constrained),
+    distinct: fc.boolean(),
+    sets: fc.array(attributes, { minLength: SETS, maxLength: SETS }),
+  });
+
+const operations = fc.array(operation, { minLength: 10, maxLength: 250, size: 'max' });
+
+function run(chosen: Scenario, list: readonly Operation[]): void {
+  const world = new World(chosen);
+  for (const each of list) world.apply(each);
+  world.compare();
+  world.end();
+}
+
+describe('ExportGroup and BgpExporter', () => {
+  test('every neighbor holds exactly what it should, whatever happened on the way: VPN routes with route-target constraint', () => {
+    fc.assert(fc.property(scenario('l3vpn-ipv4-unicast', true), operations, run), runs(150));
+  });
+
+  test('every neighbor holds exactly what it should, whatever happened on the way: VPN routes without constraint', () => {
+    fc.assert(fc.property(scenario('l3vpn-ipv4-unicast', false), operations, run), runs(100));
+  });
+
+  test('every neighbor holds exactly what it should, whatever happened on the way: IPv4 unicast in the fields of RFC 4271 §4.3', () => {
+    fc.assert(fc.property(scenario('ipv4-unicast', false), operations, run), runs(100));
+  });
+
+  describe('with route-target constraint (RFC 4684 §3)', () => {
+    const withTarget = (which: number): PathAttributes => ({
+      nextHop: Uint8Array.of(10, 0, 0, 1),
+      origin: 0,
+      asPath: [],
+      extendedCommunities: TARGETS[which]!,
+    });
+    const constrained = { family: 'l3vpn-ipv4-unicast', constrained: true, distinct: true } as const;
+    const agent = NEIGHBORS.length;
+    const announce = (set: number): Operation => ({
+      kind: 'announce',
+      source: agent,
+      keys: [0],
+      set,
+      label: 16,
+      flags: 0,
+    });
+    const withdraw: Operation = { kind: 'withdraw', source: agent, keys: [0] };
+    const join: Operation = { kind: 'join', neighbor: 0, credit: 0 };
+    const wholeMembership = (which: number): number =>
+      MEMBERSHIPS.findIndex(({ bits }) => bits === bitsOf(TARGETS[which]!));
+
+    test('a list of targets that is gone lends its place in the memory of who wants what to no other', () => {
+      run({ ...constrained, sets: [withTarget(0), withTarget(1)] }, [
+        join,
+        { kind: 'want', neighbor: 0, membership: wholeMembership(0) },
+        announce(0),
+        { kind: 'compare' },
+        withdraw,
+        { kind: 'compare' },
+        announce(1),
+        { kind: 'compare' },
+      ]);
+    });
+
+    test.each([
+      ['gets another target', announce(1)],
+      ['is withdrawn', withdraw],
+    ])('a route that %s together with the end of the interest in its target is withdrawn', (_how, change) => {
+      run({ ...constrained, sets: [withTarget(0), withTarget(1)] }, [
+        join,
+        { kind: 'want', neighbor: 0, membership: wholeMembership(0) },
+        announce(0),
+        { kind: 'compare' },
+        change,
+        { kind: 'unwant', neighbor: 0, membership: wholeMembership(0) },
+        { kind: 'compare' },
+      ]);
+    });
+  });
+});
