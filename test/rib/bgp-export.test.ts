@@ -59,7 +59,7 @@ const OTHERS = [
 type TestFamily = 'l3vpn-ipv4-unicast' | 'ipv4-unicast';
 const FAMILY_IDS = { 'l3vpn-ipv4-unicast': FamilyId.l3vpnIpv4Unicast, 'ipv4-unicast': FamilyId.ipv4Unicast };
 
-const UNICAST_KEYS = Array.from({ length: 40 }, (_each, i) => Uint8Array.of(24, 10, 1, i));
+const UNICAST_KEYS = Array.from({ length: 6000 }, (_each, i) => Uint8Array.of(24, 10, i >>> 8, i));
 const KEYS: Readonly<Record<TestFamily, readonly Uint8Array[]>> = {
   'ipv4-unicast': UNICAST_KEYS,
   'l3vpn-ipv4-unicast': UNICAST_KEYS.map((key, i) => l3vpnKey(Uint8Array.of(0, 0, 0xfc, 0, 0, 0, 0, i & 3), key)),
@@ -128,18 +128,24 @@ const attributes: fc.Arbitrary<PathAttributes> = fc
     };
   });
 
+/** Neighboring routes among {@link KEYS}, in units of the scenario. */
+interface Span {
+  readonly from: number;
+  readonly count: number;
+}
+
 type Operation =
   | { readonly kind: 'up' | 'join' | 'refresh' | 'fill' | 'drain'; readonly neighbor: number; readonly credit: number }
   | { readonly kind: 'down'; readonly neighbor: number; readonly step: number }
   | {
       readonly kind: 'announce';
       readonly source: number;
-      readonly keys: readonly number[];
+      readonly span: Span;
       readonly set: number;
       readonly label: number;
       readonly flags: number;
     }
-  | { readonly kind: 'withdraw'; readonly source: number; readonly keys: readonly number[] }
+  | { readonly kind: 'withdraw'; readonly source: number; readonly span: Span }
   | { readonly kind: 'want' | 'unwant'; readonly neighbor: number; readonly membership: number }
   | { readonly kind: 'turn'; readonly looks: number }
   | { readonly kind: 'compare' };
@@ -147,9 +153,9 @@ type Operation =
 const SETS = 10;
 const neighbor = fc.nat(NEIGHBORS.length - 1);
 const anySource = fc.nat(NEIGHBORS.length + OTHERS.length - 1);
-const keys = fc.oneof(
-  fc.array(fc.nat(4), { minLength: 1, maxLength: 3 }),
-  fc.array(fc.nat(39), { minLength: 1, maxLength: 40 }),
+const span: fc.Arbitrary<Span> = fc.oneof(
+  fc.record({ from: fc.nat(4), count: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ from: fc.nat(39), count: fc.integer({ min: 1, max: 40 }) }),
 );
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('up' as const), neighbor, credit: fc.constant(0) }) },
@@ -168,13 +174,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('announce' as const),
       source: anySource,
-      keys,
+      span,
       set: fc.nat(SETS - 1),
       label: fc.constantFrom(16, 16, 17),
       flags: fc.constantFrom(0, 0, 0, 0, 0, PathFlag.asLoop),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), source: anySource, keys }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('withdraw' as const), source: anySource, span }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -205,6 +211,8 @@ interface Scenario {
   /** Every source has attribute sets of its own, so that nothing that changed looks as it did before. */
   readonly distinct: boolean;
   readonly sets: readonly PathAttributes[];
+  /** Routes to a unit of {@link Span}: many make batches and ranges of owed routes follow each other. */
+  readonly unit: number;
 }
 
 /** One controller's worth of tables, groups and route-target constraint, with neighbors that come and go. */
@@ -294,10 +302,10 @@ class World implements InterestListener {
       case 'drain':
         return this.#drain(op.neighbor);
       case 'announce':
-        for (const at of op.keys) this.#announce(op.source, KEYS[this.scenario.family][at]!, op);
+        for (const key of this.#keysOf(op.span)) this.#announce(op.source, key, op);
         return;
       case 'withdraw':
-        for (const at of op.keys) this.#withdraw(op.source, KEYS[this.scenario.family][at]!);
+        for (const key of this.#keysOf(op.span)) this.#withdraw(op.source, key);
         return;
       case 'want':
       case 'unwant':
@@ -385,6 +393,11 @@ class World implements InterestListener {
 
   #sourceAt(index: number): { readonly source: Source; readonly model: ExportSource } | undefined {
     return index < NEIGHBORS.length ? this.sessions.get(index) : this.others[index - NEIGHBORS.length];
+  }
+
+  #keysOf({ from, count }: Span): readonly Uint8Array[] {
+    const { family, unit } = this.scenario;
+    return KEYS[family].slice(from * unit, (from + count) * unit);
   }
 
   #announce(index: number, key: Uint8Array, op: Operation & { kind: 'announce' }): void {
@@ -503,10 +516,11 @@ function sorted(map: ReadonlyMap<string, string>): [string, string][] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-const scenario = (family: TestFamily, constrained: boolean): fc.Arbitrary<Scenario> =>
+const scenario = (family: TestFamily, constrained: boolean, unit = 1): fc.Arbitrary<Scenario> =>
   fc.record({
     family: fc.constant(family),
     constrained: fc.constant(constrained),
+    unit: fc.constant(unit),
     distinct: fc.boolean(),
     sets: fc.array(attributes, { minLength: SETS, maxLength: SETS }),
   });
@@ -533,6 +547,14 @@ describe('ExportGroup and BgpExporter', () => {
     fc.assert(fc.property(scenario('ipv4-unicast', false), operations, run), runs(100));
   });
 
+  test('more routes than go into one batch, or into one range of what is owed', () => {
+    const many = fc.array(
+      operation.filter(({ kind }) => kind !== 'compare'),
+      { minLength: 20, maxLength: 60, size: 'max' },
+    );
+    fc.assert(fc.property(scenario('l3vpn-ipv4-unicast', true, 75), many, run), runs(12));
+  });
+
   describe('with route-target constraint (RFC 4684 §3)', () => {
     const withTarget = (which: number): PathAttributes => ({
       nextHop: Uint8Array.of(10, 0, 0, 1),
@@ -540,17 +562,17 @@ describe('ExportGroup and BgpExporter', () => {
       asPath: [],
       extendedCommunities: TARGETS[which]!,
     });
-    const constrained = { family: 'l3vpn-ipv4-unicast', constrained: true, distinct: true } as const;
+    const constrained = { family: 'l3vpn-ipv4-unicast', constrained: true, distinct: true, unit: 1 } as const;
     const agent = NEIGHBORS.length;
     const announce = (set: number): Operation => ({
       kind: 'announce',
       source: agent,
-      keys: [0],
+      span: { from: 0, count: 1 },
       set,
       label: 16,
       flags: 0,
     });
-    const withdraw: Operation = { kind: 'withdraw', source: agent, keys: [0] };
+    const withdraw: Operation = { kind: 'withdraw', source: agent, span: { from: 0, count: 1 } };
     const join: Operation = { kind: 'join', neighbor: 0, credit: 0 };
     const wholeMembership = (which: number): number =>
       MEMBERSHIPS.findIndex(({ bits }) => bits === bitsOf(TARGETS[which]!));
