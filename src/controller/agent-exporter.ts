@@ -25,6 +25,7 @@ import {
   type NextHopTemplate,
 } from '../xmpp/items/next-hop.js';
 import { virtualNetworkOf, type PushContext } from '../xmpp/items/push-context.js';
+import { defined } from '../util/assert.js';
 
 export interface AgentExportOptions {
   readonly family: ChannelFamilyId;
@@ -120,8 +121,9 @@ export class AgentExporter implements Exporter {
     for (let i = 0; i < equalCost && paths.length < MAX_ECMP_NEXT_HOPS; i++, path = rib.nextPathOf(path)) {
       const set = rib.setOf(path);
       const payload = rib.payloadOf(path);
-      if (canPush(family, rib.attributes.attributesOf(set), rib.payloads.bytesOf(payload), fabric))
+      if (canPush(family, rib.attributes.attributesOf(set), rib.payloads.bytesOf(payload), fabric)) {
         paths.push({ set, payload, own: !rib.isSecondary(path) });
+      }
     }
     return paths;
   }
@@ -143,12 +145,16 @@ export class AgentExporter implements Exporter {
   }
 
   hold(content: number): void {
-    this.#lists[content]!.references++;
+    this.#list(content).references++;
   }
 
   release(content: number): void {
-    const list = this.#lists[content]!;
+    const list = this.#list(content);
     if (--list.references === 0) this.#forget(list);
+  }
+
+  #list(content: number): PathList {
+    return defined(this.#lists[content], 'a list that is advertised');
   }
 
   #dropFresh(): void {
@@ -185,7 +191,7 @@ export class AgentExporter implements Exporter {
   ): void {
     const rib = this.#rib;
     const { family } = this.#options;
-    const { nextHops, tail } = this.#render(this.#lists[content]!);
+    const { nextHops, tail } = this.#render(this.#list(content));
     for (const route of routes) {
       this.#add(
         out,
@@ -223,7 +229,7 @@ export class AgentExporter implements Exporter {
       seen.add(identity);
       nextHops.push(renderNextHop(template, payload));
     }
-    return { nextHops, tail: this.#rendering(list.paths[0]!).tail };
+    return { nextHops, tail: this.#rendering(defined(list.paths[0], 'the best path of a list')).tail };
   }
 
   #rendering({ set, own }: ListedPath): Rendering {
@@ -252,13 +258,13 @@ export class AgentExporter implements Exporter {
       this.#close(slot);
       message = undefined;
     }
-    if (message === undefined) this.#open[slot] = { out, retracts, text, count: 1 };
+    if (message === undefined) this.#open[slot] = message = { out, retracts, text, count: 1 };
     else {
       message.text += text;
       message.count++;
     }
     const limit = retracts ? MAX_RETRACTS_PER_MESSAGE : MAX_ITEMS_PER_MESSAGE;
-    if (this.#open[slot]!.count >= limit) this.#close(slot);
+    if (message.count >= limit) this.#close(slot);
   }
 
   #close(slot: number): void {

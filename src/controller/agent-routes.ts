@@ -1,4 +1,4 @@
-import { FamilyId } from '../bgp/nlri/family.js';
+import type { FamilyId } from '../bgp/nlri/family.js';
 import { NO_PATH, type SourceId } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import type { Rib } from '../rib/rib.js';
@@ -89,11 +89,13 @@ export class AgentRoutes implements AgentHandler {
   /** Virtual networks have other names: what agents were sent must be sent again. */
   virtualNetworksChanged(): void {
     if (this.#agents.size === 0) return;
-    for (const exporter of this.#deps.groups.exporters())
+    for (const exporter of this.#deps.groups.exporters()) {
       if (exporter instanceof AgentExporter) exporter.forgetRenderings();
+    }
     for (const agent of this.#agents.values()) {
-      for (const subscription of agent.subscriptions.values())
+      for (const subscription of agent.subscriptions.values()) {
         for (const membership of subscription.memberships) membership.refresh();
+      }
     }
   }
 
@@ -202,8 +204,9 @@ export class AgentRoutes implements AgentHandler {
     for (const membership of subscription.memberships) membership.leave();
     for (const abandon of subscription.abandonments) abandon();
     // The interest of a VRF that is going was dropped with it.
-    if (this.#deps.vrfs.get(subscription.entry.name) === subscription.entry)
+    if (this.#deps.vrfs.get(subscription.entry.name) === subscription.entry) {
       this.#deps.vrfs.removeInterest(subscription.entry);
+    }
   }
 
   #join(agent: ConnectedAgent, subscription: AgentSubscription, family: FamilyId): void {

@@ -18,6 +18,7 @@ import { parseIp } from '../wire/ip.js';
 import type { BgpService } from './bgp-service.js';
 import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
+import { defined } from '../util/assert.js';
 
 /** How long the VPN families wait for the neighbor's route-target membership (agent-channel and reference: 30 s). */
 const MEMBERSHIP_WAIT_MS = 30_000;
@@ -145,8 +146,9 @@ export class BgpNeighbor implements NeighborHandler {
       address: this.#addressOctets,
     });
     const families = new Map<FamilyId, FamilyState>();
-    for (const family of negotiated.families)
+    for (const family of negotiated.families) {
       families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
+    }
     const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
     this.#session = session;
     this.#service.sessionUp(this, source);
@@ -194,8 +196,9 @@ export class BgpNeighbor implements NeighborHandler {
   /** Asks for all routes again. @returns false when the neighbor cannot be asked */
   resetSoftIn(): boolean {
     let asked = false;
-    for (const family of this.#session?.negotiated.families ?? [])
+    for (const family of this.#session?.negotiated.families ?? []) {
       asked = this.#neighbor.requestRefresh(family) || asked;
+    }
     return asked;
   }
 
@@ -233,7 +236,7 @@ export class BgpNeighbor implements NeighborHandler {
       peerAs: config.peerAs ?? 'any',
       localAs: config.localAs,
       routerId: this.#service.routerId,
-      families: config.families.map((name) => familyByName(name)!.id),
+      families: config.families.map((name) => defined(familyByName(name), name).id),
       passive: config.passive || this.dynamic,
       adminDown: config.adminDown,
       holdTimeSec: config.holdTime,
@@ -284,13 +287,14 @@ export class BgpNeighbor implements NeighborHandler {
     if (this.#session !== session) return;
     // What the neighbor wants must be in force before it is asked for.
     this.#service.flushMembership();
-    for (const [family, state] of session.families)
+    for (const [family, state] of session.families) {
       if (isVpnFamily(family) && state.membership === undefined) this.#join(session, family);
+    }
   }
 
   #join(session: Session, family: FamilyId): void {
     const table = this.#tableOut(family);
-    const state = session.families.get(family)!;
+    const state = defined(session.families.get(family), 'a negotiated family');
     if (table === undefined) return;
     const { negotiated, source } = session;
     const neighbor = this.#neighbor;

@@ -9,6 +9,7 @@ import { formatIp, parseIp } from '../wire/ip.js';
 import { parsePrefix } from '../wire/prefix.js';
 import { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
+import { defined } from '../util/assert.js';
 
 /** A dynamic neighbor without a session is remembered this long, so that its flaps and last error can be read. */
 const DYNAMIC_LINGER_MS = 300_000;
@@ -91,13 +92,14 @@ export class BgpNeighbors {
     this.#ranges = ranges;
     this.#listener.setDynamicRanges(
       ranges.map((range) => ({
-        prefix: parsePrefix(range.prefix, 'mask')!,
+        prefix: defined(parsePrefix(range.prefix, 'mask'), range.prefix),
         neighborFor: (address) => this.#dynamicNeighbor(address, range),
       })),
     );
     for (const neighbor of [...this.#byAddress.values()]) {
-      if (neighbor.dynamic && !this.#ranges.some((range) => isDeepStrictEqual(range.session, neighbor.config)))
+      if (neighbor.dynamic && !this.#ranges.some((range) => isDeepStrictEqual(range.session, neighbor.config))) {
         this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+      }
     }
   }
 

@@ -23,6 +23,7 @@ import type {
   VrfView,
 } from './view.js';
 import type { ConfiguredVrf } from './vrfs.js';
+import { defined } from '../util/assert.js';
 
 const MS_PER_SECOND = 1000;
 
@@ -77,8 +78,11 @@ export class ControllerViews implements ControllerView {
 
   agents(): AgentView[] {
     const { agents } = this.#controller;
-    const views = [...agents.sessions.keys()].map((name) => this.agent(name)!);
-    for (const name of agents.records.keys()) if (!agents.sessions.has(name)) views.push(this.agent(name)!);
+    const views = [...agents.sessions.keys()].flatMap((name) => this.agent(name) ?? []);
+    for (const name of agents.records.keys()) {
+      const closed = agents.sessions.has(name) ? undefined : this.agent(name);
+      if (closed !== undefined) views.push(closed);
+    }
     return views;
   }
 
@@ -153,8 +157,9 @@ export class ControllerViews implements ControllerView {
     }
     const faults = new Map<string, number>();
     for (const neighbor of neighbors.all()) {
-      for (const [action, count] of Object.entries(neighbor.neighbor.faults))
-        add(faults, `update-${action}`, count as number);
+      for (const [action, count] of Object.entries(neighbor.neighbor.faults)) {
+        add(faults, `update-${action}`, count);
+      }
     }
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
@@ -214,7 +219,7 @@ export class ControllerViews implements ControllerView {
   }
 
   #vrf(entry: ConfiguredVrf): VrfView {
-    const config = entry.config!;
+    const config = defined(entry.config, 'the configuration of a configured VRF');
     const { vrfs } = this.#controller;
     const routes: Partial<Record<FamilyName, TableCounts>> = {};
     for (const family of vrfs.families(entry)) {

@@ -26,6 +26,7 @@ import { ExportGroups } from './export-groups.js';
 import { GlobalTables } from './global-tables.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs } from './vrfs.js';
+import { defined } from '../util/assert.js';
 
 /** Paths of a source that is gone, removed between looks at the clock. */
 const REMOVAL_STEP = 256;
@@ -91,9 +92,9 @@ export class Controller implements BgpService, InterestListener {
     this.logger = logger;
     this.startedMs = clock.nowMs();
     this.network = new TcpNetwork(clock);
-    this.routerId = parseIpv4(config.routerId)!;
+    this.routerId = defined(parseIpv4(config.routerId), config.routerId);
     this.autonomousSystem = config.autonomousSystem;
-    this.clusterId = parseIpv4(config.bgp.clusterId)!;
+    this.clusterId = defined(parseIpv4(config.bgp.clusterId), config.bgp.clusterId);
 
     this.scheduler = new Scheduler(
       () => clock.nowMs(),
@@ -307,8 +308,9 @@ export class Controller implements BgpService, InterestListener {
   }
 
   interestChanged(source: SourceId): void {
-    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? [])
+    for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) {
       membership.eligibilityChanged();
+    }
   }
 
   *#slotsOf(table: RouteTable, lists: ReadonlySet<TargetListId>): Generator<number> {

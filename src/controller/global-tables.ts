@@ -4,6 +4,7 @@ import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import type { Scheduler } from '../util/scheduler.js';
 import type { VrfFamily } from '../vpn/vrf.js';
+import { defined } from '../util/assert.js';
 
 /** Names of the global tables, as Junos and Contrail have them. */
 const TABLE_NAMES: Readonly<Record<FamilyId, string>> = {
@@ -40,7 +41,7 @@ export class GlobalTables {
   }
 
   of(family: FamilyId): RouteTable {
-    return this.#byFamily.get(family)!;
+    return defined(this.#byFamily.get(family), 'a table per family');
   }
 
   all(): Iterable<RouteTable> {

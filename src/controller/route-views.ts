@@ -1,7 +1,9 @@
 import { formatAsPath } from '../bgp/attribute/as-path.js';
 import { formatCommunities } from '../bgp/attribute/communities.js';
 import { formatExtendedCommunities } from '../bgp/attribute/extended-communities.js';
+import { formatIpv6ExtendedCommunities } from '../bgp/attribute/ipv6-extended-communities.js';
 import { formatLargeCommunities } from '../bgp/attribute/large-communities.js';
+import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { encapsulationsOf, formatTunnelType, TunnelType } from '../bgp/attribute/tunnel-communities.js';
 import { evpnRouteType } from '../bgp/nlri/evpn-key.js';
 import { evpnPayload } from '../bgp/nlri/evpn-payload.js';
@@ -47,8 +49,9 @@ export class RouteViews {
     const version = unicastVersion(table.family);
     if (match === 'lookup') {
       const address = parseIp(text.split('/')[0] ?? '');
-      if (version === undefined)
+      if (version === undefined) {
         return { kind: 'invalid-prefix', reason: `${table.family.name} has no longest match; allowed: exact` };
+      }
       if (address?.length !== (version === 4 ? 4 : 16)) return invalid(text, table.family);
       return this.#single(longestMatch(this.#rib, table, address, (route) => this.#rib.bestPathOf(route) !== NO_PATH));
     }
@@ -88,8 +91,9 @@ export class RouteViews {
     const rib = this.#rib;
     const start = rib.keyOffsetOf(route);
     const length = rib.keyLengthOf(route);
-    if (table.vrf !== undefined && table.family.id === FamilyId.l2vpnEvpn)
+    if (table.vrf !== undefined && table.family.id === FamilyId.l2vpnEvpn) {
       return formatEvpnWithoutRd(rib.keyBytes, start, length);
+    }
     return table.family.format(rib.keyBytes, start, length);
   }
 
@@ -126,9 +130,7 @@ export class RouteViews {
       ...(a.med === undefined ? {} : { med: a.med }),
       ...(a.communities === undefined ? {} : { communities: formatCommunities(a.communities) }),
       ...(a.largeCommunities === undefined ? {} : { largeCommunities: formatLargeCommunities(a.largeCommunities) }),
-      ...(a.extendedCommunities === undefined
-        ? {}
-        : { extendedCommunities: formatExtendedCommunities(a.extendedCommunities) }),
+      ...extendedCommunitiesOf(a),
       ...(a.clusterList === undefined ? {} : { clusterList: a.clusterList.map(formatIpv4) }),
       ...(a.originatorId === undefined ? {} : { originatorId: formatIpv4(a.originatorId) }),
       flags: formatPathFlags(rib.flagsOf(path)) as PathFlag[],
@@ -151,6 +153,18 @@ export class RouteViews {
     if (vxlan) return { vni: label1 };
     return { labels: [label1 >>> 4, ...(label2 === undefined ? [] : [label2 >>> 4])] };
   }
+}
+
+/** Extended communities of both sizes in one list (RFC 4360, RFC 5701). */
+function extendedCommunitiesOf(attributes: PathAttributes): { readonly extendedCommunities?: readonly string[] } {
+  const { extendedCommunities, ipv6ExtendedCommunities } = attributes;
+  if (extendedCommunities === undefined && ipv6ExtendedCommunities === undefined) return {};
+  return {
+    extendedCommunities: [
+      ...(extendedCommunities === undefined ? [] : formatExtendedCommunities(extendedCommunities)),
+      ...(ipv6ExtendedCommunities === undefined ? [] : formatIpv6ExtendedCommunities(ipv6ExtendedCommunities)),
+    ],
+  };
 }
 
 /** The key of a route's text in a table. */

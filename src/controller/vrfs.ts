@@ -16,6 +16,7 @@ import { parseRouteDistinguisher } from '../wire/route-distinguisher.js';
 import { parseRouteTarget } from '../wire/route-target.js';
 import { FABRIC_FAMILIES, type GlobalTables } from './global-tables.js';
 import { staticPath } from './static-routes.js';
+import { defined } from '../util/assert.js';
 
 const TABLE_SUFFIX: Readonly<Record<VrfFamily, string>> = {
   [FamilyId.ipv4Unicast]: 'inet.0',
@@ -110,8 +111,9 @@ export class Vrfs {
 
   /** The name of a virtual network by its id. */
   virtualNetworkName(id: number): string | undefined {
-    for (const entry of this.#byName.values())
+    for (const entry of this.#byName.values()) {
       if (entry.config?.virtualNetwork.id === id) return entry.config.virtualNetwork.name;
+    }
     return undefined;
   }
 
@@ -173,7 +175,7 @@ export class Vrfs {
       this.#wantImports(entry, interested);
     }
     const network = after.virtualNetwork;
-    const distinguisher = parseRouteDistinguisher(after.routeDistinguisher)!;
+    const distinguisher = distinguisherOctets(after.routeDistinguisher);
     if (vrf.virtualNetworkId !== network.id || Buffer.compare(vrf.routeDistinguisher, distinguisher) !== 0) {
       vrf.virtualNetworkId = network.id;
       vrf.routeDistinguisher = distinguisher;
@@ -186,8 +188,9 @@ export class Vrfs {
     }
     for (const route of change.staticRoutesRemoved) this.#removeStatic(entry, staticKey(route));
     for (const route of change.staticRoutesAdded) this.#addStatic(entry, route);
-    if (before.virtualNetwork.name !== network.name || before.virtualNetwork.id !== network.id)
+    if (before.virtualNetwork.name !== network.name || before.virtualNetwork.id !== network.id) {
       this.#deps.virtualNetworksChanged();
+    }
   }
 
   /** Lets go of a removed VRF once nothing is left in it. */
@@ -198,8 +201,9 @@ export class Vrfs {
       this.#draining.get(entry.name) !== entry ||
       vrf.pathCount > 0 ||
       (entry.resolver?.rawPathCount ?? 0) > 0
-    )
+    ) {
       return;
+    }
     this.#draining.delete(entry.name);
     entry.resolver?.close();
     this.#deps.replicator.forgetTables(vrf);
@@ -220,13 +224,15 @@ export class Vrfs {
   }
 
   #wantImports(entry: ConfiguredVrf, times: number): void {
-    for (const target of entry.vrf?.importTargets ?? [])
+    for (const target of entry.vrf?.importTargets ?? []) {
       for (let i = 0; i < times; i++) this.#deps.membership.want(target);
+    }
   }
 
   #unwantImports(entry: ConfiguredVrf, times: number): void {
-    for (const target of entry.vrf?.importTargets ?? [])
+    for (const target of entry.vrf?.importTargets ?? []) {
       for (let i = 0; i < times; i++) this.#deps.membership.unwant(target);
+    }
   }
 
   // Raw routes ---------------------------------------------------------------------------------------------------------
@@ -262,7 +268,7 @@ export class Vrfs {
         name: config.name,
         virtualNetworkName: config.virtualNetwork.name,
         virtualNetworkId: config.virtualNetwork.id,
-        routeDistinguisher: parseRouteDistinguisher(config.routeDistinguisher)!,
+        routeDistinguisher: distinguisherOctets(config.routeDistinguisher),
         importTargets: [],
         exportTargets: [],
       },
@@ -279,8 +285,9 @@ export class Vrfs {
     if (table === undefined) return;
     const address = Uint8Array.of(routerId >>> 24, routerId >>> 16, routerId >>> 8, routerId);
     const source = rib.createSource({ kind: SourceKind.static, text: 'static', routerId, address });
-    if (route.routeDistinguisher !== undefined)
-      this.#distinguisherOf.set(source.id, parseRouteDistinguisher(route.routeDistinguisher)!);
+    if (route.routeDistinguisher !== undefined) {
+      this.#distinguisherOf.set(source.id, distinguisherOctets(route.routeDistinguisher));
+    }
     entry.statics.set(staticKey(route), { route, source });
     const set = rib.attributes.intern(path.attributes);
     const payload = rib.payloads.intern(path.payload, path.payload.length);
@@ -306,7 +313,12 @@ function staticKey(route: ResolvedStaticRoute): string {
   return JSON.stringify(route);
 }
 
+/** Octets of a validated route distinguisher. */
+function distinguisherOctets(text: string): Uint8Array {
+  return defined(parseRouteDistinguisher(text), text);
+}
+
 /** Octets of validated route targets. */
 function targets(texts: readonly string[]): Uint8Array[] {
-  return texts.map((text) => parseRouteTarget(text)!);
+  return texts.map((text) => defined(parseRouteTarget(text), text));
 }

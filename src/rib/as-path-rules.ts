@@ -1,8 +1,7 @@
 import { AsPathSegmentType, type AsPath, type PathAttributes } from '../bgp/attribute/path-attributes.js';
 
 /** What happens to private AS numbers (RFC 6996 §5) in paths sent to another AS. */
-export const PRIVATE_AS_ACTIONS = ['none', 'remove', 'remove-all', 'replace'] as const;
-export type PrivateAsAction = (typeof PRIVATE_AS_ACTIONS)[number];
+export type PrivateAsAction = 'none' | 'remove' | 'remove-all' | 'replace';
 
 /** RFC 6996 §5. */
 function isPrivateAs(asn: number): boolean {

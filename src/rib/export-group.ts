@@ -442,7 +442,7 @@ export class ExportGroup implements TableConsumer, Job {
     const owed = (member.owed ??= new OwedRoutes());
     this.#outOfStep.add(member);
     const delivery = this.#delivery;
-    if (delivery !== undefined && member.ticket === delivery.ticket) {
+    if (delivery?.ticket === member.ticket) {
       member.ticket = 0;
       this.#oweBatch(member, delivery.slots, delivery.before);
     }

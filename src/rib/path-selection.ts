@@ -9,7 +9,7 @@ import { SourceKind } from './source.js';
  * The order is that of the Contrail control node, which agents rely on; where it differs from RFC 4271 §9.1.2.2 the
  * comparator says so.
  */
-export const SELECTION_STEPS = [
+const SELECTION_STEPS = [
   'usable',
   'local-preference',
   'etree-root',

@@ -207,7 +207,8 @@ export class Rib {
   }
 
   releaseRoute(route: RouteId): void {
-    if (--this.#routeHolds[route]! === 0 && this.#routeFirst[route] === NO_PATH && this.#routeDirty[route] === 0) {
+    const holds = --this.#routeHolds[route]!;
+    if (holds === 0 && this.#routeFirst[route] === NO_PATH && this.#routeDirty[route] === 0) {
       this.#deleteRoute(route);
     }
   }

@@ -212,8 +212,8 @@ export class UpdateReceiver {
   }
 
   #note(fault: ProtocolFault): void {
-    const worst = this.#worst;
-    if (worst === undefined || strongerAction(worst.action, fault.action) !== worst.action) this.#worst = fault;
+    const worst = this.#worst?.action;
+    if (worst === undefined || strongerAction(worst, fault.action) !== worst) this.#worst = fault;
   }
 
   /** Loops: the path has been through here (RFC 4271 §9.1.2, RFC 4456 §8). Such paths stay visible and are not used. */

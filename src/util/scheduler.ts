@@ -32,7 +32,7 @@ export class Slice {
 }
 
 /** Milliseconds a turn may take (design.md §4.6). */
-export const SLICE_BUDGET_MS = 5;
+const SLICE_BUDGET_MS = 5;
 
 /** Defers a turn of the scheduler; `setImmediate` in production, by hand in tests. */
 export type Defer = (turn: () => void) => void;

@@ -24,13 +24,6 @@ import { DerivedAttributes } from './export-attributes.js';
 import { RouteTargetIndex } from './route-target-index.js';
 import { internTargets, VRF_FAMILIES, type SourceRouteDistinguisher, type Vrf, type VrfFamily } from './vrf.js';
 
-/** The VPN table of each family of a VRF. */
-export const VPN_FAMILY_OF: Readonly<Record<VrfFamily, FamilyId>> = {
-  [FamilyId.ipv4Unicast]: FamilyId.l3vpnIpv4Unicast,
-  [FamilyId.ipv6Unicast]: FamilyId.l3vpnIpv6Unicast,
-  [FamilyId.l2vpnEvpn]: FamilyId.l2vpnEvpn,
-};
-
 const ZERO_RD = new Uint8Array(8);
 /** Routes handled between looks at the clock. */
 const STEP = 64;
@@ -61,7 +54,7 @@ class Follower implements TableConsumer {
 
   pendAll(): void {
     for (let slot = 0; slot < this.table.slotCount; slot++)
-      if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);
+      {if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);}
     this.flushed();
   }
 }
@@ -179,7 +172,7 @@ export class Replicator implements Job, PathObserver {
       for (const target of exportsChanged) this.#pendCarriers(target);
     }
     for (const target of importsChanged)
-      for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);
+      {for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);}
     for (const target of importsChanged) this.#pendCarriers(target);
     for (const target of oldImports) this.#rib.targets.releaseTarget(target);
     for (const target of oldExports) this.#rib.targets.releaseTarget(target);
@@ -274,7 +267,7 @@ export class Replicator implements Job, PathObserver {
   secondariesOf(path: PathId): PathId[] {
     const secondaries: PathId[] = [];
     for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!)
-      secondaries.push(at as PathId);
+      {secondaries.push(at as PathId);}
     return secondaries;
   }
 
@@ -285,7 +278,7 @@ export class Replicator implements Job, PathObserver {
       const { pending } = follower;
       while (pending.size > 0) {
         for (let i = 0; i < STEP && pending.size > 0; i++)
-          this.#replicateRoute(follower, follower.table.routeAt(pending.take()));
+          {this.#replicateRoute(follower, follower.table.routeAt(pending.take()));}
         if (slice.expired) return false;
       }
       this.#awake.delete(follower);
@@ -377,7 +370,7 @@ export class Replicator implements Job, PathObserver {
   #put(table: RouteTable, primary: PathId, keyLength: number, set: AttributeSetId, round: number): void {
     const rib = this.#rib;
     if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength))
-      this.#removeFrom(table, primary);
+      {this.#removeFrom(table, primary);}
     const flags = (rib.flagsOf(primary) & (PathFlag.stale | PathFlag.llgrStale)) | PathFlag.secondary;
     const known = this.#secondaryIn(table, primary);
     const path = rib.announce(
@@ -439,7 +432,7 @@ export class Replicator implements Job, PathObserver {
     if (vrfs === undefined) {
       const found = new Set<Vrf>();
       for (const target of this.#rib.targets.targetsOf(list))
-        for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);
+        {for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);}
       vrfs = [...found];
       this.#importers.set(list, vrfs);
       for (const target of this.#rib.targets.targetsOf(list)) {
@@ -467,7 +460,7 @@ export class Replicator implements Job, PathObserver {
     if (type !== EvpnRouteType.macIpAdvertisement && type !== EvpnRouteType.inclusiveMulticast) return false;
     const { attributes } = this.#rib;
     if (attributes.hasFeature(set, AttributeFeature.hasOriginVn))
-      return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;
+      {return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;}
     return this.#exportsOneOf(vrf, set);
   }
 
@@ -481,7 +474,7 @@ export class Replicator implements Job, PathObserver {
     for (const target of targets) {
       for (const exporter of this.#exportersOf.get(target) ?? []) {
         if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId))
-          return true;
+          {return true;}
       }
     }
     return false;

@@ -46,7 +46,7 @@ export class NeighborInterest implements TargetInterest {
         this.#partial.length > 0 &&
         this.#partial.some((membership) => matches(membership, this.#rib.targets.targetBytes(target)))
       )
-        return true;
+        {return true;}
     }
     return false;
   }
@@ -276,7 +276,7 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
         for (const list of this.#index.lists()) {
           const targets = this.#rib.targets.targetsOf(list);
           if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target))))
-            lists.add(list);
+            {lists.add(list);}
         }
       }
     }

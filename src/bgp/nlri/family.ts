@@ -30,7 +30,7 @@ export type FamilyName =
 /** Longest key any family makes (an opaque EVPN route: type, length, 255 octets). */
 export const MAX_KEY_OCTETS = 257;
 /** Longest payload any family makes (EVPN type 5: label, ESI and an IPv6 gateway; label stacks are limited to 8). */
-export const MAX_PAYLOAD_OCTETS = 32;
+const MAX_PAYLOAD_OCTETS = 32;
 
 /**
  * One NLRI between wire and table, reused for every NLRI of a message so that nothing is allocated per route.

@@ -37,9 +37,9 @@ import { copyLabelStack, LABEL_OCTETS, writeLabelled } from './mpls-label.js';
 const RD_BITS = ROUTE_DISTINGUISHER_OCTETS * 8;
 
 /** Offset of the route distinguisher in a VPN key. */
-export const L3VPN_RD_OFFSET = 1;
+const L3VPN_RD_OFFSET = 1;
 /** Offset of the prefix octets in a VPN key. */
-export const L3VPN_PREFIX_OFFSET = 1 + ROUTE_DISTINGUISHER_OCTETS;
+const L3VPN_PREFIX_OFFSET = 1 + ROUTE_DISTINGUISHER_OCTETS;
 
 /**
  * Writes the VPN key of a route distinguisher and a unicast key at the start of `out`, which needs 25 octets.
