@@ -91,11 +91,12 @@ export function nextHopTemplate(
   const mac = routerMacOf(attributes);
   const routerMac = mac && !isZero(mac) ? formatMac(mac) : '';
   const tunnelTypes = encapsulationsOf(attributes);
-  const names = encapsulationNamesOf(tunnelTypes);
+  const named = encapsulationNamesOf(tunnelTypes);
+  const names = named.length === 0 ? [DEFAULT_ENCAPSULATION] : named;
   const tags = tagsOf(attributes, context.serverAs);
   const network = evpn ? '' : `\t\t\t\t\t\t\t<virtual-network>${escapeXml(virtualNetwork)}</virtual-network>\n`;
   const end = `${network}${tagList(tags)}${NEXT_HOP_END}`;
-  const afterLabel = encapsulationList(names.length === 0 ? [DEFAULT_ENCAPSULATION] : names) + end;
+  const afterLabel = encapsulationList(names) + end;
   return {
     family,
     beforeLabel: nextHopStart(address, evpn ? routerMac : ''),
