@@ -127,7 +127,7 @@ describe.each([
       encapsulations: ['udp', 'gre'],
     };
     westAgent.publish(BLUE, evpn);
-    const id = '0-02:5c:0f:7f:2e:8d,10.1.1.5/32';
+    const id = '02:5c:0f:7f:2e:8d,10.1.1.5/32';
     await eastAgent.receives(BLUE, 'l2vpn-evpn', id, [{ address: westAgent.address, label: 55 }]);
     westAgent.withdraw(BLUE, evpn);
     await eastAgent.loses(BLUE, 'l2vpn-evpn', id);

@@ -23,6 +23,9 @@ import { arrives, disappears } from '../support/speaker-suite.js';
 const AS = 65000;
 const IPV4_UNICAST = [1, 1] as const;
 
+/** Neighbors that only misbehave: a new one for each test, since a neighbor that was thrown out is held off for a while. */
+const ATTACKERS = 60;
+
 /** A small generator of repeatable noise (mulberry32). */
 function noise(seed: number, length: number): Buffer {
   let state = seed;
@@ -52,7 +55,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
   let filament: Filament;
   let bystander: Gobgp;
   let observer: Gobgp;
-  let attackerAddress: string;
+  let unusedAttackers: string[];
   let strangerAddress: string;
   let clients: RawClient[] = [];
   let probe = 0;
@@ -67,7 +70,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     } as const;
     bystander = await Gobgp.create(lab, { autonomousSystem: AS, routerId: '10.255.0.2', sessions: [session] });
     observer = await Gobgp.create(lab, { autonomousSystem: AS, routerId: '10.255.0.3', sessions: [session] });
-    attackerAddress = lab.nextAddress();
+    unusedAttackers = Array.from({ length: ATTACKERS }, () => lab.nextAddress());
     strangerAddress = lab.nextAddress();
     filament.describe({
       neighbors: [
@@ -79,7 +82,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
           families: session.families,
           routeReflectorClient: true,
         })),
-        { address: attackerAddress, peerAs: AS, passive: true, families: ['ipv4-unicast'], holdTime: 90 },
+        ...unusedAttackers.map((address) => ({ address, peerAs: AS, passive: true, families: ['ipv4-unicast'] })),
       ],
     });
     await Promise.all([filament.start(), bystander.start(), observer.start()]);
@@ -116,25 +119,20 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     return connected;
   }
 
-  /** Dials until Filament takes the session: after a fault it may hold the neighbor off for a while. */
-  async function attackerSession(): Promise<RawClient> {
-    return eventually(
-      'the attacker is established',
-      async () => {
-        const attacker = await client(filament.bgpPort, attackerAddress);
-        attacker.send(openMessage(AS, [10, 255, 0, 66], [IPV4_UNICAST]));
-        attacker.send(bgpMessage(BGP_KEEPALIVE));
-        const answered = await eventually(
-          'it answers or hangs up',
-          () => (attacker.isClosed ? 'closed' : attacker.receivedTypes.includes(BGP_KEEPALIVE) && 'up'),
-          { deadlineMs: 5_000 },
-        );
-        if (answered === 'up') return attacker;
-        attacker.close();
-        return false;
-      },
-      { deadlineMs: 60_000, intervalMs: 500, explain: () => filament.logTail() },
-    );
+  function nextAttacker(): string {
+    const address = unusedAttackers.pop();
+    if (address === undefined) throw new Error('more attackers are needed');
+    return address;
+  }
+
+  /** A session of an attacker who has behaved so far. */
+  async function attackerSession(): Promise<{ readonly attacker: RawClient; readonly address: string }> {
+    const address = nextAttacker();
+    const attacker = await client(filament.bgpPort, address);
+    attacker.send(openMessage(AS, [10, 255, 0, 66], [IPV4_UNICAST]));
+    attacker.send(bgpMessage(BGP_KEEPALIVE));
+    await filament.established(address);
+    return { attacker, address };
   }
 
   describe('on the BGP port', () => {
@@ -146,7 +144,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     });
 
     test.each([1, 2, 3, 4])('noise %i instead of an OPEN ends that connection only', async (seed) => {
-      const attacker = await client(filament.bgpPort, attackerAddress);
+      const attacker = await client(filament.bgpPort, nextAttacker());
       attacker.send(noise(seed, 3_000));
       await eventually('it is closed', () => attacker.isClosed);
     });
@@ -166,7 +164,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
       { what: 'an unknown message type', bytes: bgpMessage(99), answer: '0103' },
       { what: 'a KEEPALIVE with a body', bytes: bgpMessage(BGP_KEEPALIVE, Buffer.alloc(3)), answer: '0102' },
     ])('in an established session, $what is answered with NOTIFICATION $answer (RFC 4271 §6.1)', async (wrong) => {
-      const attacker = await attackerSession();
+      const { attacker } = await attackerSession();
       attacker.send(wrong.bytes);
       await eventually('it is closed', () => attacker.isClosed);
       const at = attacker.received.lastIndexOf(Buffer.alloc(16, 0xff));
@@ -176,17 +174,17 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     });
 
     test.each([1, 2, 3, 4, 5, 6])('UPDATEs of noise %i disturb nobody else', async (seed) => {
-      const attacker = await attackerSession();
+      const { attacker, address } = await attackerSession();
       for (let n = 0; n < 50; n++) attacker.send(bgpMessage(BGP_UPDATE, noise(seed * 1_000 + n, 4 + ((n * 37) % 900))));
       await eventually(
         'Filament has read them or hung up',
-        async () => attacker.isClosed || (await filament.neighbor(attackerAddress)).messages.received.update >= 50,
+        async () => attacker.isClosed || (await filament.neighbor(address)).messages.received.update >= 50,
         { deadlineMs: 10_000 },
       );
     });
 
     test('a malformed attribute withdraws the routes and keeps the session (RFC 7606 §2)', async () => {
-      const attacker = await attackerSession();
+      const { attacker, address } = await attackerSession();
       const prefix = Buffer.from([24, 10, 77, 0]);
       attacker.send(update(GOOD_ATTRIBUTES, prefix));
       await filament.path('ipv4-unicast', '10.77.0.0/24');
@@ -196,11 +194,11 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
       attacker.send(update(badOrigin, prefix));
       await filament.pathGone('ipv4-unicast', '10.77.0.0/24');
       expect(attacker.isClosed).toBe(false);
-      expect((await filament.neighbor(attackerAddress)).state).toBe('established');
+      expect((await filament.neighbor(address)).state).toBe('established');
     });
 
     test('routes announced before a fatal fault are gone with the session', async () => {
-      const attacker = await attackerSession();
+      const { attacker } = await attackerSession();
       attacker.send(update(GOOD_ATTRIBUTES, Buffer.from([24, 10, 78, 0])));
       await filament.path('ipv4-unicast', '10.78.0.0/24');
       attacker.send(noise(7, 64));
@@ -221,16 +219,9 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
         Array.from({ length: 100 }, () => client(filament.bgpPort, strangerAddress).catch(() => undefined)),
       );
       expect(silent).toHaveLength(100);
-      const slow = await eventually(
-        'the slow one is taken',
-        async () => {
-          const attacker = await client(filament.bgpPort, attackerAddress);
-          for (const octet of openMessage(AS, [10, 255, 0, 66], [IPV4_UNICAST])) attacker.send(Buffer.from([octet]));
-          await eventually('it answers', () => attacker.isClosed || attacker.receivedTypes.includes(BGP_OPEN));
-          return !attacker.isClosed && attacker;
-        },
-        { deadlineMs: 60_000, intervalMs: 500 },
-      );
+      const slow = await client(filament.bgpPort, nextAttacker());
+      for (const octet of openMessage(AS, [10, 255, 0, 66], [IPV4_UNICAST])) slow.send(Buffer.from([octet]));
+      await eventually('it is answered', () => slow.receivedTypes.includes(BGP_KEEPALIVE));
       expect(slow.receivedTypes).toContain(BGP_OPEN);
     });
   });
@@ -258,7 +249,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
         bytes: Buffer.concat([Buffer.from(`${header}<iq>`), Buffer.alloc(99, 0xfe)]),
       },
     ])('$what ends at most that connection', async ({ bytes }) => {
-      const rogue = await client(filament.agentPort, attackerAddress);
+      const rogue = await client(filament.agentPort, nextAttacker());
       rogue.send(bytes);
       await eventually('Filament still answers', async () => (await filament.agents()).length >= 0);
     });
@@ -279,7 +270,7 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
           'POST /api/v1/neighbors/127.0.0.1/reset HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5\r\n\r\n{{{{{',
       },
     ])('$what disturbs nobody', async ({ bytes }) => {
-      const rogue = await client(filament.apiPort, attackerAddress);
+      const rogue = await client(filament.apiPort, nextAttacker());
       rogue.send(bytes);
       await eventually('Filament still answers', async () => (await filament.agents()).length >= 0);
     });

@@ -9,7 +9,7 @@ import { Gobgp } from '../support/gobgp.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { prefixText } from '../support/routes.js';
-import type { Route, VpnRoute } from '../support/routes.js';
+import type { Route, SeenRoute, VpnRoute } from '../support/routes.js';
 import { arrives, disappears } from '../support/speaker-suite.js';
 
 const AS = 65000;
@@ -101,15 +101,14 @@ describeWithDaemons(['gobgp', 'bird'], 'VRFs between real routers', () => {
 
   afterAll(() => lab.close());
 
-  /** A CE has a route of the VRF as plain unicast. */
-  async function reachesCe(router: Gobgp | Bird, prefix: string): Promise<readonly number[]> {
+  /** Waits until a CE has a route of the VRF, as plain unicast. */
+  async function reachesCe(router: Gobgp | Bird, prefix: string): Promise<SeenRoute> {
     const family = prefix.includes(':') ? 'ipv6-unicast' : 'ipv4-unicast';
-    const seen = await eventually(
+    return eventually(
       `${prefix} arrives at ${router.name}`,
       async () => (await router.routes(family)).find((route) => route.prefix === prefix && route.from !== undefined),
-      { deadlineMs: 20_000, explain: () => filament.logTail() },
+      { deadlineMs: 20_000, explain: () => `${filament.logTail()}\n${router.logTail()}` },
     );
-    return seen.asPath ?? [];
   }
 
   describe('import by route target (RFC 4364 §4.3.1)', () => {
@@ -208,17 +207,28 @@ describeWithDaemons(['gobgp', 'bird'], 'VRFs between real routers', () => {
       const outside = vpnRoute(15, '65000:900');
       await pe.announce(inside);
       await pe.announce(outside);
+      const arrivals = [
+        reachesCe(ce, '10.200.0.0/24'),
+        reachesCe(ce, inside.prefix),
+        // Its next hop is an IPv4-mapped IPv6 address, which BIRD refuses.
+        reachesCe(ce, '2001:db8:200::/48'),
+        reachesCe(birdCe, '10.200.0.0/24'),
+        reachesCe(birdCe, inside.prefix),
+      ];
+      for (const seen of await Promise.all(arrivals)) {
+        expect(seen.asPath).toEqual([AS]);
+        expect(seen.labels).toBeUndefined();
+      }
       for (const router of [ce, birdCe]) {
-        expect(await reachesCe(router, '10.200.0.0/24')).toEqual([AS]);
-        expect(await reachesCe(router, '2001:db8:200::/48')).toEqual([AS]);
-        expect(await reachesCe(router, inside.prefix)).toEqual([AS]);
-        const prefixes = (await router.routes('ipv4-unicast')).map(({ prefix }) => prefix);
-        expect(prefixes).not.toContain(outside.prefix);
+        expect((await router.routes('ipv4-unicast')).map(({ prefix }) => prefix)).not.toContain(outside.prefix);
       }
       await pe.withdraw(inside);
-      await eventually('the route is gone from the CE', async () =>
-        (await ce.routes('ipv4-unicast')).every(({ prefix }) => prefix !== inside.prefix),
-      );
+      await pe.withdraw(outside);
+      for (const router of [ce, birdCe]) {
+        await eventually(`the route is gone from ${router.name}`, async () =>
+          (await router.routes('ipv4-unicast')).every(({ prefix }) => prefix !== inside.prefix),
+        );
+      }
     });
 
     test('what a CE announces gets label and next hop of the route to its next hop, and goes to the PE', async () => {
@@ -233,7 +243,7 @@ describeWithDaemons(['gobgp', 'bird'], 'VRFs between real routers', () => {
         routeTargets: ['65000:100'],
         asPath: [CE_AS],
       });
-      expect(await reachesCe(birdCe, '10.66.0.0/24')).toEqual([AS, CE_AS]);
+      expect((await reachesCe(birdCe, '10.66.0.0/24')).asPath).toEqual([AS, CE_AS]);
       await ce.withdraw(route);
       await disappears(pe, vpn);
     });
@@ -254,7 +264,7 @@ describeWithDaemons(['gobgp', 'bird'], 'VRFs between real routers', () => {
         fits: ({ flags }) => flags.length === 0,
       });
       expect(resolved.best).toBe(true);
-      expect(await reachesCe(birdCe, route.prefix)).toEqual([AS, CE_AS]);
+      expect((await reachesCe(birdCe, route.prefix)).asPath).toEqual([AS, CE_AS]);
       await pe.withdraw(towards);
       await filament.path('ipv4-unicast', route.prefix, {
         vrf: BLUE,

@@ -23,6 +23,8 @@ export interface DaemonDescription {
   readonly autonomousSystem: number;
   readonly routerId: string;
   readonly sessions: readonly SessionDescription[];
+  /** Next hops of what it announces, for daemons that cannot choose one per route (BIRD). */
+  readonly nextHops?: readonly [ipv4: string, ipv6: string];
 }
 
 /** Where a daemon listens. */

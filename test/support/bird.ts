@@ -30,17 +30,16 @@ function channelOf(family: FamilyName): Channel {
   return channel;
 }
 
-/** A next hop to put on what is announced to internal neighbors: BIRD would send its loopback address. */
-function nextHopOption(family: FamilyName, routes: Iterable<Route>): string {
-  for (const route of routes) if (route.family === family) return ` next hop address ${route.nextHop};`;
-  return '';
-}
+/** What the tests announce from BIRD has these unless they say otherwise. */
+const DEFAULT_NEXT_HOPS = ['192.0.2.3', '2001:db8::3'] as const;
 
 export class Bird extends ForegroundDaemon {
   readonly name = 'bird';
+  readonly #nextHops: readonly [ipv4: string, ipv6: string];
 
   private constructor(lab: Lab, place: Place, description: DaemonDescription) {
     super(lab, place, 'bird', description);
+    this.#nextHops = description.nextHops ?? DEFAULT_NEXT_HOPS;
   }
 
   static async create(lab: Lab, description: DaemonDescription, place?: Place): Promise<Bird> {
@@ -74,7 +73,6 @@ export class Bird extends ForegroundDaemon {
   }
 
   #protocol(session: SessionDescription, index: number): string {
-    const external = session.autonomousSystem !== this.autonomousSystem;
     return [
       `protocol bgp n${index} {`,
       `  local ${this.address} port ${this.port} as ${this.autonomousSystem};`,
@@ -84,14 +82,16 @@ export class Bird extends ForegroundDaemon {
       ...(session.reflectorClient === true ? [`  rr client; rr cluster id ${this.routerId};`] : []),
       ...session.families.map((family) => {
         const { table, bgp } = channelOf(family);
-        // One next hop per session and family is all that the tests announce from BIRD.
-        const nextHop =
-          session.reflectorClient === true ? ' next hop keep;' : nextHopOption(family, this.announced.values());
-        const all = external && nextHop === '' ? ' next hop keep;' : nextHop;
-        return `  ${bgp} { table ${table}; import all; export all;${all} };`;
+        // Else it would put its loopback address in, which other daemons refuse as a next hop.
+        const nextHop = session.reflectorClient === true ? 'keep' : `address ${this.#nextHopOf(family)}`;
+        return `  ${bgp} { table ${table}; import all; export all; next hop ${nextHop}; };`;
       }),
       '}',
     ].join('\n');
+  }
+
+  #nextHopOf(family: FamilyName): string {
+    return this.#nextHops[family.includes('ipv6') ? 1 : 0];
   }
 
   /** One command of its control socket. */
@@ -114,8 +114,12 @@ export class Bird extends ForegroundDaemon {
     return parseRoutes(await this.control('show', 'route', 'table', channelOf(family).table, 'all'));
   }
 
-  protected addRoute(): Promise<void> {
-    return this.#reconfigure();
+  protected async addRoute(route: Route): Promise<void> {
+    const nextHop = this.#nextHopOf(route.family);
+    if (route.nextHop !== nextHop) {
+      throw new Error(`BIRD was set up to announce next hop ${nextHop}, not ${route.nextHop}`);
+    }
+    await this.#reconfigure();
   }
 
   protected removeRoute(): Promise<void> {

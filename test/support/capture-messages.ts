@@ -1,5 +1,5 @@
 /**
- * Records what each daemon says: `npx tsx test/support/capture-messages.ts > fixtures/bgp/captured.jsonl`.
+ * Records what each daemon says: `npx tsx@4 test/support/capture-messages.ts > fixtures/bgp/captured.jsonl`.
  *
  * A recorder takes the daemon's connection, answers its OPEN with the same capabilities, and writes down every message:
  * one JSON object a line with `source` (daemon and version), `name` (what the daemon was told to do) and `hex`.
@@ -153,6 +153,7 @@ async function capture(kind: string, { create, version, families, routes }: Subj
       autonomousSystem: AS,
       routerId: '10.255.0.6',
       sessions: [{ address, port, autonomousSystem: AS, families }],
+      nextHops: ['192.0.2.6', '2001:db8::6'],
     });
     await daemon.start();
     await eventually(`${kind} is established`, () => daemon.isEstablished(address), { deadlineMs: 60_000 });

@@ -133,8 +133,8 @@ export class Frr extends ForegroundDaemon {
         if (!session.families.includes(family)) continue;
         lines.push(`  neighbor ${session.address} activate`);
         if (session.reflectorClient === true) lines.push(`  neighbor ${session.address} route-reflector-client`);
-        // FRR would put its own loopback address in as next hop of a VPN route it sends to another AS.
-        if (external && family.startsWith('l3vpn')) {
+        // FRR would put its own loopback address in as next hop of what it sends to another AS.
+        if (external) {
           lines.push(`  neighbor ${session.address} attribute-unchanged next-hop`);
         }
       }
