@@ -18,7 +18,7 @@ export function filesBelow(folder: string, ending: string): readonly string[] {
     .sort();
 }
 
-export interface Table {
+interface Table {
   readonly head: readonly string[];
   readonly rows: ReadonlyArray<readonly string[]>;
 }
@@ -32,7 +32,7 @@ function cellsOf(line: string): readonly string[] {
 }
 
 /** All tables of a page, in order. */
-export function tablesOf(page: string): readonly Table[] {
+function tablesOf(page: string): readonly Table[] {
   return [...page.matchAll(/(?:^\|.*\|\n)+/gm)].map(([text]) => {
     const [head, , ...rows] = text.trimEnd().split('\n').map(cellsOf);
     return { head: head ?? [], rows };
