@@ -135,8 +135,9 @@ export class NextHopResolver implements Job {
     const route = feed.raw.routeAt(slot);
     this.#track(feed, slot, route);
     if (route === NO_ROUTE) return;
-    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path))
-      {this.#resolvePath(feed, route, path);}
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      this.#resolvePath(feed, route, path);
+    }
   }
 
   /** Notes which next hops a raw slot depends on now. */

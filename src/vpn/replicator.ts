@@ -27,6 +27,8 @@ import { internTargets, VRF_FAMILIES, type SourceRouteDistinguisher, type Vrf, t
 const ZERO_RD = new Uint8Array(8);
 /** Routes handled between looks at the clock. */
 const STEP = 64;
+/** The last round that fits into the columns. */
+const MAX_ROUND = 0xffffffff;
 
 /** Follows one table for the replicator. */
 class Follower implements TableConsumer {
@@ -53,8 +55,9 @@ class Follower implements TableConsumer {
   }
 
   pendAll(): void {
-    for (let slot = 0; slot < this.table.slotCount; slot++)
-      {if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);}
+    for (let slot = 0; slot < this.table.slotCount; slot++) {
+      if (this.table.routeAt(slot) !== NO_ROUTE) this.pending.add(slot);
+    }
     this.flushed();
   }
 }
@@ -167,19 +170,29 @@ export class Replicator implements Job, PathObserver {
     this.#register(this.#exportersOf, vrf, oldExports, exports);
     if (exportsChanged.length > 0) {
       vrf.exportCommunities = Buffer.concat([...exports].map((target) => this.#rib.targets.targetBytes(target)));
-      this.exportChanged(vrf);
+      this.#pendOwn(vrf);
       // Which virtual network a target stands for follows from who exports it.
       for (const target of exportsChanged) this.#pendCarriers(target);
     }
-    for (const target of importsChanged)
-      {for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);}
+    for (const target of importsChanged) {
+      for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);
+    }
     for (const target of importsChanged) this.#pendCarriers(target);
     for (const target of oldImports) this.#rib.targets.releaseTarget(target);
     for (const target of oldExports) this.#rib.targets.releaseTarget(target);
   }
 
-  /** The virtual network, route distinguisher or export targets of a VRF changed: its own routes leave differently. */
+  /**
+   * The virtual network or route distinguisher of a VRF changed: its own routes leave differently. Which routes belong
+   * to a virtual network depends on it, too: those that this VRF imports, and those with a target that it exports.
+   */
   exportChanged(vrf: Vrf): void {
+    this.#pendOwn(vrf);
+    for (const target of vrf.importTargets) this.#pendCarriers(target);
+    for (const target of vrf.exportTargets) this.#pendCarriers(target);
+  }
+
+  #pendOwn(vrf: Vrf): void {
     vrf.exportGeneration++;
     for (const table of vrf.tables.values()) this.#followers.get(table)?.pendAll();
   }
@@ -198,19 +211,19 @@ export class Replicator implements Job, PathObserver {
     }
   }
 
-  /** Looks again at every route that carries a target: in the VPN tables, and in the VRFs that export it. */
+  /**
+   * Looks again at every route that carries a target. Those of VRFs are found by their secondaries in the VPN tables,
+   * whether they brought the target themselves or their VRF exports it.
+   */
   #pendCarriers(target: TargetId): void {
     const touched = new Set<Follower>();
     this.index.forEachPath(target, (path) => {
-      const route = this.#rib.routeOf(path);
+      const route = this.#rib.routeOf(this.#rib.isSecondary(path) ? this.#rib.originOf(path) : path);
       const follower = this.#followers.get(this.#rib.tableOf(route))!;
       follower.pending.add(this.#rib.slotOf(route));
       touched.add(follower);
     });
     for (const follower of touched) follower.flushed();
-    for (const vrf of this.#exportersOf.get(target) ?? []) {
-      for (const table of vrf.tables.values()) this.#followers.get(table)?.pendAll();
-    }
   }
 
   #follow(table: RouteTable, vrf: Vrf | undefined, family: VrfFamily): void {
@@ -266,8 +279,9 @@ export class Replicator implements Job, PathObserver {
   /** Tables in which a path has secondaries; for the API and tests. */
   secondariesOf(path: PathId): PathId[] {
     const secondaries: PathId[] = [];
-    for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!)
-      {secondaries.push(at as PathId);}
+    for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!) {
+      secondaries.push(at as PathId);
+    }
     return secondaries;
   }
 
@@ -277,8 +291,9 @@ export class Replicator implements Job, PathObserver {
     for (const follower of this.#awake) {
       const { pending } = follower;
       while (pending.size > 0) {
-        for (let i = 0; i < STEP && pending.size > 0; i++)
-          {this.#replicateRoute(follower, follower.table.routeAt(pending.take()));}
+        for (let i = 0; i < STEP && pending.size > 0; i++) {
+          this.#replicateRoute(follower, follower.table.routeAt(pending.take()));
+        }
         if (slice.expired) return false;
       }
       this.#awake.delete(follower);
@@ -299,13 +314,23 @@ export class Replicator implements Job, PathObserver {
   }
 
   #replicatePath(follower: Follower, route: RouteId, path: PathId, eligible: boolean): void {
-    const round = ++this.#round;
+    const round = this.#nextRound();
     if (!eligible || follower.vrf?.deleted === true) {
       this.#removeUnwanted(path, round);
       return;
     }
     if (follower.vrf === undefined) this.#importPath(follower.family, route, path, round);
     else this.#exportPath(follower.vrf, follower.family, route, path, round);
+  }
+
+  /** A number that no table is marked with; at a few hundred thousand paths a second they run out within hours. */
+  #nextRound(): number {
+    if (this.#round === MAX_ROUND) {
+      this.#wanted.fill(0);
+      this.#present.fill(0);
+      this.#round = 0;
+    }
+    return ++this.#round;
   }
 
   /** A path of a VPN table: goes to the VRFs that import one of its targets. */
@@ -369,8 +394,9 @@ export class Replicator implements Job, PathObserver {
   /** Announces a secondary under the key in {@link #key}; takes over the caller's reference to `set`. */
   #put(table: RouteTable, primary: PathId, keyLength: number, set: AttributeSetId, round: number): void {
     const rib = this.#rib;
-    if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength))
-      {this.#removeFrom(table, primary);}
+    if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength)) {
+      this.#removeFrom(table, primary);
+    }
     const flags = (rib.flagsOf(primary) & (PathFlag.stale | PathFlag.llgrStale)) | PathFlag.secondary;
     const known = this.#secondaryIn(table, primary);
     const path = rib.announce(
@@ -431,8 +457,9 @@ export class Replicator implements Job, PathObserver {
     let vrfs = this.#importers.get(list);
     if (vrfs === undefined) {
       const found = new Set<Vrf>();
-      for (const target of this.#rib.targets.targetsOf(list))
-        {for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);}
+      for (const target of this.#rib.targets.targetsOf(list)) {
+        for (const vrf of this.#importersOf.get(target) ?? []) found.add(vrf);
+      }
       vrfs = [...found];
       this.#importers.set(list, vrfs);
       for (const target of this.#rib.targets.targetsOf(list)) {
@@ -459,8 +486,9 @@ export class Replicator implements Job, PathObserver {
     if (type === EvpnRouteType.ipPrefix) return true;
     if (type !== EvpnRouteType.macIpAdvertisement && type !== EvpnRouteType.inclusiveMulticast) return false;
     const { attributes } = this.#rib;
-    if (attributes.hasFeature(set, AttributeFeature.hasOriginVn))
-      {return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;}
+    if (attributes.hasFeature(set, AttributeFeature.hasOriginVn)) {
+      return originVnOf(attributes.attributesOf(set))?.index === vrf.virtualNetworkId;
+    }
     return this.#exportsOneOf(vrf, set);
   }
 
@@ -473,8 +501,9 @@ export class Replicator implements Job, PathObserver {
     const targets = this.#rib.targets.targetsOf(this.#rib.attributes.targetListOf(set));
     for (const target of targets) {
       for (const exporter of this.#exportersOf.get(target) ?? []) {
-        if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId))
-          {return true;}
+        if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId)) {
+          return true;
+        }
       }
     }
     return false;

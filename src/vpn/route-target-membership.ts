@@ -45,8 +45,9 @@ export class NeighborInterest implements TargetInterest {
       if (
         this.#partial.length > 0 &&
         this.#partial.some((membership) => matches(membership, this.#rib.targets.targetBytes(target)))
-      )
-        {return true;}
+      ) {
+        return true;
+      }
     }
     return false;
   }
@@ -275,8 +276,9 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
       else {
         for (const list of this.#index.lists()) {
           const targets = this.#rib.targets.targetsOf(list);
-          if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target))))
-            {lists.add(list);}
+          if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target)))) {
+            lists.add(list);
+          }
         }
       }
     }
