@@ -76,6 +76,8 @@ export const agentAnswer: z.ZodType<AgentView> = z.object({
   uptimeSeconds: seconds,
   subscriptions: z.array(z.object({ vrf: z.string(), instanceId: z.int() })),
   routes: z.object({ received: count, advertised: count }),
+  dropped: z.record(z.string(), count).meta({ description: 'Published items that were not used, by reason.' }),
+  ignored: z.record(z.string(), count).meta({ description: 'Stanzas without effect, by reason.' }),
   flaps: count,
   lastError: z.string().exactOptional(),
 });

@@ -9,7 +9,6 @@ import {
   choice,
   community,
   flag,
-  holdTime,
   hostIp,
   integer,
   list,
@@ -88,7 +87,7 @@ const agentsSchema = z.strictObject({
   listen: list(listenSchema).default([]).meta({
     description: 'Where vRouter agents connect (XMPP). Empty: no agent channel.',
   }),
-  holdTime: holdTime().default(90).meta({
+  holdTime: integer(3, 65535, 'seconds').default(90).meta({
     description:
       'Seconds without a sign of life after which an agent is taken for gone; a keepalive is sent every third of it.',
   }),

@@ -97,6 +97,8 @@ export class ControllerViews implements ControllerView {
         uptimeSeconds: seconds(session.uptimeMs),
         subscriptions: session.subscriptions.map(({ vrf, instanceId }) => ({ vrf, instanceId })),
         routes: { received: agentRoutes.countReceived(session), advertised: agentRoutes.countAdvertised(session) },
+        dropped: Object.fromEntries(session.counters.dropped),
+        ignored: Object.fromEntries(session.counters.ignored),
         flaps: session.flaps,
         ...(session.lastError === '' ? {} : { lastError: session.lastError }),
       };
@@ -110,6 +112,8 @@ export class ControllerViews implements ControllerView {
       uptimeSeconds: 0,
       subscriptions: [],
       routes: { received: 0, advertised: 0 },
+      dropped: {},
+      ignored: {},
       flaps: record.flaps,
       ...(record.lastError === '' ? {} : { lastError: record.lastError }),
     };

@@ -247,6 +247,7 @@ export class Controller implements BgpService, InterestListener {
         return;
       case 'agents-changed':
         this.agents.setHoldTime(change.after.holdTime);
+        this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
         return;
       case 'api-token-changed':
       case 'log-level-changed':

@@ -99,6 +99,9 @@ export interface AgentView {
   readonly uptimeSeconds: number;
   readonly subscriptions: readonly SubscriptionView[];
   readonly routes: { readonly received: number; readonly advertised: number };
+  /** Published items that were not used, and stanzas without effect, by stable kebab-case reason. */
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly ignored: Readonly<Record<string, number>>;
   readonly flaps: number;
   readonly lastError?: string;
 }

@@ -6,7 +6,10 @@ import { Writer } from '../wire/writer.js';
 export interface RewritePlan {
   /** AS to put in front of AS_PATH; 0 for none (RFC 4271 §5.1.2 b). */
   readonly prependAs: number;
-  /** Remove what must not leave the AS: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST, AIGP (RFC 4271 §5.1.5, RFC 4456 §8, RFC 7311 §3.1). */
+  /**
+   * Remove what must not leave the AS: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST, AIGP, non-transitive extended communities
+   * (RFC 4271 §5.1.5, RFC 4456 §8, RFC 7311 §3.1, RFC 4360 §6).
+   */
   readonly leavesAs: boolean;
   /** Remove MULTI_EXIT_DISC: it was received from another neighboring AS (RFC 4271 §5.1.4). */
   readonly dropMed: boolean;
@@ -25,6 +28,9 @@ const OPTIONAL = AttributeFlag.optional;
 const EXTENDED_LENGTH = AttributeFlag.extendedLength;
 const MAX_SHORT_LENGTH = 255;
 const MAX_SEGMENT_ASNS = 255;
+const EXTENDED_COMMUNITY_OCTETS = 8;
+/** T bit of the type of an extended community: not transitive (RFC 4360 §2). */
+const NON_TRANSITIVE = 0x40;
 
 /**
  * Rewrites canonical attribute octets (next hop, then TLVs in ascending order of type) by splicing: what stays is copied
@@ -79,6 +85,12 @@ export class AttributeRewriter {
         if (plan.leavesAs) return;
         if (plan.clusterId !== 0) return this.#prependCluster(bytes, value, next, plan.clusterId);
         break;
+      case AttributeType.extendedCommunities:
+        if (plan.leavesAs) {
+          this.#transitiveCommunities(bytes, value, next, bytes[at]!);
+          return;
+        }
+        break;
       default:
         break;
     }
@@ -113,6 +125,17 @@ export class AttributeRewriter {
     w.raw(bytes, join ? value + 2 : value, next);
   }
 
+  /** Extended communities without those that must not leave the AS (RFC 4360 §6). */
+  #transitiveCommunities(bytes: Uint8Array, value: number, next: number, flags: number): void {
+    let kept = 0;
+    for (let at = value; at < next; at += EXTENDED_COMMUNITY_OCTETS) if (isTransitive(bytes[at]!)) kept++;
+    if (kept === 0) return;
+    this.#header(flags & ~EXTENDED_LENGTH, AttributeType.extendedCommunities, kept * EXTENDED_COMMUNITY_OCTETS);
+    for (let at = value; at < next; at += EXTENDED_COMMUNITY_OCTETS) {
+      if (isTransitive(bytes[at]!)) this.out.raw(bytes, at, at + EXTENDED_COMMUNITY_OCTETS);
+    }
+  }
+
   #prependCluster(bytes: Uint8Array, value: number, next: number, clusterId: number): void {
     this.#header(OPTIONAL, AttributeType.clusterList, next - value + 4);
     this.out.u32(clusterId);
@@ -138,4 +161,8 @@ const EMPTY = new Uint8Array(0);
 
 function missing(wanted: number, before: number, type: number): boolean {
   return wanted > before && wanted < type;
+}
+
+function isTransitive(type: number): boolean {
+  return (type & NON_TRANSITIVE) === 0;
 }

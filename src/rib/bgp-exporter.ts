@@ -64,6 +64,7 @@ export interface BgpReceiver extends ExportReceiver {
 }
 
 const DEFAULT_LOCAL_PREFERENCE = 100;
+const MAX_ADDRESS_OCTETS = 16;
 const ELIGIBILITY_TARGETS = 2 ** 32;
 /** Flags, type and extended length of an MP attribute. */
 const MP_HEADER_OCTETS = 4;
@@ -367,7 +368,8 @@ export class BgpExporter implements Exporter {
       start = 0;
       end = bytes.length;
     }
-    const nextHopLength = bytes[start]!;
+    // A link-local next hop means nothing on another link than the one it came from (RFC 2545 §3): the global one goes on.
+    const nextHopLength = Math.min(bytes[start]!, MAX_ADDRESS_OCTETS);
     this.#nextHop = nextHopSelf ?? bytes.slice(start + 1, start + 1 + nextHopLength);
     const rewriter = this.#rewriter;
     rewriter.rewrite(bytes, start, end, plan);

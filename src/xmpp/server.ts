@@ -61,6 +61,7 @@ export class AgentServer {
   readonly #owner: SessionOwner;
   #listener: TcpListener | undefined;
   #holdTimeSec: number;
+  #maxStanzaOctets: number;
   #startedMs: number;
   /** Every connection, by source address and port. */
   readonly #connections = new Map<string, AgentSession>();
@@ -79,6 +80,7 @@ export class AgentServer {
     this.#handler = handler;
     this.#deps = deps;
     this.#holdTimeSec = options.holdTimeSec;
+    this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
     this.#startedMs = deps.clock.nowMs();
     this.#owner = this.#sessionOwner();
   }
@@ -149,6 +151,11 @@ export class AgentServer {
     for (const session of this.#connections.values()) session.holdTimeChanged();
   }
 
+  /** Changes the longest stanza that connections from now on may send. */
+  setMaxStanzaOctets(octets: number): void {
+    this.#maxStanzaOctets = octets;
+  }
+
   /**
    * The controller has a VRF that it did not have before: pending subscriptions become real and deferred publications follow, in
    * slices of the scheduler. {@link AgentHandler.vrfState} must say `known` already. An agent that publishes before its turn came
@@ -214,6 +221,7 @@ export class AgentServer {
     const handler = this.#handler;
     const holdTimeSec = (): number => this.#holdTimeSec;
     const startedMs = (): number => this.#startedMs;
+    const maxStanzaOctets = (): number => this.#maxStanzaOctets;
     return {
       serverName: server.serverName,
       subCluster: server.subCluster ?? '',
@@ -225,7 +233,9 @@ export class AgentServer {
       },
       endOfRib: server.endOfRib ?? DEFAULT_END_OF_RIB_TIMING,
       honourMessageEndOfRib: server.honourMessageEndOfRib ?? false,
-      maxStanzaOctets: server.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS,
+      get maxStanzaOctets() {
+        return maxStanzaOctets();
+      },
       subscriptionLimits: server.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS,
       tls: server.tls,
       handler,

@@ -121,6 +121,8 @@ export class FakeView implements ControllerView {
         uptimeSeconds: 4,
         subscriptions: [{ vrf: 'default-domain:demo:blue:blue', instanceId: 3 }],
         routes: { received: 2, advertised: 5 },
+        dropped: { 'bad-prefix': 1 },
+        ignored: {},
         flaps: 0,
       },
     ];
