@@ -75,15 +75,45 @@ function part(title, rows, columns) {
     const best = Math.min(...summaries.map(({ figures }) => figures[time]).filter(Number.isFinite));
     for (const { speaker, runs, good, why, figures } of summaries) {
       if (why !== undefined) notes.push(`${scenario} ${speaker}: ${good}/${runs} runs, ${why}`);
-      const ratio = Number.isFinite(figures[time]) ? `${(figures[time] / best).toFixed(2)}×` : 'failed';
+      const ratio = Number.isFinite(figures[time]) ? `${(figures[time] / best).toFixed(2)}×` : outcome(why);
       lines.push([scenario, speaker, String(good), ...columns.map(([, key]) => number(figures[key])), ratio]);
     }
   }
-  // A column that nobody fills is left out.
+  // A column that nobody fills is left out, and the comparison where there is nobody to compare with.
+  if (new Set(rows.map(({ speaker }) => speaker)).size === 1) for (const line of lines) line[line.length - 1] = '';
   const head = ['scenario', 'speaker', 'runs', ...columns.map(([name]) => name), 'to the fastest'];
   const used = head.map((_, column) => lines.some((line) => line[column] !== ''));
   const only = (cells) => cells.filter((_, column) => used[column]);
   return `\n${title}\n\n${table(only(head), lines.map(only))}\n${notes.map((note) => `\n${note}`).join('')}\n`;
+}
+
+function outcome(why) {
+  return /^unsupported/.test(why ?? '') ? 'cannot' : 'failed';
+}
+
+/** Filament beside the best other speaker of each scenario: time, CPU, and memory per path. */
+function verdicts(rows) {
+  const compared = [
+    ['time', 'convergenceSeconds'],
+    ['CPU', 'cpuSeconds'],
+    ['memory per path', 'octetsPerPath'],
+  ];
+  const lines = [];
+  for (const [scenario, ofScenario] of groupBy(rows, 'scenario')) {
+    const bySpeaker = [...groupBy(ofScenario, 'speaker')].map(([speaker, own]) => ({
+      speaker,
+      ...summarise(own, LOAD_COLUMNS),
+    }));
+    const ours = bySpeaker.find(({ speaker }) => speaker === 'filament');
+    const others = bySpeaker.filter(({ speaker, good }) => speaker !== 'filament' && good > 0);
+    if (!ours || ours.good === 0 || others.length === 0) continue;
+    const parts = compared.map(([what, key]) => {
+      const best = others.reduce((a, b) => (b.figures[key] < a.figures[key] ? b : a));
+      return `${what} ${(ours.figures[key] / best.figures[key]).toFixed(2)}× of ${best.speaker}`;
+    });
+    lines.push(`${scenario}: Filament needs ${parts.join(', ')}`);
+  }
+  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;
 }
 
 /** All tables of a run as markdown. */
@@ -93,6 +123,7 @@ export function render({ date, machine, own, peers, agents }) {
     `${on}; medians. Where the foreign CPU seconds are not small, the run was disturbed: read the CPU seconds.\n`,
     part('Own generator', own, LOAD_COLUMNS),
     part('bgpload: Filament and other daemons', peers, LOAD_COLUMNS),
+    verdicts(peers),
     part('agentload', agents, AGENT_COLUMNS),
   ].join('');
 }

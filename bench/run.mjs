@@ -32,6 +32,7 @@ parts: ${PARTS.join(', ')} (default: all that can run here)
                         of peers: S1b, S2, S4, S8 and whatever else the harness knows
                         of agents: A1s, …
   --peers A,B           daemons to run beside Filament (default frr,frr-settled,bird,openbgpd,gobgp; "none" for none)
+  --max-time N          seconds after which a run of a harness is given up (default 150)
   --reps N              repetitions, the table shows medians (default 3; quick: 1)
   --shared DIR          where the harnesses are (default ../shared/bench)
   --out FILE            JSON of every run (default dist/bench.json)
@@ -44,6 +45,7 @@ const { values: options, positionals } = parseArgs({
     scenarios: { type: 'string' },
     peers: { type: 'string' },
     reps: { type: 'string' },
+    'max-time': { type: 'string', default: '150' },
     shared: { type: 'string', default: join(root, '..', 'shared', 'bench') },
     out: { type: 'string', default: join(root, 'dist', 'bench.json') },
     help: { type: 'boolean', default: false },
@@ -158,7 +160,7 @@ function peerRow(row, scenario, speaker) {
       updatesPerReceiver: row.msgs_per_rx,
       routesPerUpdate: row.nlri_per_msg,
       generatorCpuSeconds: row.gen_cpu_s,
-      foreignCpuSeconds: row.foreign_cpu_s,
+      foreignCpuSeconds: Math.max(0, row.foreign_cpu_s),
     }),
     raw: row,
   };
@@ -192,7 +194,16 @@ async function runPeers() {
     for (const peer of ['filament', ...others]) {
       const script = peer === 'filament' ? 'filament=ours' : peer === 'frr-settled' ? 'frr-settled=frr' : peer;
       const settle = peer === 'frr-settled' ? ['--', '--settle', String(settleSeconds(scenario))] : [];
-      const args = [scenario, '--peers', script, '--reps', String(repetitions), ...settle];
+      const args = [
+        scenario,
+        '--peers',
+        script,
+        '--reps',
+        String(repetitions),
+        '--max-time',
+        options['max-time'],
+        ...settle,
+      ];
       for (const row of await harnessRows(directory, args, env)) rows.push(peerRow(row, scenario, peer));
     }
   }
@@ -208,7 +219,11 @@ async function runAgents() {
     AGENTLOAD: join(directory, 'agentload'),
     SPEAKER_CMD: `${wrapper('filament-agents', process.execPath, MAIN)} run --config %CONFIG%`,
   };
-  const rows = await harnessRows(directory, [...scenarios, '--name', 'filament', '--reps', String(repetitions)], env);
+  const rows = await harnessRows(
+    directory,
+    [...scenarios, '--name', 'filament', '--reps', String(repetitions), '--max-time', options['max-time']],
+    env,
+  );
   return rows.map((row) => ({ ...row, scenario: row.tag, speaker: row.server }));
 }
 

@@ -30,7 +30,7 @@ export interface FilamentDescription {
 }
 
 /** An answer of the API other than 2xx. */
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly status: number;
   readonly body: unknown;
 

@@ -8,7 +8,7 @@ import type { DaemonCommand } from './daemon-process.js';
 import { eventually } from './eventually.js';
 import { freePort } from './lab.js';
 import type { Lab } from './lab.js';
-import { isUnicast, isVpn, prefixText } from './routes.js';
+import { isUnicast, isVpn } from './routes.js';
 import type { Route, SeenRoute } from './routes.js';
 
 /** Its command line's names of the families. */
@@ -299,9 +299,4 @@ function announcementArguments(route: Route): string[] {
       return ['prefix', route.prefix, ...gateway, 'etag', '0', 'label', vni, ...tail, ...routerMac, ...nextHop];
     }
   }
-}
-
-/** Whether `routes` holds the route, ignoring who it came from. */
-export function holds(routes: readonly SeenRoute[], route: Route): boolean {
-  return routes.some(({ prefix }) => prefix === prefixText(route));
 }

@@ -29,7 +29,7 @@ function isExecutable(path: string): boolean {
 }
 
 /** Absolute path of an executable, `undefined` when it is not installed. */
-export function findExecutable(name: string): string | undefined {
+function findExecutable(name: string): string | undefined {
   if (name.startsWith('/')) return isExecutable(name) ? name : undefined;
   return SEARCH_PATH.map((directory) => join(directory, name)).find(isExecutable);
 }

@@ -41,7 +41,7 @@ export interface SpeakerLab {
 }
 
 /** Routes that the other side announces: one per family, of every EVPN type that travels alone. */
-export function witnessRoutes(families: readonly FamilyName[]): readonly Route[] {
+function witnessRoutes(families: readonly FamilyName[]): readonly Route[] {
   const evpn = {
     family: 'l2vpn-evpn',
     routeDistinguisher: '65000:100',
