@@ -20,6 +20,8 @@ interface Channel {
 const CHANNELS: Partial<Readonly<Record<FamilyName, Channel>>> = {
   'ipv4-unicast': { table: 'unicast4', type: 'ipv4', bgp: 'ipv4' },
   'ipv6-unicast': { table: 'unicast6', type: 'ipv6', bgp: 'ipv6' },
+  'ipv4-labelled-unicast': { table: 'labelled4', type: 'ipv4', bgp: 'ipv4 mpls' },
+  'ipv6-labelled-unicast': { table: 'labelled6', type: 'ipv6', bgp: 'ipv6 mpls' },
   'l3vpn-ipv4-unicast': { table: 'vpn4t', type: 'vpn4', bgp: 'vpn4 mpls' },
   'l3vpn-ipv6-unicast': { table: 'vpn6t', type: 'vpn6', bgp: 'vpn6 mpls' },
 };
@@ -144,6 +146,9 @@ function staticRoute(route: Route): string {
     case 'ipv4-unicast':
     case 'ipv6-unicast':
       return `route ${route.prefix} ${via};`;
+    case 'ipv4-labelled-unicast':
+    case 'ipv6-labelled-unicast':
+      return `route ${route.prefix} ${via} mpls ${route.label};`;
     case 'l3vpn-ipv4-unicast':
     case 'l3vpn-ipv6-unicast': {
       const targets = route.routeTargets.map((rt) => `bgp_ext_community.add((rt, ${rt.replace(':', ', ')}));`);

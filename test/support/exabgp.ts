@@ -8,12 +8,14 @@ import { ForegroundDaemon, placeOf } from './bgp-daemon.js';
 import type { DaemonDescription, Place } from './bgp-daemon.js';
 import type { DaemonCommand } from './daemon-process.js';
 import type { Lab } from './lab.js';
-import { isUnicast } from './routes.js';
+import { isLabelled, isUnicast } from './routes.js';
 import type { Route, SeenRoute } from './routes.js';
 
 const FAMILY_WORDS: Partial<Readonly<Record<FamilyName, string>>> = {
   'ipv4-unicast': 'ipv4 unicast',
   'ipv6-unicast': 'ipv6 unicast',
+  'ipv4-labelled-unicast': 'ipv4 nlri-mpls',
+  'ipv6-labelled-unicast': 'ipv6 nlri-mpls',
   'l3vpn-ipv4-unicast': 'ipv4 mpls-vpn',
   'l3vpn-ipv6-unicast': 'ipv6 mpls-vpn',
   'l2vpn-evpn': 'l2vpn evpn',
@@ -102,6 +104,7 @@ function routeWords(route: Route): string {
   if (route.family === 'l2vpn-evpn') throw new Error('ExaBGP 4.2 announces no EVPN');
   const words = `route ${route.prefix} next-hop ${route.nextHop}`;
   if (isUnicast(route)) return words;
+  if (isLabelled(route)) return `${words} label ${route.label}`;
   const targets = route.routeTargets.map((target) => `target:${target}`).join(' ');
   return `${words} rd ${route.routeDistinguisher} label ${route.label} extended-community [ ${targets} ]`;
 }

@@ -252,6 +252,9 @@ export class Frr extends ForegroundDaemon {
 
 function networkLine(route: Route): string {
   switch (route.family) {
+    case 'ipv4-labelled-unicast':
+    case 'ipv6-labelled-unicast':
+      throw new Error('without zebra FRR has no labels to announce');
     case 'ipv4-unicast':
     case 'ipv6-unicast':
       return `network ${route.prefix}`;

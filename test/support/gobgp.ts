@@ -8,7 +8,7 @@ import type { DaemonCommand } from './daemon-process.js';
 import { eventually } from './eventually.js';
 import { freePort } from './lab.js';
 import type { Lab } from './lab.js';
-import { isUnicast, isVpn } from './routes.js';
+import { isLabelled, isUnicast, isVpn } from './routes.js';
 import type { Route, SeenRoute } from './routes.js';
 
 /** Its command line's names of the families. */
@@ -281,6 +281,7 @@ export class Gobgp extends ForegroundDaemon {
 function announcementArguments(route: Route): string[] {
   const nextHop = ['nexthop', route.nextHop];
   if (isUnicast(route)) return [route.prefix, ...nextHop];
+  if (isLabelled(route)) return [route.prefix, String(route.label), ...nextHop];
   const rd = ['rd', argumentOf(route.routeDistinguisher)];
   const rt = route.routeTargets.length === 0 ? [] : ['rt', ...route.routeTargets.map(argumentOf)];
   if (isVpn(route)) return [route.prefix, 'label', String(route.label), ...rd, ...rt, ...nextHop];

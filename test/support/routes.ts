@@ -5,6 +5,14 @@ export interface UnicastRoute {
   readonly nextHop: string;
 }
 
+/** A unicast route with an MPLS label (RFC 8277). */
+export interface LabelledRoute {
+  readonly family: 'ipv4-labelled-unicast' | 'ipv6-labelled-unicast';
+  readonly prefix: string;
+  readonly nextHop: string;
+  readonly label: number;
+}
+
 export interface VpnRoute {
   readonly family: 'l3vpn-ipv4-unicast' | 'l3vpn-ipv6-unicast';
   readonly routeDistinguisher: string;
@@ -34,7 +42,7 @@ export type EvpnRoute =
       readonly routerMac?: string;
     });
 
-export type Route = UnicastRoute | VpnRoute | EvpnRoute;
+export type Route = UnicastRoute | LabelledRoute | VpnRoute | EvpnRoute;
 
 /** What a daemon says about one path it holds. What a daemon does not show is absent. */
 export interface SeenRoute {
@@ -57,6 +65,10 @@ export function isUnicast(route: Route): route is UnicastRoute {
   return route.family === 'ipv4-unicast' || route.family === 'ipv6-unicast';
 }
 
+export function isLabelled(route: Route): route is LabelledRoute {
+  return route.family === 'ipv4-labelled-unicast' || route.family === 'ipv6-labelled-unicast';
+}
+
 export function isVpn(route: Route): route is VpnRoute {
   return route.family === 'l3vpn-ipv4-unicast' || route.family === 'l3vpn-ipv6-unicast';
 }
@@ -66,6 +78,8 @@ export function prefixText(route: Route): string {
   switch (route.family) {
     case 'ipv4-unicast':
     case 'ipv6-unicast':
+    case 'ipv4-labelled-unicast':
+    case 'ipv6-labelled-unicast':
       return route.prefix;
     case 'l3vpn-ipv4-unicast':
     case 'l3vpn-ipv6-unicast':
