@@ -99,10 +99,10 @@ export class AttributeRewriter {
 
   /** Attributes between two types that are there: the ones the plan asks for. */
   #insertMissing(before: number, type: number, plan: RewritePlan): void {
-    if (this.nextHopPosition < 0 && type > AttributeType.nextHop) this.nextHopPosition = this.out.position;
     if (missing(AttributeType.asPath, before, type) && plan.prependAs !== 0) {
       this.#prependAs(EMPTY, 0, 0, plan.prependAs);
     }
+    if (this.nextHopPosition < 0 && type > AttributeType.nextHop) this.nextHopPosition = this.out.position;
     if (missing(AttributeType.localPreference, before, type) && plan.defaultLocalPreference !== 0) {
       this.#uint32(TRANSITIVE, AttributeType.localPreference, plan.defaultLocalPreference);
     }

@@ -161,3 +161,10 @@ export const selectionAttributes: fc.Arbitrary<PathAttributes> = fc
       };
     },
   );
+
+/** Extended communities one by one. */
+export function communitiesOf(octets: Uint8Array | undefined): Uint8Array[] {
+  const communities = [];
+  for (let at = 0; at < (octets?.length ?? 0); at += 8) communities.push(octets!.slice(at, at + 8));
+  return communities;
+}
