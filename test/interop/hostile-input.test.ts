@@ -3,6 +3,7 @@
  * else stays up, keeps its routes, and goes on carrying new ones.
  */
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from '@jest/globals';
+import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Gobgp } from '../support/gobgp.js';
@@ -22,6 +23,13 @@ import { arrives, disappears } from '../support/speaker-suite.js';
 
 const AS = 65000;
 const IPV4_UNICAST = [1, 1] as const;
+
+const VRF = {
+  name: 'default-domain:demo:blue:blue',
+  virtualNetwork: { name: 'default-domain:demo:blue', id: 4 },
+  importTargets: ['target:65000:100'],
+  exportTargets: ['target:65000:100'],
+} as const;
 
 /** Neighbors that only misbehave: a new one for each test, since a neighbor that was thrown out is held off for a while. */
 const ATTACKERS = 60;
@@ -55,13 +63,14 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
   let filament: Filament;
   let bystander: Gobgp;
   let observer: Gobgp;
+  let agent: TestAgent;
   let unusedAttackers: string[];
   let strangerAddress: string;
   let clients: RawClient[] = [];
   let probe = 0;
 
   beforeAll(async () => {
-    filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.1' });
+    filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.1', vrfs: [VRF] });
     const session = {
       address: filament.address,
       port: filament.bgpPort,
@@ -88,6 +97,9 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     await Promise.all([filament.start(), bystander.start(), observer.start()]);
     await filament.established(bystander.address);
     await filament.established(observer.address);
+    agent = new TestAgent(lab, filament, 'compute-1');
+    await agent.start();
+    agent.subscribe(VRF.name, 1);
     await bystander.announce({ family: 'ipv4-unicast', prefix: '10.1.0.0/16', nextHop: '192.0.2.1' });
     await filament.path('ipv4-unicast', '10.1.0.0/16');
   });
@@ -110,6 +122,19 @@ describeWithDaemons(['gobgp'], 'hostile input', () => {
     await arrives(observer, fresh);
     await bystander.withdraw(fresh);
     await disappears(observer, fresh);
+    const workload = {
+      family: 'ipv4-unicast',
+      prefix: `10.3.0.${probe}/32`,
+      nextHop: agent.address,
+      label: 77,
+    } as const;
+    agent.publish(VRF.name, workload);
+    await agent.receives(VRF.name, 'ipv4-unicast', workload.prefix, [{ address: agent.address, label: 77 }]);
+    agent.withdraw(VRF.name, workload);
+    await agent.loses(VRF.name, 'ipv4-unicast', workload.prefix);
+    agent.expectNoViolations();
+    const view = (await filament.agents()).find(({ name }) => name === agent.name);
+    expect(view).toMatchObject({ state: 'established', flaps: 0 });
     expect(filament.process.running).toBe(true);
   });
 
