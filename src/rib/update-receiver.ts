@@ -99,7 +99,7 @@ export class UpdateReceiver {
     if (scan.nlriEnd > scan.nlriStart) {
       return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
     }
-    return scan.hasAttributes && !scan.hasReachable ? this.#checkIdleAttributes() : undefined;
+    return scan.hasAttributes && !scan.hasReachable ? this.#checkAttributes('none') : undefined;
   }
 
   /** The neighbor begins to send a family anew. */
@@ -127,7 +127,7 @@ export class UpdateReceiver {
     asWithdrawal: boolean,
   ): ProtocolFault | undefined {
     const table = this.#options.tableOf(family.id);
-    const found = asWithdrawal ? NO_SET : this.#attributesOf(section);
+    const found = asWithdrawal ? (this.#checkAttributes(section) ?? NO_SET) : this.#attributesOf(section);
     if (typeof found === 'object') return found;
     // Routes whose attributes are of no use are withdrawn: what the neighbor said before is not true any more (RFC 7606 §2).
     if (found === NO_SET) return this.#withdraw(family, section, start, end);
@@ -179,11 +179,7 @@ export class UpdateReceiver {
     const key = this.#key;
     const store = this.#rib.attributes;
     key.reset();
-    const nextHopFault = writeAttributeKey(this.#scan, section, key);
-    if (nextHopFault !== undefined) {
-      this.#note(nextHopFault);
-      return NO_SET;
-    }
+    if (writeAttributeKey(this.#scan, section, key) !== undefined) return this.#checkAttributes(section) ?? NO_SET;
     const known = store.find(key.bytes, 0, key.position, this.#decodeContext);
     if (known !== NO_SET) {
       store.hold(known);
@@ -201,9 +197,12 @@ export class UpdateReceiver {
       : store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
   }
 
-  /** Attributes that come without routes: nobody needs them, but their faults may hide routes (RFC 7606 §5.2). */
-  #checkIdleAttributes(): ProtocolFault | undefined {
-    const { faults } = decodeAttributes(this.#scan, 'none', this.#options.context);
+  /**
+   * Attributes that nobody needs, because they come without routes or those are withdrawn anyway: their faults may hide
+   * routes (RFC 7606 §5.2), or be worse than what is known already (§3 h).
+   */
+  #checkAttributes(section: ReachSection | 'none'): ProtocolFault | undefined {
+    const { faults } = decodeAttributes(this.#scan, section, this.#options.context);
     for (const fault of faults) {
       if (fault.action === 'session-reset') return fault;
       this.#note(fault);
