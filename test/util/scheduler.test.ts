@@ -1,0 +1,154 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Scheduler, type Job, type Slice } from '../../src/util/scheduler.js';
+
+/** What a turn may take, so that keepalives and accepts wait no longer than that. */
+const BUDGET_MS = 5;
+
+/** A scheduler on a clock that moves by hand, with its turns caught. */
+function setUp(): {
+  readonly scheduler: Scheduler;
+  readonly errors: unknown[];
+  readonly spend: (ms: number) => void;
+  readonly turn: () => boolean;
+} {
+  let nowMs = 0;
+  const turns: (() => void)[] = [];
+  const errors: unknown[] = [];
+  const scheduler = new Scheduler(
+    () => nowMs,
+    (turn) => turns.push(turn),
+    (error) => errors.push(error),
+  );
+  const turn = (): boolean => {
+    expect(turns.length).toBeLessThanOrEqual(1);
+    const next = turns.shift();
+    next?.();
+    return next !== undefined;
+  };
+  return { scheduler, errors, spend: (ms) => (nowMs += ms), turn };
+}
+
+/** Does `units` of work that cost one millisecond each. */
+class Work implements Job {
+  readonly #spend: (ms: number) => void;
+  readonly #onUnit: () => void;
+  left: number;
+
+  constructor(units: number, spend: (ms: number) => void, onUnit: () => void = () => undefined) {
+    this.left = units;
+    this.#spend = spend;
+    this.#onUnit = onUnit;
+  }
+
+  run(slice: Slice): boolean {
+    while (this.left > 0) {
+      this.left--;
+      this.#onUnit();
+      this.#spend(1);
+      if (slice.expired) break;
+    }
+    return this.left === 0;
+  }
+}
+
+describe('Scheduler', () => {
+  test('runs nothing before its turn, and asks for one turn at a time', () => {
+    const { scheduler, spend, turn } = setUp();
+    const job = new Work(1, spend);
+    scheduler.schedule(job);
+    scheduler.schedule(job);
+    scheduler.schedule(new Work(1, spend));
+    expect(job.left).toBe(1);
+    expect(scheduler.pending).toBe(2);
+    expect(turn()).toBe(true);
+    expect(scheduler.pending).toBe(0);
+    expect(turn()).toBe(false);
+  });
+
+  test('no turn takes longer than its budget by more than one unit of work, and every job gets on', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 10 }), (sizes) => {
+        const { scheduler, spend, turn } = setUp();
+        let spent = 0;
+        const jobs = sizes.map((units) => new Work(units, spend, () => spent++));
+        for (const job of jobs) scheduler.schedule(job);
+        const total = sizes.reduce((sum, units) => sum + units, 0);
+        let before = 0;
+        let turns = 0;
+        while (turn()) {
+          expect(spent - before).toBeLessThanOrEqual(BUDGET_MS);
+          before = spent;
+          turns++;
+        }
+        expect(spent).toBe(total);
+        expect(turns).toBe(Math.ceil(total / BUDGET_MS));
+      }),
+    );
+  });
+
+  test('a long job does not keep others waiting: they take turns', () => {
+    const { scheduler, spend, turn } = setUp();
+    const long = new Work(1000, spend);
+    const short = new Work(1, spend);
+    scheduler.schedule(long);
+    scheduler.schedule(short);
+    turn();
+    turn();
+    expect(short.left).toBe(0);
+    expect(long.left).toBeGreaterThan(900);
+  });
+
+  test('a job that schedules itself while it runs, or another one, is run again', () => {
+    const { scheduler, turn } = setUp();
+    let runs = 0;
+    const other: Job = { run: () => true };
+    const job: Job = {
+      run: () => {
+        runs++;
+        if (runs < 3) scheduler.schedule(job);
+        scheduler.schedule(other);
+        return true;
+      },
+    };
+    scheduler.schedule(job);
+    while (turn());
+    expect(runs).toBe(3);
+    expect(scheduler.pending).toBe(0);
+  });
+
+  test('a job that was taken out does not run', () => {
+    const { scheduler, spend, turn } = setUp();
+    const [first, second] = [new Work(1, spend), new Work(1, spend)];
+    scheduler.schedule(first);
+    scheduler.schedule(second);
+    scheduler.cancel(first);
+    scheduler.cancel(first);
+    while (turn());
+    expect([first.left, second.left]).toEqual([1, 0]);
+  });
+
+  test('a job that throws is dropped and reported; the others go on', () => {
+    const { scheduler, errors, spend, turn } = setUp();
+    const bug = new Error('bug');
+    const after = new Work(1, spend);
+    scheduler.schedule({
+      run: () => {
+        throw bug;
+      },
+    });
+    scheduler.schedule(after);
+    while (turn());
+    expect(errors).toEqual([bug]);
+    expect(after.left).toBe(0);
+    expect(scheduler.pending).toBe(0);
+  });
+
+  test('drains everything without yielding', () => {
+    const { scheduler, spend } = setUp();
+    const job = new Work(100, spend);
+    scheduler.schedule(job);
+    scheduler.drain();
+    expect(job.left).toBe(0);
+  });
+});
