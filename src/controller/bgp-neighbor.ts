@@ -142,6 +142,7 @@ export class BgpNeighbor implements NeighborHandler {
       external: negotiated.external,
       // A CE's routes belong to the VRF: they go to every neighbor, as those of a client do.
       client: this.#config.routeReflectorClient || this.#config.vrf !== undefined,
+      customer: this.#config.vrf !== undefined,
       routerId: negotiated.peerRouterId,
       address: this.#addressOctets,
     });

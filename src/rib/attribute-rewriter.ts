@@ -1,6 +1,7 @@
 import { AttributeFlag, AttributeType } from '../bgp/attribute/iana.js';
 import { AsPathSegmentType } from '../bgp/attribute/path-attributes.js';
 import { Writer } from '../wire/writer.js';
+import { isVrfCommunity } from './vrf-communities.js';
 
 /** What happens to a set of attributes on its way to a kind of neighbor. */
 export interface RewritePlan {
@@ -11,6 +12,11 @@ export interface RewritePlan {
    * (RFC 4271 §5.1.5, RFC 4456 §8, RFC 7311 §3.1, RFC 4360 §6).
    */
   readonly leavesAs: boolean;
+  /**
+   * Remove the extended communities that are between controllers, agents and gateways: route targets, tunnels, virtual
+   * networks, security groups and tags are nobody else's business, least of all a customer's (RFC 4364 §4.3.1).
+   */
+  readonly leavesVrf: boolean;
   /** Remove MULTI_EXIT_DISC: it was received from another neighboring AS (RFC 4271 §5.1.4). */
   readonly dropMed: boolean;
   /** LOCAL_PREF where there is none (RFC 4271 §5.1.5); 0 for not. */
@@ -86,8 +92,8 @@ export class AttributeRewriter {
         if (plan.clusterId !== 0) return this.#prependCluster(bytes, value, next, plan.clusterId);
         break;
       case AttributeType.extendedCommunities:
-        if (plan.leavesAs) {
-          this.#transitiveCommunities(bytes, value, next, bytes[at]!);
+        if (plan.leavesAs || plan.leavesVrf) {
+          this.#someCommunities(bytes, value, next, bytes[at]!, plan);
           return;
         }
         break;
@@ -125,14 +131,14 @@ export class AttributeRewriter {
     w.raw(bytes, join ? value + 2 : value, next);
   }
 
-  /** Extended communities without those that must not leave the AS (RFC 4360 §6). */
-  #transitiveCommunities(bytes: Uint8Array, value: number, next: number, flags: number): void {
+  /** Extended communities without those that must stay behind. */
+  #someCommunities(bytes: Uint8Array, value: number, next: number, flags: number, plan: RewritePlan): void {
     let kept = 0;
-    for (let at = value; at < next; at += EXTENDED_COMMUNITY_OCTETS) if (isTransitive(bytes[at]!)) kept++;
+    for (let at = value; at < next; at += EXTENDED_COMMUNITY_OCTETS) if (goesOn(bytes, at, plan)) kept++;
     if (kept === 0) return;
     this.#header(flags & ~EXTENDED_LENGTH, AttributeType.extendedCommunities, kept * EXTENDED_COMMUNITY_OCTETS);
     for (let at = value; at < next; at += EXTENDED_COMMUNITY_OCTETS) {
-      if (isTransitive(bytes[at]!)) this.out.raw(bytes, at, at + EXTENDED_COMMUNITY_OCTETS);
+      if (goesOn(bytes, at, plan)) this.out.raw(bytes, at, at + EXTENDED_COMMUNITY_OCTETS);
     }
   }
 
@@ -163,6 +169,7 @@ function missing(wanted: number, before: number, type: number): boolean {
   return wanted > before && wanted < type;
 }
 
-function isTransitive(type: number): boolean {
-  return (type & NON_TRANSITIVE) === 0;
+function goesOn(bytes: Uint8Array, at: number, plan: RewritePlan): boolean {
+  if (plan.leavesAs && (bytes[at]! & NON_TRANSITIVE) !== 0) return false;
+  return !plan.leavesVrf || !isVrfCommunity(bytes, at);
 }

@@ -1,4 +1,5 @@
 import { decodeCanonical, encodeCanonical } from '../bgp/attribute/canonical.js';
+import { AttributeTooLongError } from '../bgp/attribute/encode-attributes.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { assert } from '../util/assert.js';
 import { hashBytes } from '../wire/hash.js';
@@ -19,6 +20,8 @@ export type DecodeContext = (typeof DecodeContext)[keyof typeof DecodeContext];
 
 /** Non-canonical spellings remembered; beyond this the memory is cleared and fills again. */
 const MAX_ALIASES = 1 << 16;
+/** Longer spellings are decoded each time: they are rare, and remembering them would let a neighbor fill the memory. */
+const MAX_ALIAS_OCTETS = 512;
 /** Decoded sets kept for those who ask again soon (export, API). */
 const MAX_DECODED = 1 << 12;
 
@@ -51,7 +54,7 @@ export class AttributeStore {
   #interned = 0;
 
   #offset = new Uint32Array(this.#capacity);
-  #length = new Uint16Array(this.#capacity);
+  #length = new Uint32Array(this.#capacity);
   #hash = new Uint32Array(this.#capacity);
   #references = new Uint32Array(this.#capacity);
   #generation = new Uint32Array(this.#capacity);
@@ -102,7 +105,8 @@ export class AttributeStore {
   }
 
   /**
-   * Stores what `bytes[start, end)` was decoded to and remembers that spelling.
+   * Stores what `bytes[start, end)` was decoded to and remembers that spelling unless it is long.
+   * @throws AttributeTooLongError  when the set has no canonical form
    * @returns the set, referenced once for the caller
    */
   learn(
@@ -116,17 +120,30 @@ export class AttributeStore {
     const set = this.#intern(canonical, 0, canonical.length, attributes);
     if (canonical.length === end - start && equalBytes(canonical, 0, bytes, start, canonical.length)) {
       this.#contexts[set]! |= context;
-    } else {
+    } else if (end - start <= MAX_ALIAS_OCTETS) {
       if (this.#aliases.size >= MAX_ALIASES) this.#aliases.clear();
       this.#aliases.set(aliasKey(bytes, start, end, context), { set, generation: this.#generation[set]! });
     }
     return set;
   }
 
-  /** The set of these attributes, referenced once for the caller. */
+  /**
+   * The set of these attributes, referenced once for the caller.
+   * @throws AttributeTooLongError  when the set has no canonical form
+   */
   intern(attributes: PathAttributes): AttributeSetId {
     const canonical = encodeCanonical(attributes);
     return this.#intern(canonical, 0, canonical.length, attributes);
+  }
+
+  /** As {@link intern}; {@link NO_SET} for a set that has no canonical form, because an attribute is too long to be sent. */
+  tryIntern(attributes: PathAttributes): AttributeSetId {
+    try {
+      return this.intern(attributes);
+    } catch (error) {
+      if (error instanceof AttributeTooLongError) return NO_SET;
+      throw error;
+    }
   }
 
   hold(set: AttributeSetId): void {
@@ -268,7 +285,7 @@ export class AttributeStore {
   #grow(): void {
     const capacity = nextCapacity(this.#capacity);
     this.#offset = grownUint32(this.#offset, capacity);
-    this.#length = grownUint16(this.#length, capacity);
+    this.#length = grownUint32(this.#length, capacity);
     this.#hash = grownUint32(this.#hash, capacity);
     this.#references = grownUint32(this.#references, capacity);
     this.#generation = grownUint32(this.#generation, capacity);

@@ -4,6 +4,7 @@ import { AttributeFlag, AttributeType } from '../bgp/attribute/iana.js';
 import { writeMpNextHop } from '../bgp/attribute/next-hop.js';
 import { FamilyId, type Family } from '../bgp/nlri/family.js';
 import { Afi } from '../bgp/nlri/iana.js';
+import { RTC_DEFAULT_KEY } from '../bgp/nlri/rtc.js';
 import { finishMessage, writeHeader } from '../bgp/message/header.js';
 import { MessageType } from '../bgp/message/iana.js';
 import { Writer } from '../wire/writer.js';
@@ -13,6 +14,7 @@ import { AttributeRewriter, type RewritePlan } from './attribute-rewriter.js';
 import type { Advertisement, Exporter, ExportReceiver } from './exporter.js';
 import {
   NO_PATH,
+  NO_ROUTE,
   NO_SOURCE,
   type AttributeSetId,
   type Payload,
@@ -143,6 +145,8 @@ export class BgpExporter implements Exporter {
     const features = rib.attributes.flags[rib.setOf(path)]!;
     if ((features & AttributeFeature.noAdvertise) !== 0 || !this.#canCarryNextHop(rib.setOf(path))) return false;
     if (this.#options.kind === NeighborKind.external) {
+      // A route server passes on what its clients say to each other (RFC 7947 §2.2).
+      if (this.#options.routeServerClient) return true;
       return (features & (AttributeFeature.noExport | AttributeFeature.noExportSubconfed)) === 0;
     }
     // iBGP routes go on to other iBGP neighbors only by reflection: from clients to all, from others to clients (RFC 4456 §6).
@@ -167,6 +171,7 @@ export class BgpExporter implements Exporter {
    */
   #evaluateMembership(route: RouteId, out: Advertisement): boolean {
     const rib = this.#rib;
+    if (this.#defaultSaysItAll(route)) return false;
     let chosen = NO_PATH;
     let shared = false;
     for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
@@ -179,6 +184,25 @@ export class BgpExporter implements Exporter {
     out.payload = rib.payloadOf(chosen);
     out.source = shared ? NO_SOURCE : rib.sourceIdOf(chosen);
     return true;
+  }
+
+  /**
+   * While this controller originates the default membership, everything is asked for already: the more specific ones are
+   * not sent beside it (as Junos does; GoBGP 3.10 ends when it gets both).
+   */
+  #defaultSaysItAll(route: RouteId): boolean {
+    const rib = this.#rib;
+    if (rib.keyLengthOf(route) === RTC_DEFAULT_KEY.length) return false;
+    const everything = rib.findRoute(rib.tableOf(route), RTC_DEFAULT_KEY, 0, RTC_DEFAULT_KEY.length);
+    for (let path = everything === NO_ROUTE ? NO_PATH : rib.firstPathOf(everything); path !== NO_PATH;) {
+      if (rib.sourceOf(path).kind === SourceKind.static) return true;
+      path = rib.nextPathOf(path);
+    }
+    return false;
+  }
+
+  get isSelective(): boolean {
+    return this.#interests > 0 || this.#options.kind === NeighborKind.external;
   }
 
   hold(content: number, payload: Payload): void {
@@ -389,18 +413,21 @@ export class BgpExporter implements Exporter {
   #plan(set: AttributeSetId, source: Source | undefined): RewritePlan {
     const { kind, localAs, routerId, clusterId, routeServerClient, family } = this.#options;
     if (kind === NeighborKind.external) {
-      const originatedHere = this.#rib.attributes.asPathLength[set] === 0;
+      // Towards another AS only the AS's own MED goes (RFC 4271 §5.1.4).
+      const originatedHere = this.#rib.attributes.asPathLength[set] === 0 && source?.external !== true;
       return {
         ...NO_CHANGE,
         prependAs: routeServerClient ? 0 : localAs,
         leavesAs: true,
+        leavesVrf: this.#options.vrf,
         dropMed: !routeServerClient && !originatedHere,
       };
     }
-    const reflect = source !== undefined && isInternal(source) && !this.#options.vrf;
+    const reflect = source !== undefined && isInternal(source) && !source.customer && !this.#options.vrf;
     const membership = family.id === FamilyId.rtc && kind === NeighborKind.client;
     return {
       ...NO_CHANGE,
+      leavesVrf: this.#options.vrf,
       defaultLocalPreference: DEFAULT_LOCAL_PREFERENCE,
       originatorId: membership ? routerId : reflect ? source.routerId : 0,
       replaceOriginatorId: membership,
@@ -412,6 +439,7 @@ export class BgpExporter implements Exporter {
 const NO_CHANGE: RewritePlan = {
   prependAs: 0,
   leavesAs: false,
+  leavesVrf: false,
   dropMed: false,
   defaultLocalPreference: 0,
   originatorId: 0,

@@ -3,7 +3,7 @@ import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { Audiences, type Audience } from './audiences.js';
 import { grownUint32 } from './columns.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
-import { NO_ROUTE, type Payload, type RouteId, type SourceId } from './handles.js';
+import { NO_ROUTE, NO_SOURCE, type Payload, type RouteId, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
 import { PendingSlots } from './pending-slots.js';
 import type { Rib } from './rib.js';
@@ -13,6 +13,8 @@ import type { RouteTable, TableConsumer } from './route-table.js';
 const BATCH_ROUTES = 2048;
 /** Words of the owed bitmap served at a time: 64 × 32 routes. */
 const RANGE_WORDS = 64;
+/** Words of the advertised routes owed for a refresh between looks at the clock. */
+const REFRESH_WORDS = 32;
 /** Recipients served between looks at the clock. */
 const DELIVERY_STEP = 16;
 
@@ -28,6 +30,13 @@ export class ExportMember {
   owed: OwedRoutes | undefined;
   /** Delivery that still has to reach this member; 0 when none does. */
   ticket = 0;
+  /** Next word of the advertised routes to be owed for a refresh; absent when none is under way. */
+  refreshFrom: number | undefined;
+  /** Asked again while it was. */
+  refreshAgain = false;
+  /** See {@link ExportGroup.countFor}. */
+  count = 0;
+  countedVersion = -1;
 
   constructor(receiver: ExportReceiver, index: number) {
     this.receiver = receiver;
@@ -90,6 +99,7 @@ export class ExportGroup implements TableConsumer, Job {
   readonly #members: (ExportMember | undefined)[] = [];
   readonly #outOfStep = new Set<ExportMember>();
   readonly #awaitingSync = new Set<ExportMember>();
+  readonly #refreshing = new Set<ExportMember>();
   readonly #audiences: Audiences;
   readonly #advertisement = new Advertisement();
 
@@ -98,6 +108,10 @@ export class ExportGroup implements TableConsumer, Job {
   #payload = new Uint32Array(16);
   #source = new Uint32Array(16);
   readonly #advertised = new BitSet();
+  /** Advertised routes per source. */
+  readonly #countOfSource = new Map<SourceId, number>();
+  /** Changes with what is advertised and with who may have it. */
+  #version = 0;
   /** Slots whose route is no longer advertised but still needed: by how many deliveries and members out of step. */
   readonly #departed = new Map<number, number>();
 
@@ -148,11 +162,19 @@ export class ExportGroup implements TableConsumer, Job {
     return owed;
   }
 
-  /** How many routes a member holds now if it is in step (walks the advertised routes). */
+  /**
+   * How many routes a member holds now if it is in step. Where members see different things this walks the advertised
+   * routes, once per change of them.
+   */
   countFor(member: ExportMember): number {
-    let count = 0;
-    for (const slot of this.#advertised) if (this.#audienceAt(slot).has(member.index)) count++;
-    return count;
+    if (!this.#exporter.isSelective)
+      {return this.#advertised.size - (this.#countOfSource.get(member.receiver.sourceId) ?? 0);}
+    if (member.countedVersion !== this.#version) {
+      member.countedVersion = this.#version;
+      member.count = 0;
+      for (const slot of this.#advertised) if (this.#audienceAt(slot).has(member.index)) member.count++;
+    }
+    return member.count;
   }
 
   join(receiver: ExportReceiver): ExportMember {
@@ -163,6 +185,7 @@ export class ExportGroup implements TableConsumer, Job {
     this.#awaitingSync.add(member);
     this.#memberCount++;
     this.#audiences.invalidate();
+    this.#version++;
     if (this.#advertised.size > 0) {
       const owed = this.#putOutOfStep(member);
       owed.oweAll(this.#advertised);
@@ -178,15 +201,22 @@ export class ExportGroup implements TableConsumer, Job {
     member.ticket = 0;
     this.#outOfStep.delete(member);
     this.#awaitingSync.delete(member);
+    this.#refreshing.delete(member);
     this.#members[member.index] = undefined;
     this.#memberCount--;
     this.#audiences.invalidate();
+    this.#version++;
   }
 
-  /** Sends everything again (ROUTE-REFRESH, soft reset); the receiver is told when it is done. */
+  /**
+   * Sends everything again (ROUTE-REFRESH, soft reset); the receiver is told when it is done. What it is owed is worked out
+   * in slices; requests while that is under way count as one more, however many there are.
+   */
   refresh(member: ExportMember): void {
-    const owed = this.#putOutOfStep(member);
-    this.#oweAdvertised(member, owed, this.#advertised);
+    this.#putOutOfStep(member);
+    if (member.refreshFrom === undefined) member.refreshFrom = 0;
+    else member.refreshAgain = true;
+    this.#refreshing.add(member);
     this.#awaitingSync.add(member);
     this.#scheduler.schedule(this);
   }
@@ -206,6 +236,7 @@ export class ExportGroup implements TableConsumer, Job {
 
   eligibilityChanged(): void {
     this.#audiences.invalidate();
+    this.#version++;
   }
 
   /** Evaluates every route again: something that the exporter depends on has changed. */
@@ -250,6 +281,7 @@ export class ExportGroup implements TableConsumer, Job {
       } else {
         // Owed routes take turns with batches, so that neither starves the other.
         this.#owedNext = false;
+        if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
         this.#announceSync();
         if (!this.#startOwed()) {
           if (this.#pending.size === 0) return true;
@@ -271,6 +303,7 @@ export class ExportGroup implements TableConsumer, Job {
     for (let i = 0; i < limit; i++) this.#evaluate(this.#pending.take(), slots, before, withdrawals, buckets);
     if (this.#fillRemaining > 0) this.#fillRemaining = Math.max(0, this.#fillRemaining - limit);
     if (slots.length === 0) return;
+    this.#version++;
 
     // The delivery itself still needs the routes that are going; members out of step may need them longer.
     for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
@@ -304,6 +337,7 @@ export class ExportGroup implements TableConsumer, Job {
       before.push(audience);
       this.#advertised.delete(slot);
       this.#content[slot] = NOTHING;
+      this.#countSource(this.#source[slot] as SourceId, -1);
       this.#exporter.release(oldContent, oldPayload);
       return;
     }
@@ -313,6 +347,10 @@ export class ExportGroup implements TableConsumer, Job {
     else if (!this.#departed.delete(slot)) this.#rib.holdRoute(route);
     this.#exporter.hold(next.content, next.payload);
     if (oldContent !== NOTHING) this.#exporter.release(oldContent, oldPayload);
+    if (oldContent === NOTHING || this.#source[slot] !== next.source) {
+      if (oldContent !== NOTHING) this.#countSource(this.#source[slot] as SourceId, -1);
+      this.#countSource(next.source, 1);
+    }
     this.#advertised.add(slot);
     this.#content[slot] = next.content;
     this.#payload[slot] = next.payload;
@@ -325,6 +363,13 @@ export class ExportGroup implements TableConsumer, Job {
     }
     slots.push(slot);
     before.push(oldAudience);
+  }
+
+  #countSource(source: SourceId, by: 1 | -1): void {
+    if (source === NO_SOURCE) return;
+    const count = (this.#countOfSource.get(source) ?? 0) + by;
+    if (count === 0) this.#countOfSource.delete(source);
+    else this.#countOfSource.set(source, count);
   }
 
   #encode(withdrawals: Map<Audience, RouteId[]>, buckets: Map<number, Bucket>): Stream[] {
@@ -352,6 +397,27 @@ export class ExportGroup implements TableConsumer, Job {
     this.#exporter.finishEncoding();
     for (const stream of streams.values()) for (const chunk of stream.chunks) this.#encoded += chunk.length;
     return [...streams.values()];
+  }
+
+  // Refreshes --------------------------------------------------------------------------------------------------------
+
+  /** Owes the advertised routes to members that asked for them again. @returns false when the slice is over */
+  #oweRefreshes(slice: Slice): boolean {
+    for (const member of this.#refreshing) {
+      const owed = this.#putOutOfStep(member);
+      for (;;) {
+        const from = member.refreshFrom ?? 0;
+        const slots = this.#advertised.membersIn(from, from + REFRESH_WORDS);
+        this.#oweAdvertised(member, owed, slots);
+        member.refreshFrom = from + REFRESH_WORDS;
+        if (member.refreshFrom >= this.#advertised.words.length) break;
+        if (slice.expired) return false;
+      }
+      member.refreshFrom = member.refreshAgain ? 0 : undefined;
+      if (!member.refreshAgain) this.#refreshing.delete(member);
+      member.refreshAgain = false;
+    }
+    return true;
   }
 
   // Owed routes ----------------------------------------------------------------------------------------------------
@@ -423,7 +489,7 @@ export class ExportGroup implements TableConsumer, Job {
   /** Tells members that are owed nothing more, once the initial content of the group is complete. */
   #announceSync(): void {
     for (const member of this.#outOfStep) {
-      if (member.owed!.count > 0 || member.ticket !== 0) continue;
+      if (member.owed!.count > 0 || member.ticket !== 0 || member.refreshFrom !== undefined) continue;
       member.owed = undefined;
       this.#outOfStep.delete(member);
     }

@@ -39,6 +39,8 @@ export interface Exporter {
    */
   eligibilityKey(content: number): number;
   isEligible(receiver: ExportReceiver, content: number): boolean;
+  /** False while every receiver may have everything that did not come from itself. */
+  readonly isSelective: boolean;
 
   /** Encodes announcements of one content from one source; `payloads[i]` belongs to `routes[i]`. */
   encodeAnnouncements(

@@ -1,7 +1,5 @@
 import { BitSet } from '../util/bitset.js';
 
-const BITS = 32;
-
 /**
  * What a member that is out of step still has to be sent, as two bits a route: *owed*, and *held*: it holds an older
  * state, so that it must be told even when the route is gone or no longer meant for it.
@@ -21,9 +19,9 @@ export class OwedRoutes {
     return true;
   }
 
-  /** Owes everything in a set to a member that holds nothing. */
+  /** Owes everything in a set to a member that is owed and holds nothing. */
   oweAll(slots: BitSet): void {
-    for (const slot of slots) this.#owed.add(slot);
+    this.#owed.assign(slots);
   }
 
   holds(slot: number): boolean {
@@ -53,16 +51,7 @@ export class OwedRoutes {
 
   /** Owed slots in the words `[first, last)`, ascending. */
   slotsIn(first: number, last: number): number[] {
-    const slots: number[] = [];
-    for (let i = first; i < last; i++) {
-      let word = this.#owed.words[i] ?? 0;
-      while (word !== 0) {
-        const low = word & -word;
-        slots.push(i * BITS + (BITS - 1 - Math.clz32(low)));
-        word ^= low;
-      }
-    }
-    return slots;
+    return this.#owed.membersIn(first, last);
   }
 
   /** Clears the debts in the words `[first, last)`. @returns the slots of which an older state was held */

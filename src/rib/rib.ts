@@ -1,6 +1,7 @@
 import { hashBytes } from '../wire/hash.js';
 import { AttributeStore } from './attribute-store.js';
 import { ByteArena, equalBytes } from './byte-arena.js';
+import { ChainIndex } from './chain-index.js';
 import { grownUint16, grownUint32, grownUint8, nextCapacity } from './columns.js';
 import {
   NO_PATH,
@@ -30,6 +31,9 @@ export interface PathObserver {
 }
 
 const ROUTE_DIRTY = 1;
+
+/** Chains are walked up to here; beyond it an index takes over, until half as many paths are left. */
+const MANY_PATHS = 64;
 
 /** Multiplier that spreads table numbers over the hash space (2^32 / golden ratio). */
 const TABLE_HASH = 0x9e3779b1;
@@ -87,6 +91,10 @@ export class Rib {
   #pathSince = new Uint32Array(this.#pathCapacity);
   #sourcePrevious = new Uint32Array(this.#pathCapacity);
   #sourceNext = new Uint32Array(this.#pathCapacity);
+
+  /** Routes with very many paths. */
+  readonly #chains = new Map<RouteId, ChainIndex>();
+  #chainSteps = 0;
 
   #routes = 0;
   #paths = 0;
@@ -162,6 +170,11 @@ export class Rib {
     return this.#paths;
   }
 
+  /** Paths gone past in search of one since the start: deterministic, for tests of the work done. */
+  get chainStepsTotal(): number {
+    return this.#chainSteps;
+  }
+
   // Routes ---------------------------------------------------------------------------------------------------------
 
   /** The route with this key in a table, {@link NO_ROUTE} when there is none. */
@@ -197,6 +210,8 @@ export class Rib {
 
   /** The best path, {@link NO_PATH} when there is none that may be used. */
   bestPathOf(route: RouteId): PathId {
+    // Whoever looks between a change and the flush that follows must not see the order of arrival.
+    if (this.#routeDirty[route] !== 0) this.select(route);
     const first = this.#routeFirst[route] as PathId;
     return first !== NO_PATH && (this.#pathFlags[first]! & UNUSABLE) === 0 ? first : NO_PATH;
   }
@@ -278,11 +293,10 @@ export class Rib {
     let route = this.#find(table.number, key, keyStart, keyLength, hash);
     if (route === NO_ROUTE) route = this.#createRoute(table, key, keyStart, keyLength, hash);
     else {
-      for (let path = this.#routeFirst[route]!; path !== NO_PATH; path = this.#pathNext[path]!) {
-        if (this.#pathSource[path] === source.id && this.#pathOrigin[path] === origin) {
-          this.#replace(table, source, path as PathId, set, payload, flags);
-          return path as PathId;
-        }
+      const known = this.findPath(route, source.id, origin);
+      if (known !== NO_PATH) {
+        this.#replace(table, source, known, set, payload, flags);
+        return known;
       }
     }
     const path = this.#allocatePath();
@@ -297,6 +311,7 @@ export class Rib {
     this.#pathSince[path] = this.#nowSec();
     this.#pathNext[path] = this.#routeFirst[route]!;
     this.#routeFirst[route] = path;
+    if (this.#chains.size > 0) this.#chains.get(route)?.added(path);
     this.#sourcePrevious[path] = NO_PATH;
     this.#sourceNext[path] = source.firstPath;
     if (source.firstPath !== NO_PATH) this.#sourcePrevious[source.firstPath] = path;
@@ -320,9 +335,13 @@ export class Rib {
     return true;
   }
 
+  /** The path of a source and origin, {@link NO_PATH} when the route has none. */
   findPath(route: RouteId, source: SourceId, origin: PathId): PathId {
-    for (let path = this.#routeFirst[route]!; path !== NO_PATH; path = this.#pathNext[path]!) {
+    let path = this.#routeFirst[route]!;
+    for (let steps = 0; path !== NO_PATH; path = this.#pathNext[path]!) {
       if (this.#pathSource[path] === source && this.#pathOrigin[path] === origin) return path as PathId;
+      this.#chainSteps++;
+      if (++steps > MANY_PATHS) return this.#chainOf(route).find(source, origin);
     }
     return NO_PATH;
   }
@@ -333,8 +352,8 @@ export class Rib {
     const source = this.#sources[this.#pathSource[path]!]!;
     table.observer?.pathRemoving(path);
 
-    let before = NO_PATH as number;
-    for (let at = this.#routeFirst[route]!; at !== path; at = this.#pathNext[at]!) before = at;
+    const before = this.#previousOf(route, path);
+    if (this.#chains.size > 0) this.#forgetInChain(route, path, before);
     if (before === NO_PATH) this.#routeFirst[route] = this.#pathNext[path]!;
     else this.#pathNext[before] = this.#pathNext[path]!;
 
@@ -355,15 +374,18 @@ export class Rib {
     this.markDirty(table, route);
   }
 
-  /** Puts the paths of a route in selection order. */
-  select(route: RouteId): void {
+  /** Puts the paths of a route in selection order. @returns how many there are */
+  select(route: RouteId): number {
     const first = this.#routeFirst[route]!;
-    if (first === NO_PATH || this.#pathNext[first] === NO_PATH) return;
+    if (first === NO_PATH) return 0;
+    if (this.#pathNext[first] === NO_PATH) return 1;
     const order = this.selection.order(first as PathId);
     this.#routeFirst[route] = order[0]!;
     const last = order.length - 1;
     for (let i = 0; i < last; i++) this.#pathNext[order[i]!] = order[i + 1]!;
     this.#pathNext[order[last]!] = NO_PATH;
+    if (this.#chains.size > 0) this.#chains.get(route)?.reordered();
+    return order.length;
   }
 
   /** Queues a route for the next flush of its table. */
@@ -383,6 +405,31 @@ export class Rib {
 
   #hash(table: number, key: Uint8Array, start: number, length: number): number {
     return (hashBytes(key, start, start + length) ^ Math.imul(table, TABLE_HASH)) >>> 0;
+  }
+
+  /** What precedes a path in the chain of its route. */
+  #previousOf(route: RouteId, path: PathId): PathId {
+    let before = NO_PATH as number;
+    let steps = 0;
+    for (let at = this.#routeFirst[route]!; at !== path; at = this.#pathNext[at]!) {
+      before = at;
+      this.#chainSteps++;
+      if (++steps > MANY_PATHS) return this.#chainOf(route).previousOf(path);
+    }
+    return before as PathId;
+  }
+
+  #chainOf(route: RouteId): ChainIndex {
+    let chain = this.#chains.get(route);
+    if (chain === undefined) this.#chains.set(route, (chain = new ChainIndex(this, route)));
+    return chain;
+  }
+
+  #forgetInChain(route: RouteId, path: PathId, before: PathId): void {
+    const chain = this.#chains.get(route);
+    if (chain === undefined) return;
+    chain.removing(path, before);
+    if (chain.size <= MANY_PATHS / 2) this.#chains.delete(route);
   }
 
   #find(table: number, key: Uint8Array, start: number, length: number, hash: number): RouteId {

@@ -20,6 +20,8 @@ export class Source {
   readonly external: boolean;
   /** Learnt over iBGP from a neighbor that is a route reflector client. */
   readonly client: boolean;
+  /** A CE neighbor of a VRF. */
+  readonly customer: boolean;
   /** BGP identifier of the sender; for agents the address of their connection. */
   readonly routerId: number;
   /** Address of the sender: the last step of path selection. */
@@ -37,6 +39,7 @@ export class Source {
     this.text = options.text;
     this.external = options.external ?? false;
     this.client = options.client ?? false;
+    this.customer = options.customer ?? false;
     this.routerId = options.routerId;
     this.address = options.address;
   }
@@ -55,6 +58,7 @@ export interface SourceOptions {
   readonly text: string;
   readonly external?: boolean;
   readonly client?: boolean;
+  readonly customer?: boolean;
   readonly routerId: number;
   readonly address: Uint8Array;
 }

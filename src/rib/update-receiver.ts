@@ -1,5 +1,7 @@
 import type { CodecContext } from '../bgp/attribute/codec.js';
-import { strongerAction, type ProtocolFault } from '../bgp/attribute/fault.js';
+import { AttributeTooLongError } from '../bgp/attribute/encode-attributes.js';
+import { strongerAction, updateFault, type ProtocolFault } from '../bgp/attribute/fault.js';
+import { UpdateErrorSubcode } from '../bgp/attribute/iana.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
 import { NlriScratch, type Family } from '../bgp/nlri/family.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
@@ -191,10 +193,15 @@ export class UpdateReceiver {
       this.#note(fault);
     }
     if (action !== 'none' && action !== 'attribute-discard') return NO_SET;
-    // A spelling with faults is not remembered, so that each message with them is counted.
-    return faults.length > 0
-      ? store.intern(attributes)
-      : store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
+    try {
+      // A spelling with faults is not remembered, so that each message with them is counted.
+      if (faults.length > 0) return store.intern(attributes);
+      return store.learn(key.bytes, 0, key.position, this.#decodeContext, attributes);
+    } catch (error) {
+      if (!(error instanceof AttributeTooLongError)) throw error;
+      this.#note(updateFault('treat-as-withdraw', UpdateErrorSubcode.attributeLengthError, error.message));
+      return NO_SET;
+    }
   }
 
   /**

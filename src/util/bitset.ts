@@ -46,6 +46,27 @@ export class BitSet {
     this.#size = 0;
   }
 
+  /** Members in the words `[first, last)` (32 each), ascending. */
+  membersIn(first: number, last: number): number[] {
+    const members: number[] = [];
+    const end = Math.min(last, this.words.length);
+    for (let w = first; w < end; w++) {
+      let word = this.words[w]!;
+      while (word !== 0) {
+        const low = word & -word;
+        members.push((w << 5) + (31 - Math.clz32(low)));
+        word ^= low;
+      }
+    }
+    return members;
+  }
+
+  /** Makes this set equal to another one. */
+  assign(other: BitSet): void {
+    this.words = other.words.slice();
+    this.#size = other.size;
+  }
+
   /** Members in ascending order. */
   *[Symbol.iterator](): Generator<number> {
     for (let w = 0; w < this.words.length; w++) {

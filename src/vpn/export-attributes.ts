@@ -1,7 +1,7 @@
 import { addExtendedCommunities } from '../bgp/attribute/extended-communities.js';
 import { originVnCommunity } from '../bgp/attribute/virtual-network-communities.js';
 import { AttributeFeature } from '../rib/attribute-features.js';
-import type { AttributeSetId } from '../rib/handles.js';
+import { NO_SET, type AttributeSetId } from '../rib/handles.js';
 import type { Rib } from '../rib/rib.js';
 import type { Vrf } from './vrf.js';
 
@@ -73,7 +73,12 @@ export class DerivedAttributes {
         originVnCommunity(this.#autonomousSystem(), vrf.virtualNetworkId),
       );
     }
-    const set = store.intern(extendedCommunities.length > 0 ? { ...attributes, extendedCommunities } : attributes);
+    let set = store.tryIntern(extendedCommunities.length > 0 ? { ...attributes, extendedCommunities } : attributes);
+    if (set === NO_SET) {
+      // No room for more communities: the path stays as it is, and without the VRF's targets nobody imports it.
+      set = base;
+      store.hold(base);
+    }
     if (known.size >= MAX_REMEMBERED) known.clear();
     known.set(base, {
       baseGeneration,

@@ -1,19 +1,32 @@
 import { extendedCommunityCode } from '../bgp/attribute/extended-community.js';
-import { addExtendedCommunities, filterExtendedCommunities } from '../bgp/attribute/extended-communities.js';
+import {
+  addExtendedCommunities,
+  filterExtendedCommunities,
+  isRouteTarget,
+} from '../bgp/attribute/extended-communities.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { formatIp } from '../wire/ip.js';
-import { NO_PATH, NO_PAYLOAD, NO_ROUTE, type PathId, type RouteId } from '../rib/handles.js';
+import {
+  NO_PATH,
+  NO_PAYLOAD,
+  NO_ROUTE,
+  type PathId,
+  type RouteId,
+  NO_SET,
+  type AttributeSetId,
+} from '../rib/handles.js';
 import { covers, longestMatch } from '../rib/longest-match.js';
 import { PathFlag } from '../rib/path-flags.js';
 import { PendingSlots } from '../rib/pending-slots.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
+import { isVrfCommunity } from '../rib/vrf-communities.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import type { Vrf, VrfFamily } from './vrf.js';
 
-/** Extended communities that say how to reach a next hop, and come from the route that resolves it (type and subtype). */
-const TUNNEL_COMMUNITIES = new Set([0x030c, 0x0603, 0x03aa, 0x8004, 0x8204, 0x8084, 0x8284, 0x8071, 0x8271]);
+/** EVPN router MAC (RFC 9135 §8.1). */
+const ROUTER_MAC_CODE = 0x0603;
 
 const STEP = 64;
 
@@ -179,7 +192,8 @@ export class NextHopResolver implements Job {
     const keyOffset = rib.keyOffsetOf(route);
     const key = rib.keyBytes.slice(keyOffset, keyOffset + rib.keyLengthOf(route));
     const source = rib.sourceOf(path);
-    if (resolving === NO_PATH) {
+    const resolved = resolving === NO_PATH ? NO_SET : this.#internResolved(raw, resolving);
+    if (resolved === NO_SET) {
       rib.announce(
         feed.target,
         source,
@@ -193,9 +207,14 @@ export class NextHopResolver implements Job {
       );
       return;
     }
-    const set = rib.attributes.intern(resolvedAttributes(raw, rib.attributes.attributesOf(rib.setOf(resolving))));
-    rib.announce(feed.target, source, key, 0, key.length, set, rib.payloadOf(resolving), rib.flagsOf(path), NO_PATH);
-    rib.attributes.release(set);
+    const flags = rib.flagsOf(path);
+    rib.announce(feed.target, source, key, 0, key.length, resolved, rib.payloadOf(resolving), flags, NO_PATH);
+    rib.attributes.release(resolved);
+  }
+
+  #internResolved(raw: PathAttributes, resolving: PathId): AttributeSetId {
+    const { attributes } = this.#rib;
+    return attributes.tryIntern(resolvedAttributes(raw, attributes.attributesOf(this.#rib.setOf(resolving))));
   }
 
   #withdraw(raw: RouteTable, path: PathId): void {
@@ -257,7 +276,7 @@ function resolvedAttributes(raw: PathAttributes, via: PathAttributes): PathAttri
   const own =
     raw.extendedCommunities === undefined
       ? undefined
-      : filterExtendedCommunities(raw.extendedCommunities, (b, at) => !isTunnelCommunity(b, at));
+      : filterExtendedCommunities(raw.extendedCommunities, isCustomerCommunity);
   const extendedCommunities = addExtendedCommunities(own, tunnel ?? new Uint8Array(0));
   const { extendedCommunities: _, ...rest } = raw;
   return {
@@ -267,6 +286,13 @@ function resolvedAttributes(raw: PathAttributes, via: PathAttributes): PathAttri
   };
 }
 
+/** What of the resolving route goes with its next hop: tunnel, router MAC, virtual network, security groups, tags. */
 function isTunnelCommunity(bytes: Uint8Array, offset: number): boolean {
-  return TUNNEL_COMMUNITIES.has(extendedCommunityCode(bytes, offset));
+  if (isRouteTarget(bytes, offset)) return false;
+  return isVrfCommunity(bytes, offset) || extendedCommunityCode(bytes, offset) === ROUTER_MAC_CODE;
+}
+
+/** What a CE neighbor may say itself. */
+function isCustomerCommunity(bytes: Uint8Array, offset: number): boolean {
+  return !isVrfCommunity(bytes, offset) && extendedCommunityCode(bytes, offset) !== ROUTER_MAC_CODE;
 }

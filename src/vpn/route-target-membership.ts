@@ -8,6 +8,7 @@ import {
 import {
   NO_PATH,
   NO_PAYLOAD,
+  NO_ROUTE,
   type AttributeSetId,
   type PathId,
   type SourceId,
@@ -99,6 +100,8 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
   readonly #wanted = new Map<TargetId, number>();
   #origin: { readonly source: Source; readonly localAs: number; readonly set: AttributeSetId } | undefined;
   #wantsEverything = false;
+  /** Between {@link pathChanging} and {@link pathChanged}. */
+  #wasUsable = false;
 
   constructor(rib: Rib, table: RouteTable, index: RouteTargetIndex, listener: InterestListener) {
     this.#rib = rib;
@@ -163,6 +166,11 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
     this.#wantsEverything = wanted;
     if (wanted) this.#announceDefault();
     else this.#withdrawDefault();
+    // The default says it all: the other memberships are not sent beside it.
+    for (let slot = 0; slot < this.#table.slotCount; slot++) {
+      const route = this.#table.routeAt(slot);
+      if (route !== NO_ROUTE) this.#rib.markDirty(this.#table, route);
+    }
   }
 
   #announceOwn(target: TargetId): void {
@@ -203,11 +211,13 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
   }
 
   pathChanging(path: PathId): void {
-    if (this.#rib.isUsable(path)) this.#note(path, false);
+    this.#wasUsable = this.#rib.isUsable(path);
   }
 
   pathChanged(path: PathId): void {
-    if (this.#rib.isUsable(path)) this.#note(path, true);
+    // Other attributes of the same membership change nothing about what is wanted.
+    const isUsable = this.#rib.isUsable(path);
+    if (isUsable !== this.#wasUsable) this.#note(path, isUsable);
   }
 
   pathRemoving(path: PathId): void {

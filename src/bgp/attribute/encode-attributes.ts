@@ -6,9 +6,22 @@ import type { PathAttributes, UnknownAttribute } from './path-attributes.js';
 import { ATTRIBUTE_CODECS } from './registry.js';
 
 const MAX_SHORT_LENGTH = 255;
+const MAX_LENGTH = 0xffff;
 const SHORT_HEADER_OCTETS = 3;
 const NO_ATTRIBUTES: readonly UnknownAttribute[] = [];
 const NO_TYPES: readonly number[] = [];
+
+/**
+ * A value that the two octets of an attribute's length cannot tell: AS numbers of two octets that became four, or
+ * communities added to a list that was full.
+ */
+export class AttributeTooLongError extends Error {
+  readonly code = 'ERR_ATTRIBUTE_TOO_LONG';
+
+  constructor(type: number, octets: number) {
+    super(`attribute ${String(type)} has ${String(octets)} octets, at most ${String(MAX_LENGTH)} can be sent`);
+  }
+}
 
 /** Appends the header of an attribute whose length {@link finishAttribute} fills in; returns the attribute's offset. */
 function beginAttribute(w: Writer, flags: number, type: number): number {
@@ -27,6 +40,7 @@ function finishAttribute(w: Writer, at: number): void {
     w.patch8(at + 2, length);
     return;
   }
+  if (length > MAX_LENGTH) throw new AttributeTooLongError(w.bytes[at + 1]!, length);
   w.u8(0);
   w.bytes.copyWithin(valueAt + 1, valueAt, valueAt + length);
   w.patch8(at, w.bytes[at]! | AttributeFlag.extendedLength);
