@@ -284,7 +284,7 @@ export class ExportGroup implements TableConsumer, Job {
         if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
         this.#announceSync();
         if (!this.#startOwed()) {
-          if (this.#pending.size === 0) return true;
+          if (this.#pending.size === 0 && this.#refreshing.size === 0) return true;
           continue;
         }
       }

@@ -13,6 +13,7 @@ import { communitiesOf, hex, runs, same } from './world.js';
 const plan: fc.Arbitrary<RewritePlan> = fc.record({
   prependAs: fc.constantFrom(0, 64512, 4200000000),
   leavesAs: fc.boolean(),
+  leavesVrf: fc.boolean(),
   dropMed: fc.boolean(),
   defaultLocalPreference: fc.constantFrom(0, 100),
   originatorId: fc.constantFrom(0, 7, 0xffffffff),
@@ -30,11 +31,15 @@ function planned(attributes: PathAttributes, by: RewritePlan): PathAttributes {
     delete out.aigp;
     delete out.originatorId;
     delete out.clusterList;
-    const kept = communitiesOf(attributes.extendedCommunities).filter((each) => (each[0]! & 0x40) === 0);
+  } else if (out.originatorId !== undefined && by.replaceOriginatorId) out.originatorId = by.originatorId;
+  if (by.leavesAs || by.leavesVrf) {
+    const kept = communitiesOf(attributes.extendedCommunities)
+      .filter(([type]) => !by.leavesAs || (type! & 0x40) === 0)
+      .filter((each) => !by.leavesVrf || !isOfVrf(each));
     delete out.extendedCommunities;
     if (kept.length > 0) out.extendedCommunities = Buffer.concat(kept);
     else out.partial = (attributes.partial ?? []).filter((type) => type !== AttributeType.extendedCommunities);
-  } else if (out.originatorId !== undefined && by.replaceOriginatorId) out.originatorId = by.originatorId;
+  }
   if (attributes.clusterList !== undefined && !by.leavesAs && by.clusterId !== 0) {
     out.clusterList = [by.clusterId, ...attributes.clusterList];
   }
@@ -44,6 +49,12 @@ function planned(attributes: PathAttributes, by: RewritePlan): PathAttributes {
   if (attributes.originatorId === undefined && by.originatorId !== 0) out.originatorId = by.originatorId;
   if (attributes.clusterList === undefined && by.clusterId !== 0) out.clusterList = [by.clusterId];
   return out;
+}
+
+/** Route targets, encapsulations, load balancing, and what is private to virtual networks. */
+function isOfVrf([type, subtype]: Uint8Array): boolean {
+  if (type! <= 2 && subtype === 2) return true;
+  return type === 0x80 || type === 0x82 || (type === 3 && (subtype === 0x0c || subtype === 0xaa));
 }
 
 /** RFC 4271 §5.1.2 b: into the first AS_SEQUENCE as long as it has room, else into a new one. */

@@ -3,6 +3,7 @@ import { AsPathSegmentType, type AsPath, type PathAttributes } from '../../src/b
 import { routeTargetsOf } from '../../src/bgp/attribute/extended-communities.js';
 import type { BgpExportOptions } from '../../src/rib/bgp-exporter.js';
 import { hasCommunity, selectPaths, type ModelSource, type SelectablePath } from './selection-model.js';
+import { communitiesOf } from './world.js';
 
 export interface ExportSource extends ModelSource {
   readonly client: boolean;
@@ -33,20 +34,47 @@ const NO_EXPORT_SUBCONFED = 0xffffff03;
 
 /** What the receiver must hold of a route with these paths; `undefined` for nothing. */
 export function expectedAdvertisement(paths: readonly ExportPath[], receiver: ExpectedFor): Advertised | undefined {
+  if (receiver.options.family.name === 'rtc') return expectedMembership(paths, receiver);
   const [best] = selectPaths(paths).equalCost;
   if (best === undefined || best.source === receiver.source || !mayHave(best, receiver)) return undefined;
   return { attributes: rewritten(best, receiver.options), payload: best.payload };
 }
 
+/**
+ * A route-target membership (RFC 4684 §3.2): the best path of those that may go to this kind of neighbor; whoever sent
+ * it gets it back as soon as it does not stand for that neighbor's interest alone.
+ */
+function expectedMembership(paths: readonly ExportPath[], receiver: ExpectedFor): Advertised | undefined {
+  const { options } = receiver;
+  const anyNeighbor = { ...receiver, peerAs: -1, memberships: undefined };
+  const allowed = selectPaths(paths).order.filter((path) => path.usable && mayHave(path, anyNeighbor));
+  const [first] = allowed;
+  if (first === undefined || !mayHave(first, { ...receiver, memberships: undefined })) return undefined;
+  const shared = allowed.some(({ source }) => source !== first.source);
+  if (!shared && first.source === receiver.source) return undefined;
+  const attributes = rewritten(
+    shared ? { ...first, source: { ...first.source, kind: 'static', external: false } } : first,
+    options,
+  );
+  return {
+    attributes: options.kind === 'client' ? { ...attributes, originatorId: options.routerId } : attributes,
+    payload: first.payload,
+  };
+}
+
 function mayHave({ attributes, source }: ExportPath, { options, peerAs, memberships }: ExpectedFor): boolean {
   if (hasCommunity(attributes, NO_ADVERTISE)) return false;
   const nextHop = options.nextHopSelf ?? attributes.nextHop;
-  if (options.family.afi === 1 && nextHop?.length !== 4 && !options.extendedNextHop) return false;
+  if (options.family.afi === 1 && options.family.name !== 'rtc' && nextHop?.length !== 4 && !options.extendedNextHop) {
+    return false;
+  }
   if (memberships !== undefined && !routeTargetsOf(attributes).some((target) => isWanted(target, memberships))) {
     if (!memberships.includes('')) return false;
   }
   if (options.kind === 'external') {
-    if (hasCommunity(attributes, NO_EXPORT) || hasCommunity(attributes, NO_EXPORT_SUBCONFED)) return false;
+    const stays = hasCommunity(attributes, NO_EXPORT) || hasCommunity(attributes, NO_EXPORT_SUBCONFED);
+    // A route server stands outside of its clients' ASes.
+    if (stays && !options.routeServerClient) return false;
     const loops = (attributes.asPath ?? []).some(({ asns }) => asns.includes(peerAs));
     return !loops || options.asOverride === peerAs;
   }
@@ -74,7 +102,10 @@ function rewritten({ attributes, source }: ExportPath, options: BgpExportOptions
     delete out.originatorId;
     delete out.clusterList;
     delete out.aigp;
-    const originatedHere = (attributes.asPath ?? []).length === 0;
+    const transitive = communitiesOf(attributes.extendedCommunities).filter(([type]) => ((type ?? 0) & 0x40) === 0);
+    delete out.extendedCommunities;
+    if (transitive.length > 0) out.extendedCommunities = Buffer.concat(transitive);
+    const originatedHere = (attributes.asPath ?? []).length === 0 && !source.external;
     if (!options.routeServerClient) {
       if (!originatedHere) delete out.med;
       const path = ruled(attributes.asPath ?? [], options);

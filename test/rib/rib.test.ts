@@ -4,7 +4,7 @@ import { encodeCanonical } from '../../src/bgp/attribute/canonical.js';
 import type { PathAttributes } from '../../src/bgp/attribute/path-attributes.js';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
-import { NO_PATH, NO_ROUTE, type PathId } from '../../src/rib/handles.js';
+import { NO_PATH, NO_PAYLOAD, NO_ROUTE, type PathId } from '../../src/rib/handles.js';
 import { PathFlag, UNUSABLE } from '../../src/rib/path-flags.js';
 import type { Rib } from '../../src/rib/rib.js';
 import type { RouteTable } from '../../src/rib/route-table.js';
@@ -434,6 +434,66 @@ describe('Rib', () => {
         },
       ),
       runs(500),
+    );
+  });
+
+  test('routes with very many paths keep them in the order of the selection rules, too', () => {
+    const change = fc.record({ source: fc.nat(249), preference: fc.constantFrom(undefined, 100, 200), med: fc.nat(3) });
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 400, maxLength: 1200, size: 'max' }), (changes) => {
+        const { rib, tables } = new Pair();
+        const [inet] = tables as readonly [RouteTable, RouteTable];
+        const [, octets] = KEYS as [Uint8Array, Uint8Array];
+        const sources = Array.from({ length: 250 }, (_each, i): readonly [Source, ModelSource] => {
+          const identity = { external: i % 2 === 0, routerId: i >>> 3, address: Uint8Array.of(192, 0, 2, i) };
+          return [rib.createSource({ ...identity, kind: SourceKind.bgp, text: `${i}` }), { ...identity, kind: 'bgp' }];
+        });
+        const model = new Map<number, ModelPath>();
+        for (const [i, { source: from, preference, med }] of changes.entries()) {
+          const [each, source] = sources[from]!;
+          if (preference === undefined) {
+            same(rib.withdraw(inet, each, octets, 0, octets.length), model.delete(from));
+          } else {
+            const asPath = [{ type: 2 as const, asns: [65000 + (from % 5)] }];
+            const attributes = {
+              nextHop: Uint8Array.of(10, 0, 0, 1),
+              origin: 0 as const,
+              asPath,
+              med,
+              localPreference: preference,
+            };
+            const set = rib.attributes.intern(attributes);
+            rib.announce(inet, each, octets, 0, octets.length, set, NO_PAYLOAD, 0, NO_PATH);
+            rib.attributes.release(set);
+            model.set(from, {
+              sourceIndex: from,
+              source,
+              attributes,
+              payload: new Uint8Array(0),
+              flags: 0,
+              usable: true,
+            });
+          }
+          if (i % 97 !== 0) continue;
+          const slice = new Slice(() => 0);
+          slice.start(1);
+          inet.run(slice);
+          const route = routeAtKey(rib, inet, octets);
+          const expected = selectPaths([...model.values()]);
+          const paths = route === NO_ROUTE ? [] : pathsOf(rib, route);
+          same(
+            paths.map((path) => rib.sourceOf(path).text),
+            expected.order.map(({ sourceIndex }) => `${sourceIndex}`),
+          );
+          if (route !== NO_ROUTE) same(rib.selection.equalCostCount(rib.bestPathOf(route)), expected.equalCost.length);
+        }
+        for (const [each] of sources) while (!rib.removePathsOf(each, 1));
+        const slice = new Slice(() => 0);
+        slice.start(1);
+        inet.run(slice);
+        expectEmpty(rib, tables);
+      }),
+      runs(15),
     );
   });
 

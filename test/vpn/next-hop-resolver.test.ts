@@ -68,8 +68,11 @@ const UDP = encapsulationCommunity(13);
 const ORIGIN_VN = Uint8Array.of(0x80, 0x71, 0xfc, 0, 0, 0, 0, 4);
 const SECURITY_GROUP = Uint8Array.of(0x80, 0x04, 0xfc, 0, 0, 0, 0, 8);
 const TARGET = parseRouteTarget('target:64512:1')!;
+const SITE = Uint8Array.of(0, 3, 0xfc, 0, 0, 0, 0, 7);
 /** Those that say how to get somewhere, and come with the route that resolves a next hop. */
 const TUNNEL = [GRE, UDP, SECURITY_GROUP, ORIGIN_VN].map(hex);
+/** Those that the VRF decides: nobody believes them of a CE neighbor (RFC 4364 §4.3.1). */
+const OF_VRF = [...TUNNEL, hex(TARGET)];
 
 type Operation =
   | {
@@ -101,7 +104,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       key,
       nextHop: fc.nat(NEXT_HOPS.length - 1),
       label: fc.constantFrom(0, 1, 2),
-      communities: fc.subarray([GRE, UDP, ORIGIN_VN, SECURITY_GROUP, TARGET]),
+      communities: fc.subarray([GRE, UDP, ORIGIN_VN, SECURITY_GROUP, TARGET, SITE]),
       preference: fc.constantFrom(100, 200),
       flags: fc.constantFrom(0, 0, 0, PathFlag.asLoop),
     }),
@@ -232,7 +235,10 @@ class World {
     const longest = covering.filter((each) => each.key[0] === covering[0]!.key[0]);
     const [via] = selectPaths(longest).order;
     if (via === undefined) return { ...path, flags: path.flags | PathFlag.unresolvedNextHop };
-    const own = communityTexts(path.attributes.extendedCommunities).filter((each) => !TUNNEL.includes(each));
+    const own = communityTexts(path.attributes.extendedCommunities).filter(
+      // Where a route belongs is the VRF's to say, not a customer's.
+      (each) => !OF_VRF.includes(each) && each !== hex(TARGET),
+    );
     const tunnel = communityTexts(via.attributes.extendedCommunities).filter((each) => TUNNEL.includes(each));
     const { extendedCommunities: _, ...rest } = path.attributes;
     const communities = Uint8Array.from(Buffer.from([...own, ...tunnel].join(''), 'hex'));
