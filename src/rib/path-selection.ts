@@ -34,19 +34,27 @@ export type SelectionStep = (typeof SELECTION_STEPS)[number];
 const MED_STEP = SELECTION_STEPS.indexOf('med');
 const STEP_COUNT = SELECTION_STEPS.length;
 
+/** Up to here insertion beats a sort, and a scan a map. */
+const FEW = 16;
+
 /**
  * Path selection: one comparator with named steps that can say which one decided, and the order of all paths of a route.
  *
  * MED is compared only between paths from the same neighboring AS (RFC 4271 §9.1.2.2 c), which makes the comparison
  * intransitive: a plain sort would depend on the order of arrival. So among the paths that are equal before MED, those
  * beaten by another one on MED are set aside first, the rest is ordered by the later steps, and then the same is done
- * with those set aside. That is the elimination of RFC 4271, carried on to an order of all paths.
+ * with those set aside. That is the elimination of RFC 4271, carried on to an order of all paths. How often a path is
+ * set aside is known beforehand: as often as its neighboring AS has lower MEDs among the paths equal before MED.
+ *
+ * A neighbor decides how many paths a route has (one prefix under many route distinguishers), so nothing here may be
+ * quadratic in them: ordering n paths takes n log n comparisons, or about n where MED and the last change moved few.
  */
 export class PathSelection {
   readonly #rib: Rib;
   readonly #attributes: AttributeStore;
   readonly #order: PathId[] = [];
-  readonly #ranked: PathId[] = [];
+  readonly #meds = new MedByNeighborAs();
+  readonly #byAllButMed = (a: PathId, b: PathId): number => this.#compareWithoutMed(a, b);
 
   constructor(rib: Rib) {
     this.#rib = rib;
@@ -57,13 +65,19 @@ export class PathSelection {
   order(first: PathId): readonly PathId[] {
     const order = this.#order;
     order.length = 0;
-    for (let path = first; path !== NO_PATH; path = this.#rib.nextPathOf(path)) this.#insert(order, path);
+    for (let path = first; path !== NO_PATH; path = this.#rib.nextPathOf(path)) {
+      if (order.length < FEW) this.#insert(order, path);
+      else order.push(path);
+    }
+    // The sort of the language takes ordered runs as they are: what is new in front, and the order of last time.
+    if (order.length > FEW) order.sort(this.#byAllButMed);
     if (order.length === 2) {
       // With two paths MED is decided between them and nothing can be intransitive.
       if (this.compare(order[0]!, order[1]!) > 0) order.reverse();
       return order;
     }
-    return this.#medMatters(order) ? this.#eliminate(order) : order;
+    this.#applyMed(order);
+    return order;
   }
 
   /** Negative when `a` is preferred, positive when `b` is, by all steps. */
@@ -84,27 +98,29 @@ export class PathSelection {
   /** How many paths, counted from the best, form the equal-cost set. 0 when no path may be used. Needs selection order. */
   equalCostCount(best: PathId): number {
     if (best === NO_PATH || !this.#rib.isUsable(best)) return 0;
-    let count = 1;
-    for (let path = this.#rib.nextPathOf(best); path !== NO_PATH; path = this.#rib.nextPathOf(path)) {
-      if (!this.#equalBeforeMed(best, path)) break;
-      // In selection order those beaten on MED follow those not beaten, so the first beaten one ends the set.
-      if (this.#beatenOnMed(path, best, count)) break;
+    const meds = this.#meds;
+    meds.clear();
+    let count = 0;
+    // In selection order those beaten on MED follow those not beaten, so the first beaten one ends the set.
+    for (
+      let path = best;
+      path !== NO_PATH && this.#equalBeforeMed(best, path) && !this.#differsOnMed(path);
+      path = this.#rib.nextPathOf(path)
+    ) {
       count++;
     }
     return count;
   }
 
-  #beatenOnMed(path: PathId, best: PathId, count: number): boolean {
-    let other = best;
-    for (let i = 0; i < count; i++, other = this.#rib.nextPathOf(other)) {
-      if (this.#step(MED_STEP, other, path) < 0) return true;
-    }
-    return false;
-  }
-
   #equalBeforeMed(a: PathId, b: PathId): boolean {
     for (let step = 0; step < MED_STEP; step++) if (this.#step(step, a, b) !== 0) return false;
     return true;
+  }
+
+  /** True when one of the paths looked at since {@link MedByNeighborAs.clear} has the same neighboring AS and another MED. */
+  #differsOnMed(path: PathId): boolean {
+    const set = this.#rib.setOf(path);
+    return this.#meds.differs(this.#attributes.neighborAs[set]!, this.#attributes.med[set]!);
   }
 
   /** Insertion into an array ordered by all steps but MED: those are transitive. */
@@ -126,33 +142,37 @@ export class PathSelection {
     return a - b;
   }
 
-  #medMatters(order: readonly PathId[]): boolean {
-    for (let i = 1; i < order.length; i++) {
-      for (let j = i - 1; j >= 0 && this.#equalBeforeMed(order[j]!, order[i]!); j--) {
-        if (this.#step(MED_STEP, order[j]!, order[i]!) !== 0) return true;
-      }
-    }
-    return false;
-  }
-
-  #eliminate(order: readonly PathId[]): readonly PathId[] {
-    const ranked = this.#ranked;
-    ranked.length = 0;
+  /** Brings an order by all steps but MED into selection order. */
+  #applyMed(order: PathId[]): void {
     for (let start = 0; start < order.length;) {
+      const first = order[start]!;
+      this.#meds.clear();
+      let matters = this.#differsOnMed(first);
       let end = start + 1;
-      while (end < order.length && this.#equalBeforeMed(order[start]!, order[end]!)) end++;
-      let contenders = order.slice(start, end);
-      while (contenders.length > 0) {
-        const beaten: PathId[] = [];
-        for (const path of contenders) {
-          if (contenders.some((other) => this.#step(MED_STEP, other, path) < 0)) beaten.push(path);
-          else ranked.push(path);
-        }
-        contenders = beaten;
+      for (; end < order.length && this.#equalBeforeMed(first, order[end]!); end++) {
+        if (this.#differsOnMed(order[end]!)) matters = true;
       }
+      if (matters) this.#rankByMed(order, start, end);
       start = end;
     }
-    return ranked;
+  }
+
+  /** Orders `order[start, end)`, equal before MED, by how many lower MEDs the neighboring AS has there; else as it was. */
+  #rankByMed(order: PathId[], start: number, end: number): void {
+    const { neighborAs, med } = this.#attributes;
+    const sets = order.slice(start, end).map((path) => this.#rib.setOf(path));
+    const byMed = sets.map((_, at) => at);
+    byMed.sort((a, b) => neighborAs[sets[a]!]! - neighborAs[sets[b]!]! || med[sets[a]!]! - med[sets[b]!]!);
+    const ranks = new Uint32Array(sets.length);
+    for (let i = 1; i < byMed.length; i++) {
+      const set = sets[byMed[i]!]!;
+      const lower = sets[byMed[i - 1]!]!;
+      if (neighborAs[set] === 0 || neighborAs[set] !== neighborAs[lower]) continue;
+      ranks[byMed[i]!] = ranks[byMed[i - 1]!]! + (med[set] === med[lower] ? 0 : 1);
+    }
+    const paths = order.slice(start, end);
+    const ranked = sets.map((_, at) => at).sort((a, b) => ranks[a]! - ranks[b]! || a - b);
+    for (let i = 0; i < ranked.length; i++) order[start + i] = paths[ranked[i]!]!;
   }
 
   /** One step of the comparison: negative when it prefers `a`. */
@@ -216,12 +236,42 @@ export class PathSelection {
     const rib = this.#rib;
     const routeA = rib.routeOf(a);
     const routeB = rib.routeOf(b);
-    const offsetA = rib.keyOffsetOf(routeA);
-    const offsetB = rib.keyOffsetOf(routeB);
-    return compareBytes(
-      rib.keyBytes.subarray(offsetA, offsetA + rib.keyLengthOf(routeA)),
-      rib.keyBytes.subarray(offsetB, offsetB + rib.keyLengthOf(routeB)),
+    return compareOctets(
+      rib.keyBytes,
+      rib.keyOffsetOf(routeA),
+      rib.keyLengthOf(routeA),
+      rib.keyOffsetOf(routeB),
+      rib.keyLengthOf(routeB),
     );
+  }
+}
+
+/** One MED per neighboring AS, of paths looked at one after the other. */
+class MedByNeighborAs {
+  /** The first {@link FEW}; the others are in the map. */
+  readonly #ases = new Uint32Array(FEW);
+  readonly #meds = new Uint32Array(FEW);
+  #count = 0;
+  #others: Map<number, number> | undefined;
+
+  clear(): void {
+    this.#count = 0;
+    this.#others = undefined;
+  }
+
+  /** Takes note of a path. @returns true when one with this neighboring AS had another MED; never for AS 0, which is none */
+  differs(neighborAs: number, med: number): boolean {
+    if (neighborAs === 0) return false;
+    for (let i = 0; i < this.#count; i++) if (this.#ases[i] === neighborAs) return this.#meds[i] !== med;
+    if (this.#count < FEW) {
+      this.#ases[this.#count] = neighborAs;
+      this.#meds[this.#count++] = med;
+      return false;
+    }
+    this.#others ??= new Map();
+    const known = this.#others.get(neighborAs);
+    if (known === undefined) this.#others.set(neighborAs, med);
+    return known !== undefined && known !== med;
   }
 }
 
@@ -230,4 +280,14 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
   return a.length - b.length;
+}
+
+/** As {@link compareBytes}, for two strings in one array. */
+function compareOctets(bytes: Uint8Array, startA: number, lengthA: number, startB: number, lengthB: number): number {
+  const length = Math.min(lengthA, lengthB);
+  for (let i = 0; i < length; i++) {
+    const difference = bytes[startA + i]! - bytes[startB + i]!;
+    if (difference !== 0) return difference;
+  }
+  return lengthA - lengthB;
 }

@@ -26,8 +26,8 @@ export interface RouteTableOptions {
   readonly scheduler: Scheduler;
 }
 
-/** Slots a flush handles between looks at the clock. */
-const FLUSH_STEP = 256;
+/** Routes and paths a flush handles between looks at the clock: a single route may have very many paths. */
+const FLUSH_STEP = 512;
 
 /**
  * One table of the RIB: its routes by slot, and the change feed.
@@ -137,10 +137,9 @@ export class RouteTable implements Job {
     const consumers = this.#consumers;
     let done = true;
     while (this.#dirtyDone < this.#dirtyCount) {
-      const end = Math.min(this.#dirtyDone + FLUSH_STEP, this.#dirtyCount);
-      for (; this.#dirtyDone < end; this.#dirtyDone++) {
+      for (let work = 0; work < FLUSH_STEP && this.#dirtyDone < this.#dirtyCount; this.#dirtyDone++) {
         const route = this.#dirty[this.#dirtyDone] as RouteId;
-        rib.select(route);
+        work += 1 + rib.select(route);
         const slot = rib.slotOf(route);
         for (let i = 0; i < consumers.length; i++) consumers[i]!.routeChanged(slot);
         rib.settle(route);
