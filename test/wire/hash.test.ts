@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { hashBytes } from '../../src/wire/hash.js';
+import { halfSipHash13, hashBytes } from '../../src/wire/hash.js';
 
 const KEYS = 1 << 16;
+
+/** A key that stays the same, so that the statistics do. */
+const hashWithFixedKey = (key: Uint8Array): number => halfSipHash13(0x5eed0001, 0x5eed0002, key, 0, key.length);
 
 type WriteKey = (key: Uint8Array, i: number) => void;
 
@@ -70,7 +73,7 @@ describe.each(KEY_SERIES)('the hash of %s', (_title, octets, write) => {
   const hashes = Uint32Array.from({ length: KEYS }, (_, i) => {
     const key = new Uint8Array(octets);
     write(key, i);
-    return hashBytes(key, 0, octets);
+    return hashWithFixedKey(key);
   });
 
   test.each([
@@ -125,11 +128,11 @@ describe('the hash', () => {
   test('changes about half of its bits with any bit of the key, at every length', () => {
     for (let length = 2; length <= 60; length++) {
       const key = Uint8Array.from({ length }, (_, i) => i * 37);
-      const before = hashBytes(key, 0, length);
+      const before = hashWithFixedKey(key);
       let flipped = 0;
       for (let bit = 0; bit < length * 8; bit++) {
         key[bit >>> 3]! ^= 1 << (bit & 7);
-        let difference = hashBytes(key, 0, length) ^ before;
+        let difference = hashWithFixedKey(key) ^ before;
         for (; difference !== 0; difference &= difference - 1) flipped++;
         key[bit >>> 3]! ^= 1 << (bit & 7);
       }
@@ -143,5 +146,95 @@ describe('the hash', () => {
     const zeros = new Uint8Array(60);
     const hashes = new Set(Array.from({ length: 61 }, (_, length) => hashBytes(zeros, 0, length)));
     expect(hashes.size).toBe(61);
+  });
+});
+
+describe('the keyed hash', () => {
+  // HalfSipHash-1-3 of the octets 0, 1, 2 … under the key 0, 1 … 7, as published with the Linux kernel's hsiphash.
+  test.each([
+    [0, 0x5814c896],
+    [1, 0xe7e864ca],
+    [2, 0xbc4b0e30],
+    [3, 0x01539939],
+    [4, 0x7e059ea6],
+    [5, 0x88e3d89b],
+    [7, 0x9d38d9d6],
+    [8, 0x577999b1],
+    [13, 0x66dd9cd6],
+    [31, 0x08d8791a],
+    [63, 0x87178304],
+  ])('is HalfSipHash-1-3: %i octets', (length, expected) => {
+    const octets = Uint8Array.from({ length: 66 }, (_, i) => i - 2);
+    expect(halfSipHash13(0x03020100, 0x07060504, octets, 2, 2 + length)).toBe(expected);
+  });
+
+  test('depends on the key', () => {
+    const octets = Uint8Array.of(32, 10, 0, 0, 1);
+    const hashes = Array.from({ length: 64 }, (_, i) => [
+      halfSipHash13(i < 32 ? 1 << i : 0, i < 32 ? 0 : 1 << (i - 32), octets, 0, 5),
+    ]);
+    expect(new Set(hashes.flat()).size).toBe(64);
+  });
+});
+
+/** MurmurHash3 backwards: what this hash was made of before, and what an attacker would try first. */
+describe('keys made to collide in MurmurHash3', () => {
+  const C1 = 0xcc9e2d51;
+  const C2 = 0x1b873593;
+  const rotate = (word: number, bits: number): number => (word << bits) | (word >>> (32 - bits));
+  /** Inverse of an odd number modulo 2^32 (Newton: five steps double 3 correct bits often enough). */
+  const inverse = (odd: number): number => {
+    let x = odd;
+    for (let i = 0; i < 5; i++) x = Math.imul(x, 2 - Math.imul(odd, x));
+    return x;
+  };
+  const scramble = (word: number): number => Math.imul(rotate(Math.imul(word, C1), 15), C2);
+  const unscramble = (word: number): number => Math.imul(rotate(Math.imul(word, inverse(C2)), 17), inverse(C1));
+  const mix = (hash: number, word: number): number =>
+    (Math.imul(rotate(hash ^ scramble(word), 13), 5) + 0xe6546b64) | 0;
+
+  /** VPNv4 keys with route distinguishers of type 0 whose third word takes the state of seed 0 to one value. */
+  const forSeedZero = (count: number): Uint8Array[] =>
+    Array.from({ length: count }, (_, i) => {
+      const key = new Uint8Array(13);
+      const view = new DataView(key.buffer);
+      key[0] = 96;
+      view.setUint32(4, i, true);
+      const state = mix(mix(13, view.getInt32(0, true)), i);
+      const wanted = rotate(Math.imul((0x12345678 - 0xe6546b64) | 0, inverse(5)), 19);
+      view.setInt32(8, unscramble(wanted ^ state), true);
+      return key;
+    });
+
+  /**
+   * Octets that collide whatever the seed: of two neighboring words, a change of bit 18 after scrambling arrives as the
+   * highest bit, which the multiplication keeps, and is taken back by the highest bit of the next word.
+   */
+  const forAnySeed = (pairs: number): Uint8Array[] =>
+    Array.from({ length: 1 << pairs }, (_, choice) => {
+      const octets = new Uint8Array(pairs * 8);
+      const view = new DataView(octets.buffer);
+      for (let pair = 0; pair < pairs; pair++) {
+        const taken = ((choice >>> pair) & 1) === 1;
+        view.setInt32(pair * 8, unscramble(scramble(pair) ^ (taken ? 1 << 18 : 0)), true);
+        view.setInt32(pair * 8 + 4, unscramble(scramble(pair) ^ (taken ? 1 << 31 : 0)), true);
+      }
+      return octets;
+    });
+
+  const murmurState = (octets: Uint8Array, seed: number): number => {
+    const view = new DataView(octets.buffer);
+    let hash = seed;
+    for (let at = 0; at + 4 <= octets.length; at += 4) hash = mix(hash, view.getInt32(at, true));
+    return hash;
+  };
+
+  test.each([
+    ['under one seed', forSeedZero(4096), [13]],
+    ['under every seed', forAnySeed(12), [0, 1, 0xdeadbeef]],
+  ])('%s do not collide here', (_title, keys, seeds) => {
+    for (const seed of seeds) expect(new Set(keys.map((key) => murmurState(key, seed))).size).toBe(1);
+    // Chance: 2^24 / 2 pairs of 2^32 values.
+    expect(new Set(keys.map((key) => hashBytes(key, 0, key.length))).size).toBeGreaterThan(keys.length - 4);
   });
 });
