@@ -25,8 +25,9 @@ import { RouteTargetIndex } from './route-target-index.js';
 import { internTargets, VRF_FAMILIES, type SourceRouteDistinguisher, type Vrf, type VrfFamily } from './vrf.js';
 
 const ZERO_RD = new Uint8Array(8);
-/** Routes handled between looks at the clock. */
-const STEP = 64;
+const NO_NETWORKS: ReadonlySet<number> = new Set();
+/** Paths looked at and secondaries announced or removed between looks at the clock. */
+const STEP = 128;
 /** The last round that fits into the columns. */
 const MAX_ROUND = 0xffffffff;
 
@@ -102,13 +103,21 @@ export class Replicator implements Job, PathObserver {
   readonly #rememberedWith = new Map<TargetId, Set<TargetListId>>();
   readonly #key = new Uint8Array(MAX_KEY_OCTETS);
 
-  /** First secondary of a path; next secondary of the same path. */
-  #firstSecondary = new Uint32Array(64);
+  /**
+   * The secondaries of a path are chained both ways. None has secondaries of its own, so one column serves two ends:
+   * for an original path its first secondary, for a secondary the one before it ({@link NO_PATH} for the first).
+   */
+  #firstOrPrevious = new Uint32Array(64);
   #nextSecondary = new Uint32Array(64);
-  /** Per table number: in which round a path should have, or has, a secondary there. */
+  /** Per table number: in which round a path should have, or has, a secondary there, and which one that is. */
   #wanted = new Uint32Array(16);
   #present = new Uint32Array(16);
+  #secondaryIn = new Uint32Array(16);
   #round = 0;
+  /** Counts what {@link STEP} limits. */
+  #work = 0;
+  /** Virtual networks of the VRFs that export a target; dropped when those VRFs or their networks change. */
+  readonly #networksOf = new Map<TargetId, ReadonlySet<number>>();
 
   constructor(options: ReplicatorOptions) {
     this.#rib = options.rib;
@@ -166,6 +175,7 @@ export class Replicator implements Job, PathObserver {
     vrf.exportTargets = exports;
     const exportsChanged = symmetricDifference(oldExports, exports);
     const importsChanged = symmetricDifference(oldImports, imports);
+    for (const target of exportsChanged) this.#networksOf.delete(target);
     this.#register(this.#importersOf, vrf, oldImports, imports);
     this.#register(this.#exportersOf, vrf, oldExports, exports);
     if (exportsChanged.length > 0) {
@@ -187,6 +197,7 @@ export class Replicator implements Job, PathObserver {
    * to a virtual network depends on it, too: those that this VRF imports, and those with a target that it exports.
    */
   exportChanged(vrf: Vrf): void {
+    for (const target of vrf.exportTargets) this.#networksOf.delete(target);
     this.#pendOwn(vrf);
     for (const target of vrf.importTargets) this.#pendCarriers(target);
     for (const target of vrf.exportTargets) this.#pendCarriers(target);
@@ -235,6 +246,7 @@ export class Replicator implements Job, PathObserver {
     if (table.number >= this.#wanted.length) {
       this.#wanted = grownUint32(this.#wanted, Math.max(table.number + 1, this.#wanted.length * 2));
       this.#present = grownUint32(this.#present, this.#wanted.length);
+      this.#secondaryIn = grownUint32(this.#secondaryIn, this.#wanted.length);
     }
     table.subscribe(follower);
     table.observer = vrf === undefined ? new VpnTableObserver(this.index, this) : this;
@@ -243,8 +255,8 @@ export class Replicator implements Job, PathObserver {
   // Paths ----------------------------------------------------------------------------------------------------------
 
   pathAdded(path: PathId): void {
-    if (path >= this.#firstSecondary.length) this.#growPaths(path + 1);
-    this.#firstSecondary[path] = NO_PATH;
+    if (path >= this.#nextSecondary.length) this.#growPaths(path + 1);
+    this.#firstOrPrevious[path] = NO_PATH;
   }
 
   pathChanging(): void {
@@ -259,9 +271,9 @@ export class Replicator implements Job, PathObserver {
     if (this.#rib.isSecondary(path)) this.#unlink(path);
     else {
       for (
-        let secondary = this.#firstSecondary[path]!;
+        let secondary = this.#firstOrPrevious[path]!;
         secondary !== NO_PATH;
-        secondary = this.#firstSecondary[path]!
+        secondary = this.#firstOrPrevious[path]!
       ) {
         this.#rib.removePath(secondary as PathId);
       }
@@ -269,17 +281,26 @@ export class Replicator implements Job, PathObserver {
   }
 
   #unlink(secondary: PathId): void {
-    const primary = this.#rib.originOf(secondary);
-    let before = NO_PATH as number;
-    for (let at = this.#firstSecondary[primary]!; at !== secondary; at = this.#nextSecondary[at]!) before = at;
-    if (before === NO_PATH) this.#firstSecondary[primary] = this.#nextSecondary[secondary]!;
-    else this.#nextSecondary[before] = this.#nextSecondary[secondary]!;
+    const before = this.#firstOrPrevious[secondary]!;
+    const next = this.#nextSecondary[secondary]!;
+    if (before === NO_PATH) this.#firstOrPrevious[this.#rib.originOf(secondary)] = next;
+    else this.#nextSecondary[before] = next;
+    if (next !== NO_PATH) this.#firstOrPrevious[next] = before;
+    this.#work++;
   }
 
-  /** Tables in which a path has secondaries; for the API and tests. */
+  #link(primary: PathId, secondary: PathId): void {
+    const next = this.#firstOrPrevious[primary]!;
+    this.#nextSecondary[secondary] = next;
+    if (next !== NO_PATH) this.#firstOrPrevious[next] = secondary;
+    this.#firstOrPrevious[primary] = secondary;
+  }
+
+  /** The secondaries of an original path; for the API and tests. */
   secondariesOf(path: PathId): PathId[] {
     const secondaries: PathId[] = [];
-    for (let at = this.#firstSecondary[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!) {
+    if (this.#rib.isSecondary(path)) return secondaries;
+    for (let at = this.#firstOrPrevious[path] ?? NO_PATH; at !== NO_PATH; at = this.#nextSecondary[at]!) {
       secondaries.push(at as PathId);
     }
     return secondaries;
@@ -291,7 +312,7 @@ export class Replicator implements Job, PathObserver {
     for (const follower of this.#awake) {
       const { pending } = follower;
       while (pending.size > 0) {
-        for (let i = 0; i < STEP && pending.size > 0; i++) {
+        for (this.#work = 0; this.#work < STEP && pending.size > 0; this.#work++) {
           this.#replicateRoute(follower, follower.table.routeAt(pending.take()));
         }
         if (slice.expired) return false;
@@ -309,6 +330,7 @@ export class Replicator implements Job, PathObserver {
     // Secondaries of this route's paths are in other tables, so the chain stays as it is meanwhile.
     for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
       const eligible = equalCost-- > 0;
+      this.#work++;
       if (!rib.isSecondary(path)) this.#replicatePath(follower, route, path, eligible);
     }
   }
@@ -382,11 +404,13 @@ export class Replicator implements Job, PathObserver {
   /** Removes the secondaries that are in tables not wanted in this round, and marks where the others are. */
   #removeUnwanted(path: PathId, round: number): void {
     const rib = this.#rib;
-    for (let at = this.#firstSecondary[path]!; at !== NO_PATH;) {
+    for (let at = this.#firstOrPrevious[path]!; at !== NO_PATH;) {
       const next = this.#nextSecondary[at]!;
       const { number } = rib.tableOf(rib.routeOf(at as PathId));
-      if (this.#wanted[number] === round) this.#present[number] = round;
-      else rib.removePath(at as PathId);
+      if (this.#wanted[number] === round) {
+        this.#present[number] = round;
+        this.#secondaryIn[number] = at;
+      } else rib.removePath(at as PathId);
       at = next;
     }
   }
@@ -394,11 +418,13 @@ export class Replicator implements Job, PathObserver {
   /** Announces a secondary under the key in {@link #key}; takes over the caller's reference to `set`. */
   #put(table: RouteTable, primary: PathId, keyLength: number, set: AttributeSetId, round: number): void {
     const rib = this.#rib;
-    if (this.#present[table.number] === round && !this.#keepsKey(table, primary, keyLength)) {
-      this.#removeFrom(table, primary);
+    let known: number = this.#present[table.number] === round ? this.#secondaryIn[table.number]! : NO_PATH;
+    // The key of a secondary changes only with the route distinguisher of its source or VRF.
+    if (known !== NO_PATH && rib.findRoute(table, this.#key, 0, keyLength) !== rib.routeOf(known as PathId)) {
+      rib.removePath(known as PathId);
+      known = NO_PATH;
     }
     const flags = (rib.flagsOf(primary) & (PathFlag.stale | PathFlag.llgrStale)) | PathFlag.secondary;
-    const known = this.#secondaryIn(table, primary);
     const path = rib.announce(
       table,
       rib.sourceOf(primary),
@@ -410,27 +436,9 @@ export class Replicator implements Job, PathObserver {
       flags,
       primary,
     );
-    if (known === NO_PATH) {
-      this.#nextSecondary[path] = this.#firstSecondary[primary]!;
-      this.#firstSecondary[primary] = path;
-    }
+    if (known === NO_PATH) this.#link(primary, path);
+    this.#work++;
     rib.attributes.release(set);
-  }
-
-  #secondaryIn(table: RouteTable, primary: PathId): PathId {
-    for (let at = this.#firstSecondary[primary]!; at !== NO_PATH; at = this.#nextSecondary[at]!) {
-      if (this.#rib.tableOf(this.#rib.routeOf(at as PathId)) === table) return at as PathId;
-    }
-    return NO_PATH;
-  }
-
-  /** The key of a secondary changes only with the route distinguisher of its source or VRF. */
-  #keepsKey(table: RouteTable, primary: PathId, keyLength: number): boolean {
-    return this.#rib.findRoute(table, this.#key, 0, keyLength) === this.#rib.routeOf(this.#secondaryIn(table, primary));
-  }
-
-  #removeFrom(table: RouteTable, primary: PathId): void {
-    this.#rib.removePath(this.#secondaryIn(table, primary));
   }
 
   // Keys and rules ---------------------------------------------------------------------------------------------------
@@ -500,18 +508,26 @@ export class Replicator implements Job, PathObserver {
   #exportsOneOf(vrf: Vrf, set: AttributeSetId): boolean {
     const targets = this.#rib.targets.targetsOf(this.#rib.attributes.targetListOf(set));
     for (const target of targets) {
-      for (const exporter of this.#exportersOf.get(target) ?? []) {
-        if (exporter === vrf || (vrf.virtualNetworkId !== 0 && exporter.virtualNetworkId === vrf.virtualNetworkId)) {
-          return true;
-        }
-      }
+      if (this.#exportersOf.get(target)?.has(vrf) === true) return true;
+      if (vrf.virtualNetworkId !== 0 && this.#networksExporting(target).has(vrf.virtualNetworkId)) return true;
     }
     return false;
   }
 
+  #networksExporting(target: TargetId): ReadonlySet<number> {
+    const exporters = this.#exportersOf.get(target);
+    if (exporters === undefined) return NO_NETWORKS;
+    let networks = this.#networksOf.get(target);
+    if (networks === undefined) {
+      networks = new Set([...exporters].map((exporter) => exporter.virtualNetworkId));
+      this.#networksOf.set(target, networks);
+    }
+    return networks;
+  }
+
   #growPaths(needed: number): void {
-    const capacity = Math.max(needed, this.#firstSecondary.length * 2);
-    this.#firstSecondary = grownUint32(this.#firstSecondary, capacity);
+    const capacity = Math.max(needed, this.#nextSecondary.length * 2);
+    this.#firstOrPrevious = grownUint32(this.#firstOrPrevious, capacity);
     this.#nextSecondary = grownUint32(this.#nextSecondary, capacity);
   }
 }
