@@ -41,8 +41,10 @@ export class Scheduler {
   readonly #defer: Defer;
   readonly #slice: Slice;
   readonly #onError: (error: unknown) => void;
-  #queue: Job[] = [];
-  readonly #queued = new Set<Job>();
+  /** In order: a set remembers when each member came, and adding, removing and taking the oldest cost the same at any size. */
+  readonly #queue = new Set<Job>();
+  /** Stands behind the job taken last and goes on to those that come, so that gaps at the front are not walked again. */
+  #oldest = this.#queue.values();
   #armed = false;
 
   /**
@@ -58,29 +60,28 @@ export class Scheduler {
 
   /** Queues a job unless it is queued already; it first runs after the I/O that is pending now. */
   schedule(job: Job): void {
-    if (this.#queued.has(job)) return;
-    this.#queued.add(job);
-    this.#queue.push(job);
+    if (this.#queue.has(job)) return;
+    this.#queue.add(job);
     this.#arm();
   }
 
   /** Takes a job out, e.g. because its owner is gone. */
   cancel(job: Job): void {
-    if (this.#queued.delete(job)) this.#queue = this.#queue.filter((queued) => queued !== job);
+    this.#queue.delete(job);
   }
 
   /** Jobs waiting; 0 means that everything has settled. */
   get pending(): number {
-    return this.#queued.size;
+    return this.#queue.size;
   }
 
   /** Runs everything that is queued, also what gets queued meanwhile, without yielding. For tests and orderly stops. */
   drain(): void {
-    while (this.#queued.size > 0) this.#turn();
+    while (this.#queue.size > 0) this.#turn();
   }
 
   #arm(): void {
-    if (this.#armed || this.#queued.size === 0) return;
+    if (this.#armed || this.#queue.size === 0) return;
     this.#armed = true;
     this.#defer(() => {
       this.#armed = false;
@@ -93,19 +94,28 @@ export class Scheduler {
   #turn(): void {
     this.#slice.start(SLICE_BUDGET_MS);
     do {
-      const job = this.#queue.shift();
+      const job = this.#take();
       if (job === undefined) return;
-      this.#queued.delete(job);
       let done = true;
       try {
         done = job.run(this.#slice);
       } catch (error) {
         this.#onError(error);
       }
-      if (!done && !this.#queued.has(job)) {
-        this.#queued.add(job);
-        this.#queue.push(job);
-      }
+      if (!done) this.#queue.add(job);
     } while (!this.#slice.expired);
+  }
+
+  /** Takes the job that has waited longest out of the queue. */
+  #take(): Job | undefined {
+    let next = this.#oldest.next();
+    if (next.done === true) {
+      // An iterator that has come to the end stays there.
+      this.#oldest = this.#queue.values();
+      next = this.#oldest.next();
+    }
+    if (next.done === true) return undefined;
+    this.#queue.delete(next.value);
+    return next.value;
   }
 }

@@ -128,6 +128,38 @@ describe('Scheduler', () => {
     expect([first.left, second.left]).toEqual([1, 0]);
   });
 
+  test('jobs keep their order of arrival while others come, go and come again', () => {
+    const { scheduler, turn } = setUp();
+    const order: number[] = [];
+    const jobs = Array.from({ length: 1000 }, (_, i): Job => {
+      let again = i % 3 === 0;
+      return {
+        run: () => {
+          order.push(i);
+          const done = !again;
+          again = false;
+          return done;
+        },
+      };
+    });
+    for (const job of jobs) scheduler.schedule(job);
+    const out = jobs.filter((_, i) => i % 5 === 0);
+    for (const job of out) scheduler.cancel(job);
+    expect(scheduler.pending).toBe(800);
+    // What was taken out comes behind those that stayed.
+    for (const job of out) scheduler.schedule(job);
+    while (turn());
+    const first = [...jobs.keys()].filter((i) => i % 5 !== 0);
+    const late = [...jobs.keys()].filter((i) => i % 5 === 0);
+    const arrived = [...first, ...late];
+    expect(order).toEqual([...arrived, ...arrived.filter((i) => i % 3 === 0)]);
+    // Empty, and in use again.
+    order.length = 0;
+    scheduler.schedule(jobs[1]!);
+    while (turn());
+    expect(order).toEqual([1]);
+  });
+
   test('a job that throws is dropped and reported; the others go on', () => {
     const { scheduler, errors, spend, turn } = setUp();
     const bug = new Error('bug');
