@@ -6,8 +6,9 @@ import { parseIp } from '../wire/ip.js';
 import type { FieldPath, FieldProblem } from './problem.js';
 import { mergeSession } from './resolved.js';
 import type { ListenAddress } from './resolved.js';
-import type { ConfigDocument, NeighborDocument, PeerGroupDocument } from './schema.js';
+import type { ConfigDocument, NeighborDocument, PeerGroupDocument, VrfDocument } from './schema.js';
 import { CE_FAMILIES } from './session-schema.js';
+import { FABRIC_VRF_NAME } from './fabric-vrf.js';
 
 /** Largest AS number of two octets, whose communities leave four octets for the value. */
 const MAXIMUM_TWO_OCTET_AS = 0xffff;
@@ -122,7 +123,15 @@ function unknownName(what: string, name: string, known: Iterable<string>): strin
 }
 
 function checkVrfExists({ vrfs }: Names, name: string | undefined, path: FieldPath, report: Report): void {
-  if (name !== undefined && !vrfs.has(name)) report([...path, 'vrf'], unknownName('VRF', name, vrfs));
+  if (name === undefined) return;
+  if (name === FABRIC_VRF_NAME) {
+    report(
+      [...path, 'vrf'],
+      `${name} is the fabric VRF, whose routes are the global ones; allowed: a VRF of its own, or no vrf at all`,
+    );
+  } else if (!vrfs.has(name)) {
+    report([...path, 'vrf'], unknownName('VRF', name, vrfs));
+  }
 }
 
 function checkNeighbor(names: Names, neighbor: NeighborDocument, path: FieldPath, report: Report): void {
@@ -195,6 +204,16 @@ function checkSessionType(
   }
 }
 
+/** The fabric VRF has no tables of its own: its routes are the global, unlabelled ones. */
+function checkFabricVrf(vrf: VrfDocument, path: FieldPath, report: Report): void {
+  if (vrf.name !== FABRIC_VRF_NAME) return;
+  const why = `the fabric VRF ${FABRIC_VRF_NAME} holds the global routes, nothing is imported, exported or originated there`;
+  for (const field of ['importTargets', 'exportTargets', 'staticRoutes'] as const) {
+    if (vrf[field].length > 0) report([...path, field], `${why}; allowed: none`);
+  }
+  if (vrf.alwaysImport) report([...path, 'alwaysImport'], `${why}; allowed: false`);
+}
+
 function checkVrfs({ vrfs, autonomousSystem }: ConfigDocument, report: Report): void {
   const names = new Uniqueness('name', report);
   const distinguishers = new Uniqueness('route distinguisher', report);
@@ -205,6 +224,7 @@ function checkVrfs({ vrfs, autonomousSystem }: ConfigDocument, report: Report): 
     const path = ['vrfs', index];
     const where = `vrfs[${index}]`;
     names.add(vrf.name, [...path, 'name'], where);
+    checkFabricVrf(vrf, path, report);
     if (vrf.routeDistinguisher !== undefined) {
       distinguishers.add(vrf.routeDistinguisher, [...path, 'routeDistinguisher'], where);
     }

@@ -1,9 +1,7 @@
 /** What the controller runs on when it is given no file: everything on loopback, no root needed. */
+import { FABRIC_VRF_NAME } from './fabric-vrf.js';
 import { loadConfig } from './load.js';
 import type { ResolvedConfig } from './resolved.js';
-
-/** The fabric VRF (the agents' master instance): its routes are those of the underlay, unlabelled. */
-export const FABRIC_VRF_NAME = 'default-domain:default-project:ip-fabric:__default__';
 
 /** The built-in default as somebody would write it. */
 export const DEFAULT_CONFIG_TEXT = `name: filament

@@ -48,6 +48,11 @@ const SESSION_EFFECTS: Readonly<Record<keyof ResolvedNeighbor, SessionEffect>> =
 
 type SessionField = keyof ResolvedNeighbor;
 
+/** What going from one configuration of a session to another does to it: the strongest effect of a field that differs. */
+export function sessionChangeEffect(before: ResolvedSession, after: ResolvedSession): SessionEffect {
+  return strongestEffect(changedFields<ResolvedSession>(before, after));
+}
+
 /** What a change of one field of a session does to it. */
 export function sessionEffectOf(field: SessionField): SessionEffect {
   return SESSION_EFFECTS[field];

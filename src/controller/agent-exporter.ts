@@ -1,4 +1,5 @@
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
+import { originVnOf } from '../bgp/attribute/virtual-network-communities.js';
 import { MAX_KEY_OCTETS } from '../bgp/nlri/family.js';
 import type { Advertisement, Exporter } from '../rib/exporter.js';
 import {
@@ -26,6 +27,7 @@ import {
 } from '../xmpp/items/next-hop.js';
 import { virtualNetworkOf, type PushContext } from '../xmpp/items/push-context.js';
 import { defined } from '../util/assert.js';
+import type { NetworkMentions } from './network-mentions.js';
 
 export interface AgentExportOptions {
   readonly family: ChannelFamilyId;
@@ -36,7 +38,14 @@ export interface AgentExportOptions {
   /** The fabric VRF: routes without label and tunnel. */
   readonly fabric: boolean;
   readonly context: PushContext;
+  /** Kept up to date with the network ids whose names this exporter shows. */
+  readonly mentions?: NetworkMentions;
 }
+
+/** The virtual network of the VRF itself, where an id is expected: ids begin at 1. */
+const OWN_NETWORK = 0;
+/** A path without virtual network: nothing gives it a name. */
+const NO_NETWORK = -1;
 
 /** One member of an equal-cost list. */
 interface ListedPath {
@@ -44,6 +53,8 @@ interface ListedPath {
   readonly payload: Payload;
   /** Originated in this VRF: it belongs to the VRF's virtual network unless it says otherwise. */
   readonly own: boolean;
+  /** Id of the virtual network whose name is shown with the path. */
+  readonly network: number;
 }
 
 /** The equal-cost paths of a route as agents see them; equal lists are the same object. */
@@ -77,6 +88,8 @@ interface OpenMessage {
  * of next hops, in stanzas of at most 32 items or 256 retracts that all agents share.
  */
 export class AgentExporter implements Exporter {
+  /** Every agent of a VRF sees all of it. */
+  readonly isSelective = false;
   readonly #rib: Rib;
   readonly #options: AgentExportOptions;
   readonly #lists: (PathList | undefined)[] = [undefined];
@@ -85,6 +98,10 @@ export class AgentExporter implements Exporter {
   /** A list that was made and is not held yet. */
   #fresh: PathList | undefined;
   readonly #renderings = new Map<number, Rendering>();
+  /** How often the networks have been renamed, of those that were. */
+  readonly #names = new Map<number, number>();
+  /** Paths in lists, per network. */
+  readonly #networkUsers = new Map<number, number>();
   readonly #open: (OpenMessage | undefined)[] = [undefined, undefined];
   readonly #key = new Uint8Array(MAX_KEY_OCTETS);
 
@@ -93,9 +110,20 @@ export class AgentExporter implements Exporter {
     this.#options = options;
   }
 
-  /** Forgets rendered text: a virtual network got another name. */
-  forgetRenderings(): void {
+  /** Name of the instance whose routes these are. */
+  get vrf(): string {
+    return this.#options.vrf;
+  }
+
+  /** A virtual network has another name: what mentions it is other content from now on. */
+  networkRenamed(network: number): void {
+    this.#names.set(network, (this.#names.get(network) ?? 0) + 1);
     this.#renderings.clear();
+  }
+
+  /** The virtual network of the VRF itself has another name, see {@link networkRenamed}. */
+  ownNetworkRenamed(): void {
+    this.networkRenamed(OWN_NETWORK);
   }
 
   evaluate(route: RouteId, out: Advertisement): boolean {
@@ -122,7 +150,8 @@ export class AgentExporter implements Exporter {
       const set = rib.setOf(path);
       const payload = rib.payloadOf(path);
       if (canPush(family, rib.attributes.attributesOf(set), rib.payloads.bytesOf(payload), fabric)) {
-        paths.push({ set, payload, own: !rib.isSecondary(path) });
+        const own = !rib.isSecondary(path);
+        paths.push({ set, payload, own, network: networkOf(rib.attributes.attributesOf(set), own) });
       }
     }
     return paths;
@@ -130,13 +159,17 @@ export class AgentExporter implements Exporter {
 
   #intern(paths: readonly ListedPath[]): number {
     let key = '';
-    for (const { set, payload, own } of paths) key += `${String(set)} ${String(payload)} ${own ? '+' : '-'};`;
+    for (const { set, payload, own, network } of paths) {
+      const name = this.#names.get(network) ?? 0;
+      key += `${String(set)} ${String(payload)} ${own ? '+' : '-'}${name === 0 ? '' : String(name)};`;
+    }
     const known = this.#listByKey.get(key);
     if (known !== undefined) return known.id;
     const list: PathList = { id: this.#freeLists.pop() ?? this.#lists.length, key, paths, references: 0 };
-    for (const { set, payload } of paths) {
+    for (const { set, payload, network } of paths) {
       this.#rib.attributes.hold(set);
       this.#rib.payloads.hold(payload);
+      this.#useNetwork(network, 1);
     }
     this.#lists[list.id] = list;
     this.#listByKey.set(key, list);
@@ -164,13 +197,24 @@ export class AgentExporter implements Exporter {
   }
 
   #forget(list: PathList): void {
-    for (const { set, payload } of list.paths) {
+    for (const { set, payload, network } of list.paths) {
       this.#rib.attributes.release(set);
       this.#rib.payloads.release(payload);
+      this.#useNetwork(network, -1);
     }
     this.#listByKey.delete(list.key);
     this.#lists[list.id] = undefined;
     this.#freeLists.push(list.id);
+  }
+
+  #useNetwork(network: number, by: 1 | -1): void {
+    if (network === NO_NETWORK) return;
+    const users = (this.#networkUsers.get(network) ?? 0) + by;
+    if (users > 0) this.#networkUsers.set(network, users);
+    else this.#networkUsers.delete(network);
+    if (network === OWN_NETWORK || this.#options.mentions === undefined) return;
+    if (users === 0) this.#options.mentions.delete(network, this);
+    else if (users === 1 && by === 1) this.#options.mentions.add(network, this);
   }
 
   /** Every agent of a VRF sees all of it, its own routes included (agent-channel.md §10.3). */
@@ -273,4 +317,11 @@ export class AgentExporter implements Exporter {
     this.#open[slot] = undefined;
     message.out.push(Buffer.from(eventBody(this.#options.family, this.#options.vrf, message.text)));
   }
+}
+
+/** Which virtual network {@link virtualNetworkOf} names for a path. */
+function networkOf(attributes: PathAttributes, own: boolean): number {
+  const index = originVnOf(attributes)?.index ?? 0;
+  if (index > 0) return index;
+  return own ? OWN_NETWORK : NO_NETWORK;
 }

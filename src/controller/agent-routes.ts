@@ -1,9 +1,12 @@
 import type { FamilyId } from '../bgp/nlri/family.js';
-import { NO_PATH, type SourceId } from '../rib/handles.js';
+import { NO_PATH, NO_SET, type SourceId } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import type { Rib } from '../rib/rib.js';
+import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
+import { defined } from '../util/assert.js';
 import type { Logger } from '../util/logger.js';
+import type { Job, Scheduler } from '../util/scheduler.js';
 import type { Vrf } from '../vpn/vrf.js';
 import type { AgentHandler } from '../xmpp/agent-handler.js';
 import type { CloseReason } from '../xmpp/channel-fsm.js';
@@ -16,6 +19,7 @@ import type { AgentSession } from '../xmpp/session.js';
 import type { VrfState } from '../xmpp/subscriptions.js';
 import { AgentExporter } from './agent-exporter.js';
 import type { ExportGroups, Membership } from './export-groups.js';
+import { NetworkMentions } from './network-mentions.js';
 import type { ConfiguredVrf, Vrfs } from './vrfs.js';
 
 interface AgentSubscription {
@@ -39,6 +43,7 @@ export interface AgentRoutesDependencies {
   readonly rib: Rib;
   readonly vrfs: Vrfs;
   readonly groups: ExportGroups;
+  readonly scheduler: Scheduler;
   readonly autonomousSystem: number;
   readonly logger: Logger;
   /** Removes the paths of a source in slices, and calls `gone` when none is left. */
@@ -46,11 +51,14 @@ export interface AgentRoutesDependencies {
 }
 
 /** The agents' side of the RIB: what they publish goes into their VRFs' tables, what they subscribe to comes back. */
-export class AgentRoutes implements AgentHandler {
+export class AgentRoutes implements AgentHandler, Job {
   readonly #deps: AgentRoutesDependencies;
   readonly #agents = new Map<AgentSession, ConnectedAgent>();
   readonly #bySource = new Map<SourceId, ConnectedAgent>();
   readonly #context: PushContext;
+  readonly #mentions = new NetworkMentions();
+  /** Exporters that show a virtual network by a name that it no longer has. */
+  #outdated = new Set<AgentExporter>();
 
   constructor(deps: AgentRoutesDependencies) {
     this.#deps = deps;
@@ -86,17 +94,34 @@ export class AgentRoutes implements AgentHandler {
     return source === undefined ? 0 : source.received.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Virtual networks have other names: what agents were sent must be sent again. */
-  virtualNetworksChanged(): void {
-    if (this.#agents.size === 0) return;
+  /** The virtual network with this id has another name: routes that mention it are sent again. */
+  virtualNetworkRenamed(id: number): void {
+    for (const exporter of this.#mentions.of(id) ?? []) {
+      exporter.networkRenamed(id);
+      this.#evaluateLater(exporter);
+    }
+  }
+
+  /** The virtual network of a VRF has another name: routes that come from the VRF itself are sent again. */
+  ownNetworkRenamed(vrf: string): void {
     for (const exporter of this.#deps.groups.exporters()) {
-      if (exporter instanceof AgentExporter) exporter.forgetRenderings();
+      if (!(exporter instanceof AgentExporter) || exporter.vrf !== vrf) continue;
+      exporter.ownNetworkRenamed();
+      this.#evaluateLater(exporter);
     }
-    for (const agent of this.#agents.values()) {
-      for (const subscription of agent.subscriptions.values()) {
-        for (const membership of subscription.memberships) membership.refresh();
-      }
-    }
+  }
+
+  #evaluateLater(exporter: AgentExporter): void {
+    this.#outdated.add(exporter);
+    this.#deps.scheduler.schedule(this);
+  }
+
+  /** Has the groups look at their routes again, once for all names that a reload changes. */
+  run(): boolean {
+    const outdated = this.#outdated;
+    this.#outdated = new Set();
+    this.#deps.groups.reevaluate(outdated);
+    return true;
   }
 
   // AgentHandler -----------------------------------------------------------------------------------------------------
@@ -123,9 +148,12 @@ export class AgentRoutes implements AgentHandler {
     const agent = this.#agents.get(session);
     const entry = this.#deps.vrfs.get(vrf);
     if (agent === undefined || entry === undefined) return;
+    const old = agent.subscriptions.get(vrf);
+    if (old !== undefined) this.#endSubscription(old);
     const subscription: AgentSubscription = { entry, instanceId, memberships: [], abandonments: [] };
     agent.subscriptions.set(vrf, subscription);
     this.#deps.vrfs.addInterest(entry);
+    if (old !== undefined) this.#moveRoutes(agent.source, old.entry, entry);
     if (noRibOut) return;
     for (const family of this.#deps.vrfs.families(entry)) this.#join(agent, subscription, family);
   }
@@ -135,23 +163,23 @@ export class AgentRoutes implements AgentHandler {
     const subscription = agent?.subscriptions.get(vrf);
     if (agent === undefined || subscription === undefined) return;
     agent.subscriptions.delete(vrf);
-    this.#endSubscription(subscription);
-    const { rib, vrfs } = this.#deps;
-    const tables = new Set(vrfs.families(subscription.entry).map((family) => vrfs.table(subscription.entry, family)));
+    const tables = this.#tablesOf(subscription.entry);
+    const { rib } = this.#deps;
     rib.removePathsIf(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
-    vrfs.drained(subscription.entry);
+    this.#endSubscription(subscription);
   }
 
   publish(session: AgentSession, vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined {
     const agent = this.#agents.get(session);
-    const entry = this.#deps.vrfs.find(vrf);
+    const entry = agent?.subscriptions.get(vrf)?.entry;
     if (agent === undefined || entry === undefined) return 'vrf-unknown';
     const route = decodePublished(node, item, this.#publishContext(session, entry, instanceId));
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table === undefined) return 'family-not-in-instance';
     const { rib } = this.#deps;
-    const set = rib.attributes.intern(route.attributes);
+    const set = rib.attributes.tryIntern(route.attributes);
+    if (set === NO_SET) return 'attributes-too-long';
     const payload = rib.payloads.intern(route.payload, route.payload.length);
     const flags = route.noTunnelEncapsulation ? PathFlag.noTunnelEncapsulation : 0;
     rib.announce(table, agent.source, route.key, 0, route.key.length, set, payload, flags, NO_PATH);
@@ -162,13 +190,12 @@ export class AgentRoutes implements AgentHandler {
 
   withdraw(session: AgentSession, vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined {
     const agent = this.#agents.get(session);
-    const entry = this.#deps.vrfs.find(vrf);
+    const entry = agent?.subscriptions.get(vrf)?.entry;
     if (agent === undefined || entry === undefined) return 'vrf-unknown';
     const route = decodeWithdrawn(node, item, this.#publishContext(session, entry, instanceId));
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table !== undefined) this.#deps.rib.withdraw(table, agent.source, route.key, 0, route.key.length);
-    this.#deps.vrfs.drained(entry);
     return undefined;
   }
 
@@ -184,7 +211,6 @@ export class AgentRoutes implements AgentHandler {
     // Until the last path is gone they keep their route distinguishers.
     this.#deps.removeSource(agent.source, () => {
       this.#bySource.delete(agent.source.id);
-      for (const { entry } of agent.subscriptions.values()) this.#deps.vrfs.drained(entry);
     });
   }
 
@@ -203,10 +229,43 @@ export class AgentRoutes implements AgentHandler {
   #endSubscription(subscription: AgentSubscription): void {
     for (const membership of subscription.memberships) membership.leave();
     for (const abandon of subscription.abandonments) abandon();
-    // The interest of a VRF that is going was dropped with it.
-    if (this.#deps.vrfs.get(subscription.entry.name) === subscription.entry) {
-      this.#deps.vrfs.removeInterest(subscription.entry);
-    }
+    this.#deps.vrfs.removeInterest(subscription.entry);
+  }
+
+  #tablesOf(entry: ConfiguredVrf): Set<RouteTable> {
+    const { vrfs } = this.#deps;
+    return new Set(vrfs.families(entry).map((family) => defined(vrfs.table(entry, family), 'a table per family')));
+  }
+
+  /**
+   * The VRF was removed and is there again. The agent has been subscribed all the time, saw nothing of that and will not
+   * publish again (agent-channel.md §10.6): what it has published in the old VRF counts in the new one.
+   */
+  #moveRoutes(source: Source, from: ConfiguredVrf, to: ConfiguredVrf): void {
+    const { rib, vrfs } = this.#deps;
+    const tables = this.#tablesOf(from);
+    const announce: (() => void)[] = [];
+    rib.removePathsIf(source, (path) => {
+      const route = rib.routeOf(path);
+      const before = rib.tableOf(route);
+      if (!tables.has(before)) return false;
+      const table = vrfs.table(to, before.family.id);
+      if (table === undefined) return true;
+      const offset = rib.keyOffsetOf(route);
+      const key = rib.keyBytes.slice(offset, offset + rib.keyLengthOf(route));
+      const set = rib.setOf(path);
+      const payload = rib.payloadOf(path);
+      const flags = rib.flagsOf(path);
+      rib.attributes.hold(set);
+      rib.payloads.hold(payload);
+      announce.push(() => {
+        rib.announce(table, source, key, 0, key.length, set, payload, flags, NO_PATH);
+        rib.payloads.release(payload);
+        rib.attributes.release(set);
+      });
+      return true;
+    });
+    for (const each of announce) each();
   }
 
   #join(agent: ConnectedAgent, subscription: AgentSubscription, family: FamilyId): void {
@@ -239,6 +298,7 @@ export class AgentRoutes implements AgentHandler {
         virtualNetwork: () => entry.config?.virtualNetwork.name,
         fabric: entry.isFabric,
         context: this.#context,
+        mentions: this.#mentions,
       });
     const membership = this.#deps.groups.join(table, 'agents', exporter, receiver);
     subscription.memberships.push(membership);

@@ -48,12 +48,14 @@ interface Session {
  */
 export class BgpNeighbor implements NeighborHandler {
   readonly address: string;
-  readonly peerGroup: string | undefined;
   readonly dynamic: boolean;
+  readonly addressOctets: Uint8Array;
   readonly #service: BgpService;
-  readonly #addressOctets: Uint8Array;
   #config: ResolvedSession;
+  #peerGroup: string | undefined;
   #neighbor: Neighbor;
+  /** Stopped for good: what was about to be started must not be. */
+  #dropped = false;
   #session: Session | undefined;
   /** What was counted by earlier {@link Neighbor} objects of this neighbor. */
   #earlierFlaps = 0;
@@ -63,12 +65,12 @@ export class BgpNeighbor implements NeighborHandler {
     service: BgpService,
     address: string,
     config: ResolvedSession,
-    options: { readonly peerGroup?: string; readonly dynamic: boolean },
+    options: { readonly peerGroup: string | undefined; readonly dynamic: boolean },
   ) {
     this.#service = service;
     this.address = address;
-    this.#addressOctets = parseIp(address) ?? new Uint8Array(4);
-    this.peerGroup = options.peerGroup;
+    this.addressOctets = parseIp(address) ?? new Uint8Array(4);
+    this.#peerGroup = options.peerGroup;
     this.dynamic = options.dynamic;
     this.#config = config;
     this.#neighbor = this.#createNeighbor();
@@ -76,6 +78,10 @@ export class BgpNeighbor implements NeighborHandler {
 
   get config(): ResolvedSession {
     return this.#config;
+  }
+
+  get peerGroup(): string | undefined {
+    return this.#peerGroup;
   }
 
   get neighbor(): Neighbor {
@@ -105,12 +111,14 @@ export class BgpNeighbor implements NeighborHandler {
     this.#neighbor.start();
   }
 
+  /** Ends the session for good. */
   async stop(subcode: number, communication?: string): Promise<void> {
+    this.#dropped = true;
     await this.#neighbor.stop(communication === undefined ? { subcode } : { subcode, communication });
   }
 
   /** Ends the session and begins anew with another configuration. */
-  async replace(config: ResolvedSession): Promise<void> {
+  async replace(config: ResolvedSession, peerGroup: string | undefined): Promise<void> {
     const old = this.#neighbor;
     this.#earlierFlaps += old.flaps + (this.#session === undefined ? 0 : 1);
     this.#reason = 'configuration changed';
@@ -119,15 +127,24 @@ export class BgpNeighbor implements NeighborHandler {
     });
     this.#endSession();
     this.#config = config;
-    this.#neighbor = this.#createNeighbor();
+    this.#peerGroup = peerGroup;
+    const neighbor = this.#createNeighbor();
+    this.#neighbor = neighbor;
     await stopped;
-    this.#neighbor.start();
+    // Meanwhile it may have been replaced again, or dropped.
+    if (this.#neighbor === neighbor && !this.#dropped) neighbor.start();
   }
 
   /** Takes over what does not concern the session that is up; what received routes are judged by applies at once. */
-  adopt(config: ResolvedSession): void {
+  adopt(config: ResolvedSession, peerGroup: string | undefined): void {
+    const before = this.#sessionConfig();
     const reevaluate = config.allowOwnAs !== this.#config.allowOwnAs;
     this.#config = config;
+    this.#peerGroup = peerGroup;
+    const { port, passive, connectRetryTimeSec } = this.#sessionConfig();
+    if (port !== before.port || passive !== before.passive || connectRetryTimeSec !== before.connectRetryTimeSec) {
+      this.#neighbor.reconfigure({ port, passive, connectRetryTimeSec });
+    }
     if (!reevaluate || this.#session === undefined) return;
     this.#session.receiver.allowOwnAs = config.allowOwnAs;
     if (!this.resetSoftIn()) this.resetHard();
@@ -144,7 +161,7 @@ export class BgpNeighbor implements NeighborHandler {
       client: this.#config.routeReflectorClient || this.#config.vrf !== undefined,
       customer: this.#config.vrf !== undefined,
       routerId: negotiated.peerRouterId,
-      address: this.#addressOctets,
+      address: this.addressOctets,
     });
     const families = new Map<FamilyId, FamilyState>();
     for (const family of negotiated.families) {
@@ -152,7 +169,7 @@ export class BgpNeighbor implements NeighborHandler {
     }
     const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
     this.#session = session;
-    this.#service.sessionUp(this, source);
+    this.#service.sessionUp(this, source, negotiated);
     const constrained = negotiated.families.includes(FamilyId.rtc);
     for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
     if (constrained) {

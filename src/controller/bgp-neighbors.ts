@@ -1,12 +1,12 @@
-import { isDeepStrictEqual } from 'node:util';
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { BgpListener } from '../bgp/session/listener.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
+import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedDynamicRange, ResolvedNeighbor } from '../config/resolved.js';
 import type { SourceId } from '../rib/handles.js';
 import type { Timer } from '../util/clock.js';
 import { formatIp, parseIp } from '../wire/ip.js';
-import { parsePrefix } from '../wire/prefix.js';
+import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
 import { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { defined } from '../util/assert.js';
@@ -22,7 +22,6 @@ export class BgpNeighbors {
   readonly #listener: BgpListener;
   readonly #byAddress = new Map<string, BgpNeighbor>();
   readonly #bySource = new Map<SourceId, BgpNeighbor>();
-  #ranges: readonly ResolvedDynamicRange[] = [];
   #dynamic = 0;
   #stopping = false;
   /** One for each dynamic neighbor that is kept for a while after its session. */
@@ -64,7 +63,7 @@ export class BgpNeighbors {
     if (known !== undefined) this.#drop(known, CeaseSubcode.otherConfigurationChange);
     const neighbor = new BgpNeighbor(this.#service, address, config, {
       dynamic: false,
-      ...(config.peerGroup === undefined ? {} : { peerGroup: config.peerGroup }),
+      peerGroup: config.peerGroup,
     });
     this.#byAddress.set(address, neighbor);
     this.#listener.add(neighbor.neighbor);
@@ -80,27 +79,39 @@ export class BgpNeighbors {
     const neighbor = this.#byAddress.get(canonical(config.address));
     if (neighbor === undefined) return;
     if (!resetsSession) {
-      neighbor.adopt(config);
+      neighbor.adopt(config, config.peerGroup);
       return;
     }
     this.#listener.remove(neighbor.neighbor);
-    void neighbor.replace(config);
+    void neighbor.replace(config, config.peerGroup);
     this.#listener.add(neighbor.neighbor);
   }
 
+  /** Replaces the ranges; each dynamic neighbor follows the one that holds its address now, and goes when there is none. */
   setRanges(ranges: readonly ResolvedDynamicRange[]): void {
-    this.#ranges = ranges;
+    const byPrefix = ranges
+      .map((range) => ({ range, prefix: defined(parsePrefix(range.prefix, 'mask'), range.prefix) }))
+      .sort((a, b) => b.prefix.lengthBits - a.prefix.lengthBits);
     this.#listener.setDynamicRanges(
-      ranges.map((range) => ({
-        prefix: defined(parsePrefix(range.prefix, 'mask'), range.prefix),
+      byPrefix.map(({ range, prefix }) => ({
+        prefix,
         neighborFor: (address) => this.#dynamicNeighbor(address, range),
       })),
     );
     for (const neighbor of [...this.#byAddress.values()]) {
-      if (neighbor.dynamic && !this.#ranges.some((range) => isDeepStrictEqual(range.session, neighbor.config))) {
-        this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
-      }
+      if (!neighbor.dynamic) continue;
+      const host = hostPrefix(neighbor.addressOctets);
+      const range = byPrefix.find(({ prefix }) => prefixContains(prefix, host))?.range;
+      if (range === undefined) this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+      else this.#follow(neighbor, range);
     }
+  }
+
+  #follow(neighbor: BgpNeighbor, range: ResolvedDynamicRange): void {
+    // One that has to begin anew comes back by itself: it is the side that connects.
+    if (sessionChangeEffect(neighbor.config, range.session) === 'session-reset') {
+      this.#drop(neighbor, CeaseSubcode.otherConfigurationChange);
+    } else neighbor.adopt(range.session, range.peerGroup);
   }
 
   sessionUp(neighbor: BgpNeighbor, source: SourceId): void {

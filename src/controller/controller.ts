@@ -4,6 +4,7 @@ import { TcpNetwork } from '../net/tcp-transport.js';
 import { tlsParameters, type TlsParameters } from '../net/tls.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
+import type { Negotiated } from '../bgp/session/negotiation.js';
 import { differenceOf, describeChange, type ConfigChange } from '../config/difference.js';
 import type { ResolvedConfig, ResolvedTls } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
@@ -23,9 +24,9 @@ import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
-import { GlobalTables } from './global-tables.js';
+import { GlobalTables, isVpnFamily } from './global-tables.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
-import { Vrfs } from './vrfs.js';
+import { Vrfs, type ConfiguredVrf } from './vrfs.js';
 import { defined } from '../util/assert.js';
 
 /** Paths of a source that is gone, removed between looks at the clock. */
@@ -81,6 +82,10 @@ export class Controller implements BgpService, InterestListener {
   readonly startedMs: number;
   #config: ResolvedConfig;
   #running = false;
+  /** VRFs of the CE sessions that are up: the configuration of a neighbor may name another one by the time it goes down. */
+  readonly #vrfOf = new Map<BgpNeighbor, ConfiguredVrf>();
+  /** Clients whose sessions are up and that cannot say which routes they want. */
+  readonly #silentClients = new Set<BgpNeighbor>();
 
   readonly #dependencies: ControllerDependencies;
 
@@ -91,7 +96,7 @@ export class Controller implements BgpService, InterestListener {
     this.clock = clock;
     this.logger = logger;
     this.startedMs = clock.nowMs();
-    this.network = new TcpNetwork(clock);
+    this.network = dependencies.network ?? new TcpNetwork(clock);
     this.routerId = defined(parseIpv4(config.routerId), config.routerId);
     this.autonomousSystem = config.autonomousSystem;
     this.clusterId = defined(parseIpv4(config.bgp.clusterId), config.bgp.clusterId);
@@ -133,14 +138,18 @@ export class Controller implements BgpService, InterestListener {
         this.agents.vrfDeleted(name);
         this.#updateDefaultMembership();
       },
-      virtualNetworksChanged: () => {
-        this.agentRoutes.virtualNetworksChanged();
+      virtualNetworkRenamed: (id) => {
+        this.agentRoutes.virtualNetworkRenamed(id);
+      },
+      ownNetworkRenamed: (vrf) => {
+        this.agentRoutes.ownNetworkRenamed(vrf);
       },
     });
     this.agentRoutes = new AgentRoutes({
       rib: this.rib,
       vrfs: this.vrfs,
       groups: this.groups,
+      scheduler: this.scheduler,
       autonomousSystem: this.autonomousSystem,
       logger,
       removeSource: (source, gone) => {
@@ -268,17 +277,27 @@ export class Controller implements BgpService, InterestListener {
     return entry === undefined ? undefined : this.vrfs.table(entry, family);
   }
 
-  sessionUp(neighbor: BgpNeighbor, source: Source): void {
+  sessionUp(neighbor: BgpNeighbor, source: Source, negotiated: Negotiated): void {
     this.neighbors.sessionUp(neighbor, source.id);
     const { vrf } = neighbor.config;
     const entry = vrf === undefined ? undefined : this.vrfs.get(vrf);
-    if (entry !== undefined) this.vrfs.addInterest(entry);
+    if (entry !== undefined) {
+      this.#vrfOf.set(neighbor, entry);
+      this.vrfs.addInterest(entry);
+    }
+    if (isSilentClient(neighbor, negotiated)) {
+      this.#silentClients.add(neighbor);
+      this.#updateDefaultMembership();
+    }
   }
 
   sessionDown(neighbor: BgpNeighbor): void {
-    const { vrf } = neighbor.config;
-    const entry = vrf === undefined ? undefined : this.vrfs.get(vrf);
-    if (entry !== undefined) this.vrfs.removeInterest(entry);
+    const entry = this.#vrfOf.get(neighbor);
+    if (entry !== undefined) {
+      this.#vrfOf.delete(neighbor);
+      this.vrfs.removeInterest(entry);
+    }
+    if (this.#silentClients.delete(neighbor)) this.#updateDefaultMembership();
     this.neighbors.sessionDown(neighbor);
   }
 
@@ -335,15 +354,24 @@ export class Controller implements BgpService, InterestListener {
     this.membership.setOrigin(source, this.autonomousSystem, set);
   }
 
-  /** A reflector without VRFs needs everything for its clients; one with VRFs only what those import (RFC 4684 §3.2). */
+  /**
+   * A reflector without VRFs needs everything for its clients; one with VRFs what those import, and what its clients ask
+   * for (RFC 4684 §3.2). A client that cannot ask wants everything.
+   */
   #updateDefaultMembership(): void {
     const { bgp } = this.#config;
-    const reflects =
+    const reflects = (): boolean =>
       bgp.neighbors.some((neighbor) => neighbor.routeReflectorClient) ||
       bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
-    const hasVrfs = this.vrfs.configured().some((entry) => !entry.isFabric);
-    this.membership.wantEverything(reflects && !hasVrfs);
+    this.membership.wantEverything(this.#silentClients.size > 0 || (this.vrfs.tenantCount === 0 && reflects()));
   }
+}
+
+/** Whether a session is one of a client that takes VPN routes and did not negotiate route-target constraint. */
+function isSilentClient(neighbor: BgpNeighbor, { external, families }: Negotiated): boolean {
+  return (
+    neighbor.config.routeReflectorClient && !external && families.some(isVpnFamily) && !families.includes(FamilyId.rtc)
+  );
 }
 
 function* allSlots(table: RouteTable): Generator<number> {

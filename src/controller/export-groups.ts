@@ -90,6 +90,12 @@ export class ExportGroups {
     return [...this.#entries.values()].map((entry) => entry.exporter);
   }
 
+  /** Evaluates all routes of these exporters' groups again: something that they render has changed. */
+  reevaluate(exporters: ReadonlySet<Exporter>): void {
+    if (exporters.size === 0) return;
+    for (const { exporter, group } of this.#entries.values()) if (exporters.has(exporter)) group.reevaluate();
+  }
+
   joinBgp(table: RouteTable, options: BgpExportOptions, receiver: BgpReceiver): Membership {
     return this.join(table, bgpKey(options), () => new BgpExporter(this.#rib, options), receiver);
   }

@@ -1,13 +1,13 @@
 import { FamilyId } from '../bgp/nlri/family.js';
 import { familyById } from '../bgp/nlri/registry.js';
-import { FABRIC_VRF_NAME } from '../config/default-config.js';
+import { FABRIC_VRF_NAME } from '../config/fabric-vrf.js';
 import type { VrfChanged } from '../config/difference.js';
 import type { ResolvedStaticRoute, ResolvedVrf } from '../config/resolved.js';
 import { NO_PATH, type SourceId } from '../rib/handles.js';
 import type { Rib } from '../rib/rib.js';
-import type { RouteTable } from '../rib/route-table.js';
+import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
-import type { Scheduler } from '../util/scheduler.js';
+import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { NextHopResolver } from '../vpn/next-hop-resolver.js';
 import type { Replicator } from '../vpn/replicator.js';
 import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
@@ -16,7 +16,8 @@ import { parseRouteDistinguisher } from '../wire/route-distinguisher.js';
 import { parseRouteTarget } from '../wire/route-target.js';
 import { FABRIC_FAMILIES, type GlobalTables } from './global-tables.js';
 import { staticPath } from './static-routes.js';
-import { defined } from '../util/assert.js';
+import { NetworkNames } from './network-names.js';
+import { assert, defined } from '../util/assert.js';
 
 const TABLE_SUFFIX: Readonly<Record<VrfFamily, string>> = {
   [FamilyId.ipv4Unicast]: 'inet.0',
@@ -32,8 +33,10 @@ export class ConfiguredVrf {
   config: ResolvedVrf | undefined;
   readonly statics = new Map<string, { readonly route: ResolvedStaticRoute; readonly source: Source }>();
   resolver: NextHopResolver | undefined;
-  /** Agents subscribed, and reasons of the configuration to want the VRF's routes. */
+  /** Agents subscribed, sessions of CE neighbors, and reasons of the configuration to want the VRF's routes. */
   interest = 0;
+  /** Removed from the configuration, kept until nobody uses it and its last route is gone. */
+  draining = false;
 
   constructor(name: string, vrf: Vrf | undefined) {
     this.name = name;
@@ -56,16 +59,41 @@ export interface VrfsDependencies {
   /** A VRF that can take subscriptions has appeared, or is going away. */
   readonly vrfCreated: (name: string) => void;
   readonly vrfDeleted: (name: string) => void;
-  /** The name that agents are shown for a virtual network has changed. */
-  readonly virtualNetworksChanged: () => void;
+  /** The name of the virtual network with this id has changed, or it has one now, or none any more. */
+  readonly virtualNetworkRenamed: (id: number) => void;
+  /** The name of the virtual network that a VRF belongs to has changed. */
+  readonly ownNetworkRenamed: (vrf: string) => void;
+}
+
+/** The two families of routes whose next hop lies in the VRF. */
+const RAW_FAMILIES = [FamilyId.ipv4Unicast, FamilyId.ipv6Unicast] as const;
+
+/** Looks at a VRF that is going away whenever one of its tables has been flushed. */
+class DrainWatcher implements TableConsumer {
+  readonly #flushed: () => void;
+
+  constructor(flushed: () => void) {
+    this.#flushed = flushed;
+  }
+
+  routeChanged(): void {
+    // Only the end counts.
+  }
+
+  flushed(): void {
+    this.#flushed();
+  }
 }
 
 /** The VRFs of the configuration: their tables, targets, static routes and interest in route targets. */
-export class Vrfs {
+export class Vrfs implements Job {
   readonly #deps: VrfsDependencies;
   readonly #byName = new Map<string, ConfiguredVrf>();
-  /** Removed from the configuration, kept until their last path is gone. */
-  readonly #draining = new Map<string, ConfiguredVrf>();
+  /** VRFs that are draining. There may be several of one name, and a configured one beside them. */
+  readonly #draining = new Map<ConfiguredVrf, DrainWatcher>();
+  /** Those of them to be looked at. */
+  readonly #emptied = new Set<ConfiguredVrf>();
+  readonly #networks = new NetworkNames();
   readonly #distinguisherOf = new Map<SourceId, Uint8Array>();
   readonly fabric: ConfiguredVrf;
 
@@ -79,13 +107,21 @@ export class Vrfs {
     return this.#byName.get(name);
   }
 
-  /** A VRF that is configured or still has paths in it. */
-  find(name: string): ConfiguredVrf | undefined {
-    return this.#byName.get(name) ?? this.#draining.get(name);
+  /** A VRF of this name is going away and none has taken its place. */
+  isDraining(name: string): boolean {
+    if (this.#byName.has(name)) return false;
+    for (const entry of this.#draining.keys()) if (entry.name === name) return true;
+    return false;
   }
 
-  isDraining(name: string): boolean {
-    return !this.#byName.has(name) && this.#draining.has(name);
+  /** Removed VRFs that something is left of. */
+  get drainingCount(): number {
+    return this.#draining.size;
+  }
+
+  /** Configured VRFs that are not the fabric VRF. */
+  get tenantCount(): number {
+    return this.#byName.size - 1;
   }
 
   /** Configured VRFs; the fabric VRF only when the configuration names it. */
@@ -111,17 +147,16 @@ export class Vrfs {
 
   /** The name of a virtual network by its id. */
   virtualNetworkName(id: number): string | undefined {
-    for (const entry of this.#byName.values()) {
-      if (entry.config?.virtualNetwork.id === id) return entry.config.virtualNetwork.name;
-    }
-    return undefined;
+    return this.#networks.nameOf(id);
   }
 
   // Configuration ----------------------------------------------------------------------------------------------------
 
   add(config: ResolvedVrf): void {
+    this.#renameNetworks(undefined, config);
     if (config.name === FABRIC_VRF_NAME) {
       this.fabric.config = config;
+      this.#deps.ownNetworkRenamed(config.name);
       return;
     }
     const { replicator } = this.#deps;
@@ -133,26 +168,29 @@ export class Vrfs {
     replicator.addVrf(vrf, targets(config.importTargets), targets(config.exportTargets));
     if (config.alwaysImport) this.addInterest(entry);
     for (const route of config.staticRoutes) this.#addStatic(entry, route);
-    this.#deps.virtualNetworksChanged();
     this.#deps.vrfCreated(config.name);
   }
 
   remove(config: ResolvedVrf): void {
     const entry = this.#byName.get(config.name);
     if (entry === undefined) return;
-    if (entry.vrf === undefined) {
+    this.#renameNetworks(config, undefined);
+    const { vrf } = entry;
+    if (vrf === undefined) {
       entry.config = undefined;
+      this.#deps.ownNetworkRenamed(config.name);
       return;
     }
     for (const key of [...entry.statics.keys()]) this.#removeStatic(entry, key);
     if (config.alwaysImport) this.removeInterest(entry);
-    while (entry.interest > 0) this.removeInterest(entry);
+    // Who still uses it keeps its place, but wants no routes any more.
+    this.#unwantImports(entry, entry.interest);
     this.#byName.delete(config.name);
-    this.#draining.set(config.name, entry);
-    this.#deps.replicator.removeVrf(entry.vrf);
+    entry.draining = true;
+    this.#watch(entry, vrf);
+    this.#deps.replicator.removeVrf(vrf);
     this.#deps.vrfDeleted(config.name);
-    this.#deps.virtualNetworksChanged();
-    this.drained(entry);
+    this.#checkLater(entry);
   }
 
   change(change: VrfChanged): void {
@@ -160,6 +198,8 @@ export class Vrfs {
     if (entry === undefined) return;
     const { before, after } = change;
     entry.config = after;
+    this.#renameNetworks(before, after);
+    if (before.virtualNetwork.name !== after.virtualNetwork.name) this.#deps.ownNetworkRenamed(after.name);
     const { vrf } = entry;
     if (vrf === undefined) return;
     const interested = entry.interest;
@@ -188,25 +228,60 @@ export class Vrfs {
     }
     for (const route of change.staticRoutesRemoved) this.#removeStatic(entry, staticKey(route));
     for (const route of change.staticRoutesAdded) this.#addStatic(entry, route);
-    if (before.virtualNetwork.name !== network.name || before.virtualNetwork.id !== network.id) {
-      this.#deps.virtualNetworksChanged();
+  }
+
+  /** @param before  of the VRF; absent when it is new. @param after  absent when it is going */
+  #renameNetworks(before: ResolvedVrf | undefined, after: ResolvedVrf | undefined): void {
+    const changed = new Set<number>();
+    if (after !== undefined && this.#networks.add(after.virtualNetwork)) changed.add(after.virtualNetwork.id);
+    if (before !== undefined && this.#networks.delete(before.virtualNetwork)) changed.add(before.virtualNetwork.id);
+    for (const id of changed) this.#deps.virtualNetworkRenamed(id);
+  }
+
+  // Draining -----------------------------------------------------------------------------------------------------------
+
+  #watch(entry: ConfiguredVrf, vrf: Vrf): void {
+    const watcher = new DrainWatcher(() => {
+      this.#checkLater(entry);
+    });
+    this.#draining.set(entry, watcher);
+    for (const table of this.#tablesOf(entry, vrf)) table.subscribe(watcher);
+  }
+
+  #checkLater(entry: ConfiguredVrf): void {
+    this.#emptied.add(entry);
+    this.#deps.scheduler.schedule(this);
+  }
+
+  /** Lets go of removed VRFs that nobody uses and nothing is left in. */
+  run(slice: Slice): boolean {
+    for (const entry of this.#emptied) {
+      this.#emptied.delete(entry);
+      this.#letGo(entry);
+      if (slice.expired) return this.#emptied.size === 0;
+    }
+    return true;
+  }
+
+  #letGo(entry: ConfiguredVrf): void {
+    const { vrf } = entry;
+    const watcher = this.#draining.get(entry);
+    if (vrf === undefined || watcher === undefined || entry.interest > 0) return;
+    const tables = this.#tablesOf(entry, vrf);
+    if (tables.some((table) => table.routeCount > 0)) return;
+    this.#draining.delete(entry);
+    entry.resolver?.close();
+    this.#deps.replicator.forgetTables(vrf);
+    for (const table of tables) {
+      table.unsubscribe(watcher);
+      assert(table.consumerCount === 0, 'nobody follows the tables of a VRF that nobody uses');
+      this.#deps.rib.deleteTable(table);
     }
   }
 
-  /** Lets go of a removed VRF once nothing is left in it. */
-  drained(entry: ConfiguredVrf): void {
-    const { vrf } = entry;
-    if (
-      vrf === undefined ||
-      this.#draining.get(entry.name) !== entry ||
-      vrf.pathCount > 0 ||
-      (entry.resolver?.rawPathCount ?? 0) > 0
-    ) {
-      return;
-    }
-    this.#draining.delete(entry.name);
-    entry.resolver?.close();
-    this.#deps.replicator.forgetTables(vrf);
+  /** Its tables, the hidden ones included. */
+  #tablesOf(entry: ConfiguredVrf, vrf: Vrf): RouteTable[] {
+    return [...vrf.tables.values(), ...RAW_FAMILIES.flatMap((family) => entry.resolver?.rawTable(family) ?? [])];
   }
 
   // Interest in route targets ------------------------------------------------------------------------------------------
@@ -218,9 +293,10 @@ export class Vrfs {
   }
 
   removeInterest(entry: ConfiguredVrf): void {
-    if (entry.interest === 0) return;
-    this.#unwantImports(entry, 1);
+    assert(entry.interest > 0, 'interest is given back as often as it was shown');
     entry.interest--;
+    if (!entry.draining) this.#unwantImports(entry, 1);
+    else if (entry.interest === 0) this.#checkLater(entry);
   }
 
   #wantImports(entry: ConfiguredVrf, times: number): void {
@@ -249,7 +325,7 @@ export class Vrfs {
   #createRawTables(vrf: Vrf): ReadonlyMap<VrfFamily, RouteTable> {
     const { rib, scheduler } = this.#deps;
     const tables = new Map<VrfFamily, RouteTable>();
-    for (const family of [FamilyId.ipv4Unicast, FamilyId.ipv6Unicast] as const) {
+    for (const family of RAW_FAMILIES) {
       const name = `${vrf.name}.${TABLE_SUFFIX[family]} (unresolved)`;
       tables.set(family, rib.createTable({ name, family: familyById(family), vrf: vrf.name, hidden: true, scheduler }));
     }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { DEFAULT_CONFIG_TEXT, defaultConfig, FABRIC_VRF_NAME } from '../../src/config/default-config.js';
+import { DEFAULT_CONFIG_TEXT, defaultConfig } from '../../src/config/default-config.js';
+import { FABRIC_VRF_NAME } from '../../src/config/fabric-vrf.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { ResolvedConfig } from '../../src/config/resolved.js';
 

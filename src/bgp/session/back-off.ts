@@ -7,13 +7,16 @@ export function jittered(ms: number, random: () => number): number {
 
 export class BackOff {
   readonly #firstMs: number;
-  readonly #maxMs: number;
+  readonly #maxMs: () => number;
   readonly #random: () => number;
   #nextMs: number;
 
-  /** @param random  uniform in [0, 1) */
-  constructor(options: { readonly firstMs: number; readonly maxMs: number }, random: () => number) {
-    this.#firstMs = Math.min(options.firstMs, options.maxMs);
+  /**
+   * @param options  the first delay, and the longest one, which may change
+   * @param random   uniform in [0, 1)
+   */
+  constructor(options: { readonly firstMs: number; readonly maxMs: () => number }, random: () => number) {
+    this.#firstMs = options.firstMs;
     this.#maxMs = options.maxMs;
     this.#random = random;
     this.#nextMs = this.#firstMs;
@@ -21,8 +24,9 @@ export class BackOff {
 
   /** The delay after one more failure, in milliseconds. */
   next(): number {
-    const ms = this.#nextMs;
-    this.#nextMs = Math.min(2 * ms, this.#maxMs);
+    const maxMs = this.#maxMs();
+    const ms = Math.min(this.#nextMs, maxMs);
+    this.#nextMs = Math.min(2 * ms, maxMs);
     return jittered(ms, this.#random);
   }
 

@@ -91,8 +91,11 @@ export interface StopReason {
 /** Malformed UPDATEs by what they led to (RFC 7606 §2). */
 export type FaultCounts = Readonly<Record<ErrorAction, number>>;
 
+/** What of its configuration a neighbor can take over while it has a session: it matters to the next connection. */
+export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec'>;
+
 export class Neighbor {
-  readonly config: NeighborConfig;
+  #config: NeighborConfig;
   readonly #handler: NeighborHandler;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -124,16 +127,28 @@ export class Neighbor {
 
   constructor(config: NeighborConfig, handler: NeighborHandler, dependencies: NeighborDependencies) {
     const { clock, logger, random, network } = dependencies;
-    this.config = config;
+    this.#config = config;
     this.#handler = handler;
     this.#clock = clock;
     this.#logger = logger;
-    this.#context = { config, clock, random, network, received: this.#received, sent: this.#sent };
-    const connectRetryMs = Math.max(FIRST_PAUSE_MS, config.connectRetryTimeSec * 1000);
+    const current = (): NeighborConfig => this.#config;
+    const connectRetryMs = (): number => Math.max(FIRST_PAUSE_MS, this.#config.connectRetryTimeSec * 1000);
+    this.#context = {
+      get config() {
+        return current();
+      },
+      clock,
+      random,
+      network,
+      received: this.#received,
+      sent: this.#sent,
+    };
     this.#connectBackOff = new BackOff({ firstMs: FIRST_PAUSE_MS, maxMs: connectRetryMs }, random);
-    this.#dampingBackOff = new BackOff({ firstMs: FIRST_PAUSE_MS, maxMs: MAX_DAMPING_MS }, random);
+    this.#dampingBackOff = new BackOff({ firstMs: FIRST_PAUSE_MS, maxMs: () => MAX_DAMPING_MS }, random);
     this.#outbound = new Connection('outbound', this.#context, this.#owner(), {
-      connectRetryMs,
+      get connectRetryMs() {
+        return connectRetryMs();
+      },
       largeHoldMs: LARGE_HOLD_MS,
       delayOpenMs: 0,
       sendHoldMs: SEND_HOLD_MS,
@@ -141,6 +156,10 @@ export class Neighbor {
   }
 
   // --- what there is to see ---
+
+  get config(): NeighborConfig {
+    return this.#config;
+  }
 
   /** The more advanced of both connections. */
   get state(): SessionState {
@@ -232,6 +251,19 @@ export class Neighbor {
     this.#inbound?.dispatch({ kind: 'manualStop', notification }, 'stopped');
     this.#outbound.dispatch({ kind: 'manualStop', notification }, 'stopped');
     this.#startOutbound();
+  }
+
+  /**
+   * Takes over where and how often to connect. A session stays as it is; an attempt or a pause gives way to a new attempt.
+   */
+  reconfigure(settings: ConnectSettings): void {
+    this.#config = { ...this.#config, ...settings };
+    if (!this.#enabled || this.#session) return;
+    this.#connectBackOff.reset();
+    const notification = cease({ subcode: CeaseSubcode.otherConfigurationChange });
+    this.#outbound.dispatch({ kind: 'manualStop', notification }, 'configuration changed');
+    // A connection that the neighbor opened goes on.
+    if (this.#pauseIsOver()) this.#startOutbound();
   }
 
   /** An inbound connection from the neighbor's address; owned from here on. */

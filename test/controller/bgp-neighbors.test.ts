@@ -1,0 +1,204 @@
+/** What a changed configuration does to BGP neighbors, and what their sessions do to the rest of the controller. */
+import { describe, expect, test } from '@jest/globals';
+import { FamilyId } from '../../src/bgp/nlri/family.js';
+import { World } from './world.js';
+
+const neighbors = (...each: readonly string[]): string => `bgp: {neighbors: [${each.join(', ')}]}`;
+const one = (more = ''): string => `{address: 192.0.2.9, peerAs: 64512, families: [ipv4-unicast]${more}}`;
+const stateOf = (world: World): string | undefined => world.controller.view.neighbor('192.0.2.9')?.state;
+
+/** Lets promises that are settled go on. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+}
+
+describe('a neighbor that is replaced while its old connection lingers', () => {
+  test('and then removed is not started when the old connection is gone', async () => {
+    const world = await World.start(neighbors(one()));
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    expect(stateOf(world)).toBe('established');
+    world.reload(neighbors(one(', holdTime: 60')));
+    world.reload(neighbors());
+    expect(world.controller.view.neighbors()).toEqual([]);
+    world.network.dialed.length = 0;
+    peer.transport.lose();
+    await settled();
+    world.clock.advance(600_000);
+    expect(world.network.dialed).toEqual([]);
+  });
+
+  test('and then replaced again starts once, with the last configuration', async () => {
+    const world = await World.start(neighbors(one()));
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    world.reload(neighbors(one(', holdTime: 60, port: 1001')));
+    world.reload(neighbors(one(', holdTime: 30, port: 1002')));
+    world.network.dialed.length = 0;
+    peer.transport.lose();
+    await settled();
+    world.clock.advance(1);
+    expect(world.network.dialed).toEqual(['192.0.2.9 1002']);
+  });
+});
+
+describe('what concerns the next connection only', () => {
+  test('a new port is connected to at once while there is no session', async () => {
+    const world = await World.start(neighbors(one()));
+    expect(world.network.dialed).toEqual(['192.0.2.9 179']);
+    world.reload(neighbors(one(', port: 1001')));
+    expect(world.network.dialed).toEqual(['192.0.2.9 179', '192.0.2.9 1001']);
+    expect(stateOf(world)).toBe('connect');
+  });
+
+  test('a session goes on with a new port, which the connection after it goes to', async () => {
+    const world = await World.start(neighbors(one()));
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    world.network.dialed.length = 0;
+    world.reload(neighbors(one(', port: 1001')));
+    expect(stateOf(world)).toBe('established');
+    peer.close();
+    world.clock.advance(60_000);
+    expect(new Set(world.network.dialed)).toEqual(new Set(['192.0.2.9 1001']));
+  });
+
+  test('a neighbor that becomes passive stops connecting, and connects again when it no longer is', async () => {
+    const world = await World.start(neighbors(one()));
+    world.reload(neighbors(one(', passive: true')));
+    expect(stateOf(world)).toBe('active');
+    world.network.dialed.length = 0;
+    world.clock.advance(600_000);
+    expect(world.network.dialed).toEqual([]);
+    world.reload(neighbors(one()));
+    expect(world.network.dialed).toEqual(['192.0.2.9 179']);
+  });
+
+  test('attempts last as long as the new connect retry time says', async () => {
+    const world = await World.start(neighbors(one(', connectRetryTime: 100')));
+    world.reload(neighbors(one(', connectRetryTime: 5')));
+    world.network.dialed.length = 0;
+    world.clock.advance(50_000);
+    // RFC 4271 §10: timers are shortened by up to a quarter.
+    expect(world.network.dialed.length).toBeGreaterThanOrEqual(8);
+  });
+
+  test('a connection that the neighbor has opened and that is not up yet goes on', async () => {
+    const world = await World.start(neighbors(one(', passive: true')));
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    peer.close();
+    const again = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    // Held back by the pause after the session that failed.
+    world.reload(neighbors(one(', passive: true, port: 1001')));
+    world.settle();
+    expect(again.isClosed).toBe(false);
+    expect(stateOf(world)).toBe('established');
+  });
+
+  test('the peer group is that of the configuration in force', async () => {
+    const inGroup = (name: string): string =>
+      `bgp: {peerGroups: [{name: g1}, {name: g2}], neighbors: [${one(`, peerGroup: ${name}`)}]}`;
+    const world = await World.start(inGroup('g1'));
+    world.reload(inGroup('g2'));
+    expect(world.controller.view.neighbor('192.0.2.9')?.peerGroup).toBe('g2');
+    world.reload(neighbors(one()));
+    expect(world.controller.view.neighbor('192.0.2.9')?.peerGroup).toBeUndefined();
+  });
+});
+
+describe('dynamic neighbors follow their range', () => {
+  const range = (group: string, ...prefixes: readonly string[]): string =>
+    `bgp: {peerGroups: [{name: g, families: [ipv4-unicast]${group}}], ` +
+    `dynamicNeighbors: [${prefixes.map((prefix) => `{prefix: ${prefix}, peerGroup: g}`).join(', ')}]}`;
+
+  async function session(): Promise<[World, ReturnType<World['peer']>]> {
+    const world = await World.start(range('', '192.0.2.0/28'));
+    return [world, world.peer('192.0.2.9', [FamilyId.ipv4Unicast])];
+  }
+
+  test('a description or a port does not end a session', async () => {
+    const [world, peer] = await session();
+    world.reload(range(', description: two, port: 1001', '192.0.2.0/28'));
+    expect(peer.isClosed).toBe(false);
+    expect(world.controller.view.neighbor('192.0.2.9')).toMatchObject({ state: 'established', description: 'two' });
+  });
+
+  test('a change that concerns the routes received asks for them again', async () => {
+    const [world, peer] = await session();
+    peer.transport.taken();
+    world.reload(range(', allowOwnAs: 1', '192.0.2.0/28'));
+    expect(peer.isClosed).toBe(false);
+    const sent = Buffer.from(peer.transport.taken(), 'latin1');
+    // ROUTE-REFRESH (RFC 2918 §3).
+    expect(sent[18]).toBe(5);
+  });
+
+  test('what was negotiated cannot change under a session: it ends, and the next one has the new values', async () => {
+    const [world, peer] = await session();
+    world.reload(range(', holdTime: 30', '192.0.2.0/28'));
+    expect(peer.isClosed).toBe(true);
+    world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    expect(world.controller.neighbors.get('192.0.2.9')?.config.holdTime).toBe(30);
+  });
+
+  test('a session outlives the change of the prefix as long as a range holds its address', async () => {
+    const [world, peer] = await session();
+    world.reload(range('', '192.0.2.0/29', '192.0.2.8/29'));
+    expect(peer.isClosed).toBe(false);
+    world.reload(range('', '192.0.2.0/29'));
+    expect(peer.isClosed).toBe(true);
+    expect(world.controller.view.neighbors()).toEqual([]);
+  });
+});
+
+describe('the default route target of a reflector (RFC 4684 §3.2)', () => {
+  const vrf =
+    "vrfs: [{name: 'd:p:v:v', virtualNetwork: {name: 'd:p:v', id: 1}, importTargets: ['target:64512:1'], alwaysImport: true}]";
+  const client = (families: string): string =>
+    `${neighbors(`{address: 192.0.2.9, peerAs: 64512, passive: true, routeReflectorClient: true, families: [${families}]}`)}\n`;
+
+  test('is announced while there is no VRF', async () => {
+    const world = await World.start(client('l3vpn-ipv4-unicast, rtc'));
+    expect(world.wanted()).toHaveLength(1);
+    const [everything] = world.wanted();
+    world.reload(`${client('l3vpn-ipv4-unicast, rtc')}${vrf}`);
+    expect(world.wanted()).toHaveLength(1);
+    expect(world.wanted()).not.toContain(everything);
+  });
+
+  test('is announced beside VRFs while a client is up that did not negotiate route-target constraint', async () => {
+    const world = await World.start(`${client('l3vpn-ipv4-unicast, rtc')}${vrf}`);
+    const own = world.wanted();
+    expect(own).toHaveLength(1);
+    const silent = world.peer('192.0.2.9', [FamilyId.l3vpnIpv4Unicast]);
+    expect(world.wanted()).toHaveLength(2);
+    silent.close();
+    expect(world.wanted()).toEqual(own);
+    world.clock.advance(60_000);
+    world.peer('192.0.2.9', [FamilyId.l3vpnIpv4Unicast, FamilyId.rtc]);
+    expect(world.wanted()).toEqual(own);
+  });
+});
+
+describe('a CE neighbor', () => {
+  const vrf = (name: string, n: number): string =>
+    `{name: 'd:p:${name}:${name}', virtualNetwork: {name: 'd:p:${name}', id: ${n}}, importTargets: ['target:64512:${n}']}`;
+  const ce = (name: string, ...vrfs: readonly string[]): string =>
+    `${neighbors(`{address: 192.0.2.9, peerAs: 65001, localAs: 64512, passive: true, vrf: 'd:p:${name}:${name}'}`)}\nvrfs: [${vrfs.join(', ')}]`;
+
+  test('that moves to another VRF takes back the interest in the one it was in', async () => {
+    const world = await World.start(ce('a', vrf('a', 1), vrf('b', 2)));
+    world.peer('192.0.2.9', [FamilyId.ipv4Unicast], 65001);
+    const entries = ['d:p:a:a', 'd:p:b:b'].map((name) => world.controller.vrfs.get(name)!);
+    expect(entries.map((entry) => entry.interest)).toEqual([1, 0]);
+    world.reload(ce('b', vrf('a', 1), vrf('b', 2)));
+    expect(entries.map((entry) => entry.interest)).toEqual([0, 0]);
+    expect(world.wanted()).toEqual([]);
+  });
+
+  test('whose VRF is removed with it leaves nothing behind', async () => {
+    const world = await World.start(ce('a', vrf('a', 1)));
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast], 65001);
+    peer.announceUnicast('180a0101');
+    expect(world.controller.vrfs.get('d:p:a:a')?.vrf?.pathCount).toBe(1);
+    world.reload(neighbors());
+    expect(world.leftovers).toEqual({ routes: 0, paths: 0, payloads: 0, groups: 0, draining: 0 });
+  });
+});

@@ -1,0 +1,220 @@
+/** A whole controller without sockets: its clock is turned by hand, its neighbors and agents are fake transports. */
+import { subscribe, unsubscribe, streamHeader, encodePublish, encodeWithdraw } from '../../src/agent/stanzas.js';
+import type { Announcement } from '../../src/agent/announcement.js';
+import { KEEPALIVE } from '../../src/bgp/message/keepalive.js';
+import { encodeOpen } from '../../src/bgp/message/open.js';
+import type { FamilyId } from '../../src/bgp/nlri/family.js';
+import { localOpen } from '../../src/bgp/session/negotiation.js';
+import { loadConfig } from '../../src/config/load.js';
+import { Controller } from '../../src/controller/controller.js';
+import type { Dialing, DialTarget, Network } from '../../src/net/transport.js';
+import { ManualClock } from '../../src/util/clock.js';
+import { silentLogger } from '../../src/util/logger.js';
+import { attribute, AS_PATH, LOCAL_PREF, ORIGIN, updateBody } from '../support/update-messages.js';
+import { bgpMessage } from '../support/raw-client.js';
+import { FakeTransport } from '../xmpp/fake-transport.js';
+
+const HEAD = 'routerId: 192.0.2.1\nautonomousSystem: 64512\n';
+
+/** Remembers where the controller connects to; nobody ever answers. */
+class DeafNetwork implements Network {
+  readonly dialed: string[] = [];
+
+  dial({ address, port }: DialTarget): Dialing {
+    this.dialed.push(`${address} ${port}`);
+    return { cancel() {} };
+  }
+}
+
+export class World {
+  readonly clock = new ManualClock();
+  readonly network = new DeafNetwork();
+  readonly controller: Controller;
+  #text: string;
+
+  /** @param text  configuration without router id and AS number */
+  private constructor(text: string) {
+    this.#text = text;
+    const load = (running?: Controller['config']) =>
+      loadConfig(HEAD + this.#text, 'test.yaml', { hostName: 'ctl', ...(running === undefined ? {} : { running }) });
+    const loaded = load();
+    if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
+    this.controller = new Controller(loaded.config, {
+      clock: this.clock,
+      logger: silentLogger,
+      network: this.network,
+      reloadSource: (running) => load(running),
+    });
+  }
+
+  static async start(text: string): Promise<World> {
+    const world = new World(`api: { listen: [] }\n${text}`);
+    await world.controller.start();
+    world.settle();
+    return world;
+  }
+
+  /** Applies another configuration. @returns what changed, one line each */
+  reload(text: string): readonly string[] {
+    this.#text = `api: { listen: [] }\n${text}`;
+    const result = this.controller.reload();
+    if (!result.applied) throw new Error(JSON.stringify(result.problems));
+    this.settle();
+    return result.changes;
+  }
+
+  settle(): void {
+    this.controller.scheduler.drain();
+  }
+
+  /** What is left when everything was taken away must be nothing. */
+  get leftovers(): Readonly<Record<'routes' | 'paths' | 'payloads' | 'groups' | 'draining', number>> {
+    const { rib, vrfs, groups } = this.controller;
+    return {
+      routes: rib.routeCount,
+      paths: rib.pathCount,
+      payloads: rib.payloads.size,
+      groups: groups.size,
+      draining: vrfs.drainingCount,
+    };
+  }
+
+  /** The number the next table would get: falls back to the old one when numbers are given back. */
+  nextTableNumber(): number {
+    const { rib, scheduler, tables } = this.controller;
+    const [{ family }] = [...tables.all()] as [ReturnType<typeof tables.of>];
+    const table = rib.createTable({ name: 'probe', family, scheduler });
+    rib.deleteTable(table);
+    return table.number;
+  }
+
+  /** What bgp.rtarget.0 says that this controller wants. */
+  wanted(): string[] {
+    const result = this.controller.view.routes({ family: 'rtc' });
+    if (result.kind !== 'routes') throw new Error(result.kind);
+    return result.routes.filter(({ paths }) => paths.some(({ source }) => source === 'static')).map((r) => r.prefix);
+  }
+
+  agent(name: string, address: string): WorldAgent {
+    return new WorldAgent(this, name, address);
+  }
+
+  peer(address: string, families: readonly FamilyId[], localAs = 64512): WorldPeer {
+    return new WorldPeer(this, address, families, localAs);
+  }
+}
+
+/** An agent's end of a channel. */
+export class WorldAgent {
+  readonly transport: FakeTransport;
+  readonly #world: World;
+  readonly #name: string;
+  #serial = 0;
+
+  constructor(world: World, name: string, address: string) {
+    this.#world = world;
+    this.#name = name;
+    this.transport = new FakeTransport(address);
+    world.controller.agents.accept(this.transport);
+    this.transport.receive(streamHeader(name));
+    this.#said();
+    this.transport.taken();
+  }
+
+  subscribe(vrf: string, instanceId = 1): void {
+    this.transport.receive(subscribe(this.#name, this.#serial++, vrf, { instanceId }));
+    this.#said();
+  }
+
+  unsubscribe(vrf: string, instanceId = 1): void {
+    this.transport.receive(unsubscribe(this.#name, this.#serial++, vrf, { instanceId }));
+    this.#said();
+  }
+
+  publish(vrf: string, route: Announcement): void {
+    const { publish, collection } = encodePublish(this.#name, this.#serial++, vrf, route);
+    this.transport.receive(publish + collection);
+    this.#said();
+  }
+
+  withdraw(vrf: string, route: Announcement): void {
+    const { publish, collection } = encodeWithdraw(this.#name, this.#serial++, vrf, route);
+    this.transport.receive(publish + collection);
+    this.#said();
+  }
+
+  close(): void {
+    this.transport.lose();
+    this.#world.settle();
+  }
+
+  /** Items and retracts pushed since the last call, in order. */
+  pushed(): string[] {
+    const text = this.transport.taken();
+    return [...text.matchAll(/<(item|retract) id="([^"]*)"/g)].map(([, kind, id]) => `${kind} ${id}`);
+  }
+
+  /** Names of virtual networks in what was pushed since the last call. */
+  pushedNetworks(): string[] {
+    const text = this.transport.taken();
+    return [...text.matchAll(/<virtual-network>([^<]*)</g)].map(([, name]) => name!);
+  }
+
+  #said(): void {
+    this.#world.settle();
+  }
+}
+
+/** A remote router whose connection comes in; the session is up when the constructor returns. */
+export class WorldPeer {
+  readonly transport: FakeTransport;
+  readonly #world: World;
+
+  constructor(world: World, address: string, families: readonly FamilyId[], localAs: number) {
+    this.#world = world;
+    this.transport = new FakeTransport(address);
+    world.controller.neighbors.listener.accept(this.transport);
+    const open = encodeOpen(
+      localOpen({
+        peerAs: 64512,
+        localAs,
+        routerId: 0x0a000001 + Number(address.split('.')[3]),
+        families,
+        holdTimeSec: 0,
+      }),
+    );
+    this.transport.receive(open);
+    this.transport.receive(KEEPALIVE);
+    world.settle();
+  }
+
+  get isClosed(): boolean {
+    return this.transport.closing;
+  }
+
+  /** Announces a VPN-IPv4 route with the route target 64512:n. */
+  announceVpn(prefix: string, routeTarget: number, communities = ''): void {
+    const [a, b, c, d] = prefix.split('.').map((part) => Number(part).toString(16).padStart(2, '0'));
+    const nlri = `78 000101 0000fc0000000001 ${a}${b}${c}${d}`;
+    const mpReach = attribute(0x90, 14, `0001 80 0c 0000000000000000 0a000001 00 ${nlri}`);
+    const target = `0002 fc00 ${routeTarget.toString(16).padStart(8, '0')}`;
+    this.#update([mpReach, ORIGIN, AS_PATH_INTERNAL, LOCAL_PREF, attribute(0xd0, 16, `${target}${communities}`)]);
+  }
+
+  /** Announces an IPv4 route of AS 64512 as an eBGP neighbor. */
+  announceUnicast(prefixHex: string): void {
+    this.#update([ORIGIN, AS_PATH, attribute(0x40, 3, '0a090001')], prefixHex);
+  }
+
+  close(): void {
+    this.transport.lose();
+    this.#world.settle();
+  }
+
+  #update(attributes: readonly string[], nlri = ''): void {
+    this.transport.receive(bgpMessage(2, updateBody({ attributes: attributes.join(''), nlri })));
+    this.#world.settle();
+  }
+}
+
+const AS_PATH_INTERNAL = attribute(0x40, 2, '');
