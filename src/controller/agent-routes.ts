@@ -149,7 +149,11 @@ export class AgentRoutes implements AgentHandler, Job {
     const entry = this.#deps.vrfs.get(vrf);
     if (agent === undefined || entry === undefined) return;
     const old = agent.subscriptions.get(vrf);
-    if (old !== undefined) this.#endSubscription(old);
+    if (old !== undefined) {
+      // The new VRF's routes begin from nothing: it does not know which of the old one's the agent still holds.
+      for (const membership of old.memberships) membership.withdrawAndLeave();
+      this.#endSubscription(old);
+    }
     const subscription: AgentSubscription = { entry, instanceId, memberships: [], abandonments: [] };
     agent.subscriptions.set(vrf, subscription);
     this.#deps.vrfs.addInterest(entry);

@@ -58,6 +58,12 @@ export class Membership {
     this.#entry.group.eligibilityChanged();
   }
 
+  /** Leaves a receiver that stays: everything that it may hold of the table is withdrawn from it first. */
+  withdrawAndLeave(): void {
+    if (!this.#left) this.#entry.group.withdrawAll(this.#member);
+    this.leave();
+  }
+
   leave(): void {
     if (this.#left) return;
     this.#left = true;

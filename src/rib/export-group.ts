@@ -167,8 +167,9 @@ export class ExportGroup implements TableConsumer, Job {
    * routes, once per change of them.
    */
   countFor(member: ExportMember): number {
-    if (!this.#exporter.isSelective)
-      {return this.#advertised.size - (this.#countOfSource.get(member.receiver.sourceId) ?? 0);}
+    if (!this.#exporter.isSelective) {
+      return this.#advertised.size - (this.#countOfSource.get(member.receiver.sourceId) ?? 0);
+    }
     if (member.countedVersion !== this.#version) {
       member.countedVersion = this.#version;
       member.count = 0;
@@ -206,6 +207,25 @@ export class ExportGroup implements TableConsumer, Job {
     this.#memberCount--;
     this.#audiences.invalidate();
     this.#version++;
+  }
+
+  /**
+   * Withdraws from a member, at once, every route that it may hold by now: it is about to leave, but whoever is behind it
+   * stays and must not be left with routes that nobody will ever withdraw. {@link leave} must follow.
+   */
+  withdrawAll(member: ExportMember): void {
+    const owed = this.#putOutOfStep(member);
+    const owedSlots = new Set(owed.slotsIn(0, Infinity));
+    const slots = owed.heldSlots();
+    for (const slot of this.#advertised) {
+      if (!owedSlots.has(slot) && this.#audienceAt(slot).has(member.index)) slots.push(slot);
+    }
+    if (slots.length === 0) return;
+    const chunks: Uint8Array[] = [];
+    const routes = slots.map((slot) => this.table.routeAt(slot));
+    this.#exporter.encodeWithdrawals(routes, chunks);
+    this.#exporter.finishEncoding();
+    member.receiver.send(chunks);
   }
 
   /**

@@ -46,8 +46,8 @@ describe('a VRF that is removed and added again while agents are subscribed (age
     expect(pathsIn(world, BLUE)).toBe(2);
     expect(world.controller.groups.size).toBe(3);
     expect(world.leftovers.draining).toBe(0);
-    // The list of two next hops is pushed anew, and not retracted by the VRF that went.
-    expect(a.pushed()).toEqual(['item 10.1.1.1/32']);
+    // What it held of the VRF that went is retracted before the new one's routes come: the list of both next hops.
+    expect(a.pushed()).toEqual(['retract 10.1.1.1/32', 'item 10.1.1.1/32']);
     b.publish(BLUE, routeOf('192.0.2.22', 18));
     expect(pathsIn(world, BLUE)).toBe(2);
     expect(a.pushed()).toEqual(['item 10.1.1.1/32']);
@@ -56,6 +56,23 @@ describe('a VRF that is removed and added again while agents are subscribed (age
     b.unsubscribe(BLUE);
     expect(pathsIn(world, BLUE)).toBe(0);
     expect(a.pushed()).toEqual(['item 10.1.1.1/32', 'retract 10.1.1.1/32']);
+  });
+
+  test('an agent that was too slow to be told what went with the old VRF does not keep it', async () => {
+    const world = await World.start(config(red));
+    const peer = world.peer('192.0.2.9', [FamilyId.l3vpnIpv4Unicast]);
+    peer.announceVpn('10.0.0.1', 1);
+    peer.announceVpn('10.0.0.2', 1);
+    const agent = world.agent('a', '192.0.2.21');
+    agent.subscribe(RED);
+    const held = agent.heldAfter(new Set());
+    expect([...held].sort()).toEqual(['10.0.0.1/32', '10.0.0.2/32']);
+    agent.transport.writableLength = 1e9;
+    world.reload(config());
+    peer.announceVpn('10.0.0.3', 1);
+    world.reload(config(vrf(RED, 2, "'target:64512:9'", "'target:64512:2'")));
+    agent.drain();
+    expect([...agent.heldAfter(held)]).toEqual([]);
   });
 
   test('an agent that leaves afterwards leaves nothing behind and is sent nothing more', async () => {

@@ -154,6 +154,23 @@ export class WorldAgent {
     return [...text.matchAll(/<(item|retract) id="([^"]*)"/g)].map(([, kind, id]) => `${kind} ${id}`);
   }
 
+  /** What it holds after what was pushed since the last call; a retract of what it does not hold is an error. */
+  heldAfter(before: ReadonlySet<string>): Set<string> {
+    const held = new Set(before);
+    for (const each of this.pushed()) {
+      const [kind, id] = each.split(' ') as [string, string];
+      if (kind === 'item') held.add(id);
+      else if (!held.delete(id)) throw new Error(`${id} is retracted and was not held`);
+    }
+    return held;
+  }
+
+  /** Its socket takes octets again. */
+  drain(): void {
+    this.transport.drain();
+    this.#world.settle();
+  }
+
   /** Names of virtual networks in what was pushed since the last call. */
   pushedNetworks(): string[] {
     const text = this.transport.taken();
