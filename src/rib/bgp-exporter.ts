@@ -78,7 +78,7 @@ const AFI_SAFI_OCTETS = 3;
  */
 export class BgpExporter implements Exporter {
   readonly #rib: Rib;
-  readonly #options: BgpExportOptions;
+  readonly #options: Omit<BgpExportOptions, 'nextHopSelf'> & { readonly nextHopSelf: Uint8Array | undefined };
   readonly #rewriter = new AttributeRewriter();
   readonly #asPaths: AsPathRules;
   readonly #out = new Writer(1 << 16);
@@ -94,7 +94,22 @@ export class BgpExporter implements Exporter {
 
   constructor(rib: Rib, options: BgpExportOptions) {
     this.#rib = rib;
-    this.#options = options;
+    // One shape of options for all groups: this code is shared by all of them and stays fast only while it sees one.
+    this.#options = {
+      family: options.family,
+      kind: options.kind,
+      localAs: options.localAs,
+      routerId: options.routerId,
+      clusterId: options.clusterId,
+      fourOctetAs: options.fourOctetAs,
+      maxMessageLength: options.maxMessageLength,
+      nextHopSelf: options.nextHopSelf,
+      routeServerClient: options.routeServerClient,
+      asOverride: options.asOverride,
+      removePrivateAs: options.removePrivateAs,
+      vrf: options.vrf,
+      extendedNextHop: options.extendedNextHop,
+    };
     this.#asPaths = new AsPathRules(options.localAs, options.asOverride, options.removePrivateAs);
   }
 
