@@ -15,6 +15,7 @@ import {
   HandScheduler,
   hex,
   keyOf,
+  nearlyEqualAttributes,
   newRib,
   pathsOf,
   routeAtKey,
@@ -416,11 +417,14 @@ describe('Rib', () => {
     fc.assert(
       fc.property(
         fc
-          .uniqueArray(fc.tuple(source, selectionAttributes), {
-            minLength: 3,
-            maxLength: MODEL_SOURCES.length,
-            selector: ([from]) => from,
-          })
+          .constantFrom(selectionAttributes, nearlyEqualAttributes)
+          .chain((attributes) =>
+            fc.uniqueArray(fc.tuple(source, attributes), {
+              minLength: 2,
+              maxLength: MODEL_SOURCES.length,
+              selector: ([from]) => from,
+            }),
+          )
           .chain((paths) => fc.tuple(fc.constant(paths), fc.shuffledSubarray(paths, { minLength: paths.length }))),
         ([paths, shuffled]) => {
           const [first, second] = [paths, shuffled].map((arrival) => {

@@ -117,6 +117,19 @@ export const AS_PATHS: readonly AsPath[] = [
   ],
 ];
 
+/** Attributes that are equal but for what MED depends on: paths that only it tells apart. */
+export const nearlyEqualAttributes: fc.Arbitrary<PathAttributes> = fc
+  .record({
+    asPath: fc.constantFrom(...AS_PATHS.slice(0, 3), ...AS_PATHS.slice(5, 6)),
+    med: fc.constantFrom(undefined, 0, 10, 20),
+  })
+  .map(({ asPath, med }) => ({
+    nextHop: Uint8Array.of(10, 0, 0, 1),
+    origin: 0 as const,
+    asPath,
+    ...(med !== undefined && { med }),
+  }));
+
 const community = (value: number): Uint8Array => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 
 /** Attributes that differ in what path selection looks at, each value drawn from very few. */
