@@ -4,6 +4,7 @@
  * A field whose behaviour does not exist is not here, and therefore an error when somebody sets it.
  */
 import { z } from 'zod';
+import { FABRIC_VRF_NAME } from './fabric-vrf.js';
 import {
   bgpIdentifier,
   choice,
@@ -168,7 +169,13 @@ export const configSchema = z.strictObject({
   autonomousSystem: asNumber().meta({ description: 'Own AS number.' }),
   bgp: bgpSchema.prefault({}).meta({ description: 'BGP neighbors.' }),
   agents: agentsSchema.prefault({}).meta({ description: 'The agent channel.' }),
-  vrfs: list(vrfSchema).default([]).meta({ description: 'Virtual routing and forwarding tables.' }),
+  vrfs: list(vrfSchema)
+    .default([])
+    .meta({
+      description:
+        `Virtual routing and forwarding tables. The fabric VRF \`${FABRIC_VRF_NAME}\` shows agents the global routes: ` +
+        'it takes no targets, no static routes and no neighbors.',
+    }),
   api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
   log: logSchema.prefault({}).meta({ description: 'The log.' }),
 });

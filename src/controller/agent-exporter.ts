@@ -68,6 +68,8 @@ interface PathList {
 /** What rendering an attribute set gives, kept while the set lives. */
 interface Rendering {
   readonly generation: number;
+  /** Name of the virtual network at the time; `undefined` when it had none. */
+  readonly networkName: string | undefined;
   readonly template: NextHopTemplate;
   readonly tail: string;
 }
@@ -118,7 +120,6 @@ export class AgentExporter implements Exporter {
   /** A virtual network has another name: what mentions it is other content from now on. */
   networkRenamed(network: number): void {
     this.#names.set(network, (this.#names.get(network) ?? 0) + 1);
-    this.#renderings.clear();
   }
 
   /** The virtual network of the VRF itself has another name, see {@link networkRenamed}. */
@@ -276,17 +277,24 @@ export class AgentExporter implements Exporter {
     return { nextHops, tail: this.#rendering(defined(list.paths[0], 'the best path of a list')).tail };
   }
 
-  #rendering({ set, own }: ListedPath): Rendering {
+  #networkName(network: number): string | undefined {
+    if (network === OWN_NETWORK) return this.#options.virtualNetwork();
+    return network === NO_NETWORK ? undefined : this.#options.context.virtualNetworkName(network);
+  }
+
+  #rendering({ set, own, network: id }: ListedPath): Rendering {
     const { attributes } = this.#rib;
     const generation = attributes.generationOf(set);
     const key = set * 2 + (own ? 1 : 0);
     const known = this.#renderings.get(key);
-    if (known?.generation === generation) return known;
-    const { family, context, virtualNetwork } = this.#options;
+    const networkName = this.#networkName(id);
+    if (known?.generation === generation && known.networkName === networkName) return known;
+    const { family, context } = this.#options;
     const decoded: PathAttributes = attributes.attributesOf(set);
-    const network = virtualNetworkOf(decoded, own ? virtualNetwork() : undefined, context);
+    const network = virtualNetworkOf(decoded, id === OWN_NETWORK ? networkName : undefined, context);
     const rendering: Rendering = {
       generation,
+      networkName,
       template: nextHopTemplate(family, decoded, network, context),
       tail: renderTail(family, decoded, network, context),
     };

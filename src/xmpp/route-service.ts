@@ -158,7 +158,9 @@ export class RouteService {
       );
       return undefined;
     }
-    return this.#admit({ vrf, node, associate, items: held.items, octets: held.octets });
+    // The VRF may be there already, and this agent's turn to hear of it only come later (AgentServer.vrfCreated).
+    const fault = this.#output.vrfState(vrf) === 'known' ? this.vrfCreated(vrf) : undefined;
+    return fault ?? this.#admit({ vrf, node, associate, items: held.items, octets: held.octets });
   }
 
   #admit(transaction: Transaction): SubscriptionFault | undefined {

@@ -11,6 +11,7 @@ import { FamilyId } from '../../src/bgp/nlri/family.js';
 import { encodeMplsLabel } from '../../src/bgp/nlri/mpls-label.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
 import { AgentExporter } from '../../src/controller/agent-exporter.js';
+import { NetworkMentions } from '../../src/controller/network-mentions.js';
 import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
 import type { ExportReceiver } from '../../src/rib/exporter.js';
 import { NO_PATH, NO_SOURCE, type SourceId } from '../../src/rib/handles.js';
@@ -23,10 +24,12 @@ import { selectPaths, type ModelSource, type SelectablePath } from '../rib/selec
 import { HandScheduler, newRib, runs, same } from '../rib/world.js';
 
 const VRF = 'default-domain:demo:blue:blue';
-const NETWORK_NAMES = new Map([
+const FIRST_NAMES: ReadonlyArray<readonly [number, string]> = [
   [1, 'default-domain:demo:blue'],
   [2, 'default-domain:demo:red & green'],
-]);
+];
+/** The network of the VRF itself. */
+const OWN = 1;
 
 /** A fake agent: parses every stanza and keeps what it holds. */
 class FakeAgent implements ExportReceiver {
@@ -149,6 +152,7 @@ type Operation =
     }
   | { readonly kind: 'withdraw'; readonly source: number; readonly from: number; readonly count: number }
   | { readonly kind: 'join' | 'leave' | 'refresh' | 'fill' | 'drain'; readonly agent: number; readonly credit: number }
+  | { readonly kind: 'rename'; readonly network: number; readonly name: string }
   | { readonly kind: 'turn'; readonly looks: number }
   | { readonly kind: 'compare' };
 
@@ -188,6 +192,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       credit: fc.nat(2),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('rename' as const),
+      network: fc.integer({ min: 1, max: 4 }),
+      name: fc.constantFrom('', 'default-domain:demo:lime', 'default-domain:demo:navy'),
+    }),
+  },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('turn' as const), looks: fc.constantFrom(0, 1, 2, 1000) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('compare' as const) }) },
 );
@@ -223,6 +235,8 @@ class World {
   readonly sets: readonly PathAttributes[];
   readonly agents = new Map<number, { readonly agent: FakeAgent; readonly membership: Membership }>();
   readonly paths = new Map<Key, Map<number, ModelPath>>();
+  readonly names = new Map(FIRST_NAMES);
+  readonly mentions = new NetworkMentions();
 
   constructor(family: TestFamily, sets: readonly PathAttributes[]) {
     const { scheduler } = this.hand;
@@ -255,12 +269,29 @@ class World {
       case 'compare':
         this.compare();
         return;
+      case 'rename':
+        this.#rename(op.network, op.name);
+        return;
       case 'join':
         this.join(op.agent);
         return;
       default:
         this.#change(op.kind, op.agent, op.credit);
     }
+  }
+
+  /** As the controller does it: whoever mentions the network is told, and its group looks again. */
+  #rename(network: number, name: string): void {
+    if (name === '') this.names.delete(network);
+    else this.names.set(network, name);
+    const outdated = new Set<AgentExporter>(this.mentions.of(network));
+    for (const exporter of outdated) exporter.networkRenamed(network);
+    for (const exporter of this.groups.exporters()) {
+      if (network !== OWN || !(exporter instanceof AgentExporter)) continue;
+      exporter.ownNetworkRenamed();
+      outdated.add(exporter);
+    }
+    this.groups.reevaluate(outdated);
   }
 
   announce(
@@ -302,9 +333,10 @@ class World {
       new AgentExporter(this.rib, {
         family: this.family,
         vrf: VRF,
-        virtualNetwork: () => NETWORK_NAMES.get(1),
+        virtualNetwork: () => this.names.get(OWN),
         fabric: false,
-        context: { serverAs: 64512, virtualNetworkName: (id) => NETWORK_NAMES.get(id) },
+        context: { serverAs: 64512, virtualNetworkName: (id) => this.names.get(id) },
+        mentions: this.mentions,
       });
     this.agents.set(index, { agent, membership: this.groups.join(this.table, 'agents', exporter, agent) });
   }
@@ -355,10 +387,16 @@ class World {
       const { encapsulations, originVn } = communitiesOf(path.attributes);
       const address = formatIp(path.attributes.nextHop!);
       const identity = `${address} ${path.label} ${encapsulations} ${originVn}`;
-      return { identity, text: `${address} ${path.label} ${encapsulations} ${evpn ? '' : networkOf(path)}` };
+      return { identity, text: `${address} ${path.label} ${encapsulations} ${evpn ? '' : this.#networkOf(path)}` };
     });
     const once = hops.filter(({ identity }, i) => hops.findIndex((other) => other.identity === identity) === i);
-    return `${once.map(({ text }) => text).join(' | ')} | ${networkOf(first)} ${first.attributes.med} ${first.attributes.localPreference}`;
+    return `${once.map(({ text }) => text).join(' | ')} | ${this.#networkOf(first)} ${first.attributes.med} ${first.attributes.localPreference}`;
+  }
+
+  #networkOf({ attributes: set, secondary }: ModelPath): string {
+    const { originVn } = communitiesOf(set);
+    const name = originVn > 0 ? this.names.get(originVn) : secondary ? undefined : this.names.get(OWN);
+    return name ?? 'unresolved';
   }
 
   end(): void {
@@ -367,8 +405,15 @@ class World {
     this.hand.settle(1);
     const { rib } = this;
     same(
-      [this.groups.size, rib.routeCount, rib.attributes.size, rib.payloads.size, this.table.consumerCount],
-      [0, 0, 0, 0, 0],
+      [
+        this.groups.size,
+        rib.routeCount,
+        rib.attributes.size,
+        rib.payloads.size,
+        this.table.consumerCount,
+        this.mentions.size,
+      ],
+      [0, 0, 0, 0, 0, 0],
       'left at the end',
     );
   }
@@ -387,12 +432,6 @@ function communitiesOf({ extendedCommunities }: PathAttributes): {
     if (octets.readUInt16BE(at) === 0x8071) originVn = octets.readUInt32BE(at + 4) & 0xffffff;
   }
   return { encapsulations: names.size === 0 ? 'gre' : [...names].sort().join(), originVn };
-}
-
-function networkOf({ attributes: set, secondary }: ModelPath): string {
-  const { originVn } = communitiesOf(set);
-  const name = originVn > 0 ? NETWORK_NAMES.get(originVn) : secondary ? undefined : NETWORK_NAMES.get(1);
-  return name ?? 'unresolved';
 }
 
 describe('AgentExporter (agent-channel.md §6)', () => {

@@ -75,6 +75,17 @@ describe('a VRF that is removed and added again while agents are subscribed (age
     expect([...agent.heldAfter(held)]).toEqual([]);
   });
 
+  test('an agent that publishes before it was its turn to learn of the new VRF publishes into it', async () => {
+    const [world, a] = await twoAgents();
+    const { vrfs, config: running } = world.controller;
+    vrfs.remove(running.vrfs[0]!);
+    vrfs.add(running.vrfs[0]!);
+    a.publish(BLUE, routeOf('192.0.2.21', 19));
+    expect(a.transport.closing).toBe(false);
+    expect(pathsIn(world, BLUE)).toBe(2);
+    expect(world.leftovers.draining).toBe(0);
+  });
+
   test('an agent that leaves afterwards leaves nothing behind and is sent nothing more', async () => {
     const [world, a, b] = await twoAgents();
     world.reload(config());
