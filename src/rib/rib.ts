@@ -30,7 +30,9 @@ export interface PathObserver {
   pathRemoving(path: PathId): void;
 }
 
+/** The route waits for a flush; its paths stand as they came, or were put in order since the last change. */
 const ROUTE_DIRTY = 1;
+const ROUTE_DIRTY_ORDERED = 2;
 
 /** Chains are walked up to here; beyond it an index takes over, until half as many paths are left. */
 const MANY_PATHS = 64;
@@ -211,7 +213,10 @@ export class Rib {
   /** The best path, {@link NO_PATH} when there is none that may be used. */
   bestPathOf(route: RouteId): PathId {
     // Whoever looks between a change and the flush that follows must not see the order of arrival.
-    if (this.#routeDirty[route] !== 0) this.select(route);
+    if (this.#routeDirty[route] === ROUTE_DIRTY) {
+      this.select(route);
+      this.#routeDirty[route] = ROUTE_DIRTY_ORDERED;
+    }
     const first = this.#routeFirst[route] as PathId;
     return first !== NO_PATH && (this.#pathFlags[first]! & UNUSABLE) === 0 ? first : NO_PATH;
   }
@@ -390,8 +395,9 @@ export class Rib {
 
   /** Queues a route for the next flush of its table. */
   markDirty(table: RouteTable, route: RouteId): void {
-    if (this.#routeDirty[route] !== 0) return;
+    const queued = this.#routeDirty[route] !== 0;
     this.#routeDirty[route] = ROUTE_DIRTY;
+    if (queued) return;
     table.queue(route);
   }
 

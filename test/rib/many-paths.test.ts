@@ -196,6 +196,24 @@ describe('a route with very many paths', () => {
     }
   });
 
+  test('is put in order once per change, however often its best path is asked for before the flush', () => {
+    const world = imported(100);
+    const { rib, vrf, copies, sources } = world;
+    const route = routeAtKey(rib, vrf, PREFIX);
+    const calls = callsOf(rib, 'setOf');
+    const best = rib.bestPathOf(route);
+    const once = calls();
+    for (let i = 0; i < 50; i++) expect(rib.bestPathOf(route)).toBe(best);
+    expect(calls()).toBe(once);
+    // A change of another path, and one that makes another path the best.
+    const better = copies.find((path) => path !== best)!;
+    const origin = rib.originOf(better);
+    world.announce(vrf, sources[0]!, PREFIX, { nextHop: NEXT_HOP, localPreference: 200 }, origin);
+    expect(rib.bestPathOf(route)).toBe(better);
+    rib.removePath(better);
+    expect(rib.bestPathOf(route)).toBe(best);
+  });
+
   test('counts against the slice of a flush as so many routes', () => {
     const world = new World();
     const { rib, hand, table, sources } = world;
