@@ -104,6 +104,10 @@ const routeAnswer: z.ZodType<RouteView> = z.object({
       z.object({
         best: z.boolean(),
         ecmp: z.boolean().meta({ description: 'Member of the equal-cost set of the best path.' }),
+        lostBy: z.string().exactOptional().meta({
+          description:
+            'The step of path selection by which the path before this one is preferred, e.g. `as-path-length`.',
+        }),
         source: z.string().meta({ description: '`neighbor:<address>`, `agent:<name>`, `static`, …' }),
         replicatedFrom: z.string().exactOptional(),
         nextHop: z.string().exactOptional(),

@@ -103,10 +103,12 @@ export class RouteViews {
     const best = rib.bestPathOf(route);
     const equalCost = rib.selection.equalCostCount(best);
     const paths: PathView[] = [];
-    let position = 0;
+    let before = NO_PATH;
     for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
-      paths.push(this.#path(table, route, path, path === best, position < equalCost));
-      position++;
+      const view = this.#path(table, route, path, path === best, paths.length < equalCost);
+      const lostBy = before === NO_PATH ? undefined : rib.selection.decidingStep(before, path);
+      paths.push(lostBy === undefined ? view : { ...view, lostBy });
+      before = path;
     }
     return { prefix: this.#prefixText(table, route), paths };
   }

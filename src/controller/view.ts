@@ -147,6 +147,8 @@ export interface PathView {
   readonly best: boolean;
   /** Member of the equal-cost set of the best path (the best path itself included). */
   readonly ecmp: boolean;
+  /** The step of path selection by which the path before this one is preferred; absent for the first. */
+  readonly lostBy?: string;
   /** `neighbor:<address>`, `agent:<name>`, `static`, … */
   readonly source: string;
   /** Name of the table the path was replicated from, for a secondary path. */

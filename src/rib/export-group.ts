@@ -2,8 +2,9 @@ import { BitSet } from '../util/bitset.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { Audiences, type Audience } from './audiences.js';
 import { grownUint32 } from './columns.js';
+import { ExportBatch, type ExportStream } from './export-batch.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
-import { NO_ROUTE, NO_SOURCE, type Payload, type RouteId, type SourceId } from './handles.js';
+import { NO_ROUTE, NO_SOURCE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
 import { PendingSlots } from './pending-slots.js';
 import type { Rib } from './rib.js';
@@ -44,29 +45,12 @@ export class ExportMember {
   }
 }
 
-/** Octets for the members of one audience. */
-interface Stream {
-  /** Absent: for every recipient of the delivery. */
-  readonly audience: Audience;
-  readonly chunks: Uint8Array[];
-}
-
-/** Routes of one content and source in a batch. */
-interface Bucket {
-  readonly content: number;
-  readonly source: SourceId;
-  readonly audience: Audience;
-  readonly routes: RouteId[];
-  readonly payloads: Payload[];
-  next: Bucket | undefined;
-}
-
 /** Encoded octets on their way to recipients, in slices. */
 interface Delivery {
   readonly ticket: number;
   readonly recipients: readonly ExportMember[];
   position: number;
-  readonly streams: readonly Stream[];
+  readonly streams: readonly ExportStream[];
   /** Of a batch: the slots, and who had what was advertised there before. */
   readonly slots: readonly number[];
   readonly before: readonly (Audience | undefined)[];
@@ -317,10 +301,9 @@ export class ExportGroup implements TableConsumer, Job {
   #startBatch(): void {
     const slots: number[] = [];
     const before: (Audience | undefined)[] = [];
-    const withdrawals = new Map<Audience, RouteId[]>();
-    const buckets = new Map<number, Bucket>();
+    const batch = new ExportBatch();
     const limit = Math.min(this.#pending.size, BATCH_ROUTES);
-    for (let i = 0; i < limit; i++) this.#evaluate(this.#pending.take(), slots, before, withdrawals, buckets);
+    for (let i = 0; i < limit; i++) this.#evaluate(this.#pending.take(), slots, before, batch);
     if (this.#fillRemaining > 0) this.#fillRemaining = Math.max(0, this.#fillRemaining - limit);
     if (slots.length === 0) return;
     this.#version++;
@@ -331,18 +314,12 @@ export class ExportGroup implements TableConsumer, Job {
     const recipients = this.#members.filter(
       (member): member is ExportMember => member !== undefined && member.owed === undefined,
     );
-    const streams = this.#encode(withdrawals, buckets);
+    const streams = this.#encode(batch);
     this.#startDelivery(recipients, streams, slots, before, 0, 0);
   }
 
   /** Brings the memory of one slot up to date and notes what has to be sent. */
-  #evaluate(
-    slot: number,
-    slots: number[],
-    before: (Audience | undefined)[],
-    withdrawals: Map<Audience, RouteId[]>,
-    buckets: Map<number, Bucket>,
-  ): void {
+  #evaluate(slot: number, slots: number[], before: (Audience | undefined)[], batch: ExportBatch): void {
     if (slot >= this.#content.length) this.#grow(slot + 1);
     const route = this.table.routeAt(slot);
     const oldContent = this.#content[slot]!;
@@ -352,7 +329,7 @@ export class ExportGroup implements TableConsumer, Job {
     if (!advertise) {
       if (oldContent === NOTHING) return;
       const audience = this.#audienceAt(slot);
-      push(withdrawals, audience, route);
+      batch.withdraw(audience, route);
       slots.push(slot);
       before.push(audience);
       this.#advertised.delete(slot);
@@ -376,10 +353,10 @@ export class ExportGroup implements TableConsumer, Job {
     this.#payload[slot] = next.payload;
     this.#source[slot] = next.source;
     const audience = this.#audiences.of(next.content, next.source);
-    addToBucket(buckets, next, audience, route);
+    batch.announce(next, audience, route);
     if (oldAudience !== undefined && oldAudience !== audience) {
       const lost = this.#audiences.difference(oldAudience, audience);
-      if (lost !== undefined) push(withdrawals, lost, route);
+      if (lost !== undefined) batch.withdraw(lost, route);
     }
     slots.push(slot);
     before.push(oldAudience);
@@ -392,31 +369,10 @@ export class ExportGroup implements TableConsumer, Job {
     else this.#countOfSource.set(source, count);
   }
 
-  #encode(withdrawals: Map<Audience, RouteId[]>, buckets: Map<number, Bucket>): Stream[] {
-    const streams = new Map<Audience, Stream>();
-    const streamOf = (audience: Audience): Uint8Array[] => {
-      let stream = streams.get(audience);
-      if (stream === undefined) streams.set(audience, (stream = { audience, chunks: [] }));
-      return stream.chunks;
-    };
-    for (const [audience, routes] of withdrawals) {
-      if (audience.size > 0) this.#exporter.encodeWithdrawals(routes, streamOf(audience));
-    }
-    for (const first of buckets.values()) {
-      for (let bucket: Bucket | undefined = first; bucket !== undefined; bucket = bucket.next) {
-        if (bucket.audience.size === 0) continue;
-        this.#exporter.encodeAnnouncements(
-          bucket.content,
-          bucket.source,
-          bucket.routes,
-          bucket.payloads,
-          streamOf(bucket.audience),
-        );
-      }
-    }
-    this.#exporter.finishEncoding();
-    for (const stream of streams.values()) for (const chunk of stream.chunks) this.#encoded += chunk.length;
-    return [...streams.values()];
+  #encode(batch: ExportBatch): ExportStream[] {
+    const streams = batch.encode(this.#exporter);
+    for (const stream of streams) for (const chunk of stream.chunks) this.#encoded += chunk.length;
+    return streams;
   }
 
   // Refreshes --------------------------------------------------------------------------------------------------------
@@ -456,14 +412,13 @@ export class ExportGroup implements TableConsumer, Job {
       }
     }
 
-    const withdrawals = new Map<Audience, RouteId[]>();
-    const buckets = new Map<number, Bucket>();
+    const batch = new ExportBatch();
     const everybody = this.#audiences.everybody;
     for (const slot of owed.slotsIn(first, last)) {
       const route = this.table.routeAt(slot);
       const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
       if (content === NOTHING) {
-        if (owed.holds(slot)) push(withdrawals, everybody, route);
+        if (owed.holds(slot)) batch.withdraw(everybody, route);
         continue;
       }
       const advertisement = this.#advertisement;
@@ -471,13 +426,13 @@ export class ExportGroup implements TableConsumer, Job {
       advertisement.payload = this.#payload[slot] as Payload;
       advertisement.source = this.#source[slot] as SourceId;
       const audience = this.#audienceAt(slot);
-      addToBucket(buckets, advertisement, audience, route);
+      batch.announce(advertisement, audience, route);
       if (owed.holds(slot)) {
         const lost = this.#audiences.difference(everybody, audience);
-        if (lost !== undefined) push(withdrawals, lost, route);
+        if (lost !== undefined) batch.withdraw(lost, route);
       }
     }
-    this.#startDelivery(cohort, this.#encode(withdrawals, buckets), [], [], first, last);
+    this.#startDelivery(cohort, this.#encode(batch), [], [], first, last);
     this.#cursor = last;
     return true;
   }
@@ -554,7 +509,7 @@ export class ExportGroup implements TableConsumer, Job {
 
   #startDelivery(
     recipients: readonly ExportMember[],
-    streams: readonly Stream[],
+    streams: readonly ExportStream[],
     slots: readonly number[],
     before: readonly (Audience | undefined)[],
     firstWord: number,
@@ -625,28 +580,4 @@ export class ExportGroup implements TableConsumer, Job {
     this.#payload = grownUint32(this.#payload, capacity);
     this.#source = grownUint32(this.#source, capacity);
   }
-}
-
-function push(map: Map<Audience, RouteId[]>, audience: Audience, route: RouteId): void {
-  const routes = map.get(audience);
-  if (routes === undefined) map.set(audience, [route]);
-  else routes.push(route);
-}
-
-function addToBucket(
-  buckets: Map<number, Bucket>,
-  advertisement: Advertisement,
-  audience: Audience,
-  route: RouteId,
-): void {
-  const { content, source, payload } = advertisement;
-  const first = buckets.get(content);
-  let bucket = first;
-  while (bucket !== undefined && bucket.source !== source) bucket = bucket.next;
-  if (bucket === undefined) {
-    bucket = { content, source, audience, routes: [], payloads: [], next: first };
-    buckets.set(content, bucket);
-  }
-  bucket.routes.push(route);
-  bucket.payloads.push(payload);
 }

@@ -32,6 +32,8 @@ export interface PathObserver {
 
 /** The route waits for a flush; its paths stand as they came, or were put in order since the last change. */
 const ROUTE_DIRTY = 1;
+/** Source ids that are not used again yet. */
+const RESTING_SOURCES = 1024;
 const ROUTE_DIRTY_ORDERED = 2;
 
 /** Chains are walked up to here; beyond it an index takes over, until half as many paths are left. */
@@ -123,7 +125,9 @@ export class Rib {
   }
 
   createSource(options: SourceOptions): Source {
-    const id = this.#freeSources.pop() ?? (this.#sources.length as SourceId);
+    // An id rests before it means another source: an export group may still have to notice that the old one is gone.
+    const rested = this.#freeSources.length > RESTING_SOURCES ? this.#freeSources.shift() : undefined;
+    const id = rested ?? (this.#sources.length as SourceId);
     const source = new Source(id, options);
     this.#sources[id] = source;
     return source;

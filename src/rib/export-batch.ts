@@ -1,0 +1,69 @@
+import type { Audience } from './audiences.js';
+import type { Advertisement, Exporter } from './exporter.js';
+import type { Payload, RouteId, SourceId } from './handles.js';
+
+/** Octets for the members of one audience. */
+export interface ExportStream {
+  readonly audience: Audience;
+  readonly chunks: Uint8Array[];
+}
+
+/** Routes of one content and source. */
+interface Bucket {
+  readonly content: number;
+  readonly source: SourceId;
+  readonly audience: Audience;
+  readonly routes: RouteId[];
+  readonly payloads: Payload[];
+  /** Next bucket of the same content. */
+  next: Bucket | undefined;
+}
+
+/**
+ * What an export group has to say at one time: announcements by content and source, withdrawals by audience. Whatever the
+ * number of routes, each content is encoded once, and once per audience.
+ */
+export class ExportBatch {
+  readonly #withdrawals = new Map<Audience, RouteId[]>();
+  readonly #buckets = new Map<number, Bucket>();
+
+  withdraw(audience: Audience, route: RouteId): void {
+    const routes = this.#withdrawals.get(audience);
+    if (routes === undefined) this.#withdrawals.set(audience, [route]);
+    else routes.push(route);
+  }
+
+  announce({ content, source, payload }: Advertisement, audience: Audience, route: RouteId): void {
+    const first = this.#buckets.get(content);
+    let bucket = first;
+    while (bucket !== undefined && bucket.source !== source) bucket = bucket.next;
+    if (bucket === undefined) {
+      bucket = { content, source, audience, routes: [], payloads: [], next: first };
+      this.#buckets.set(content, bucket);
+    }
+    bucket.routes.push(route);
+    bucket.payloads.push(payload);
+  }
+
+  /** Everything as octets, withdrawals first; nothing for audiences without members. */
+  encode(exporter: Exporter): ExportStream[] {
+    const streams = new Map<Audience, ExportStream>();
+    const chunksOf = (audience: Audience): Uint8Array[] => {
+      let stream = streams.get(audience);
+      if (stream === undefined) streams.set(audience, (stream = { audience, chunks: [] }));
+      return stream.chunks;
+    };
+    for (const [audience, routes] of this.#withdrawals) {
+      if (audience.size > 0) exporter.encodeWithdrawals(routes, chunksOf(audience));
+    }
+    for (const first of this.#buckets.values()) {
+      for (let bucket: Bucket | undefined = first; bucket !== undefined; bucket = bucket.next) {
+        if (bucket.audience.size === 0) continue;
+        const { content, source, routes, payloads, audience } = bucket;
+        exporter.encodeAnnouncements(content, source, routes, payloads, chunksOf(audience));
+      }
+    }
+    exporter.finishEncoding();
+    return [...streams.values()];
+  }
+}
