@@ -98,6 +98,7 @@ export class PathSelection {
   /** How many paths, counted from the best, form the equal-cost set. 0 when no path may be used. Needs selection order. */
   equalCostCount(best: PathId): number {
     if (best === NO_PATH || !this.#rib.isUsable(best)) return 0;
+    if (this.#rib.nextPathOf(best) === NO_PATH) return 1;
     const meds = this.#meds;
     meds.clear();
     let count = 0;

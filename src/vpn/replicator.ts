@@ -38,16 +38,27 @@ class Follower implements TableConsumer {
   readonly vrf: Vrf | undefined;
   readonly family: VrfFamily;
   readonly pending = new PendingSlots();
+  readonly #importers: ReadonlyMap<TargetId, unknown>;
   readonly #wake: () => void;
 
-  constructor(table: RouteTable, vrf: Vrf | undefined, family: VrfFamily, wake: () => void) {
+  /** @param importers  targets that some VRF imports */
+  constructor(
+    table: RouteTable,
+    vrf: Vrf | undefined,
+    family: VrfFamily,
+    importers: ReadonlyMap<TargetId, unknown>,
+    wake: () => void,
+  ) {
     this.table = table;
     this.vrf = vrf;
     this.family = family;
+    this.#importers = importers;
     this.#wake = wake;
   }
 
   routeChanged(slot: number): void {
+    // A reflector without VRFs has nothing to import; a VRF that comes looks at all routes that carry its targets.
+    if (this.vrf === undefined && this.#importers.size === 0) return;
     this.pending.add(slot);
   }
 
@@ -238,7 +249,7 @@ export class Replicator implements Job, PathObserver {
   }
 
   #follow(table: RouteTable, vrf: Vrf | undefined, family: VrfFamily): void {
-    const follower: Follower = new Follower(table, vrf, family, () => {
+    const follower: Follower = new Follower(table, vrf, family, this.#importersOf, () => {
       this.#awake.add(follower);
       this.#scheduler.schedule(this);
     });
