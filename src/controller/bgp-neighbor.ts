@@ -169,7 +169,7 @@ export class BgpNeighbor implements NeighborHandler {
     }
     const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
     this.#session = session;
-    this.#service.sessionUp(this, source, negotiated);
+    this.#service.sessionUp(this, source);
     const constrained = negotiated.families.includes(FamilyId.rtc);
     for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
     if (constrained) {

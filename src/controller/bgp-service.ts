@@ -1,5 +1,4 @@
 import type { FamilyId } from '../bgp/nlri/family.js';
-import type { Negotiated } from '../bgp/session/negotiation.js';
 import type { Network } from '../net/transport.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -29,7 +28,7 @@ export interface BgpService {
   rawTable(vrf: string, family: FamilyId): RouteTable | undefined;
   /** What a CE neighbor gets. */
   vrfTable(vrf: string, family: FamilyId): RouteTable | undefined;
-  sessionUp(neighbor: BgpNeighbor, source: Source, negotiated: Negotiated): void;
+  sessionUp(neighbor: BgpNeighbor, source: Source): void;
   sessionDown(neighbor: BgpNeighbor): void;
   /** Removes the paths of a source that is gone, in slices. */
   removeSource(source: Source): void;

@@ -4,7 +4,6 @@ import { TcpNetwork } from '../net/tcp-transport.js';
 import { tlsParameters, type TlsParameters } from '../net/tls.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
-import type { Negotiated } from '../bgp/session/negotiation.js';
 import { differenceOf, describeChange, type ConfigChange } from '../config/difference.js';
 import type { ResolvedConfig, ResolvedTls } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
@@ -24,7 +23,7 @@ import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
-import { GlobalTables, isVpnFamily } from './global-tables.js';
+import { GlobalTables } from './global-tables.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs, type ConfiguredVrf } from './vrfs.js';
 import { defined } from '../util/assert.js';
@@ -84,8 +83,6 @@ export class Controller implements BgpService, InterestListener {
   #running = false;
   /** VRFs of the CE sessions that are up: the configuration of a neighbor may name another one by the time it goes down. */
   readonly #vrfOf = new Map<BgpNeighbor, ConfiguredVrf>();
-  /** Clients whose sessions are up and that cannot say which routes they want. */
-  readonly #silentClients = new Set<BgpNeighbor>();
 
   readonly #dependencies: ControllerDependencies;
 
@@ -277,17 +274,13 @@ export class Controller implements BgpService, InterestListener {
     return entry === undefined ? undefined : this.vrfs.table(entry, family);
   }
 
-  sessionUp(neighbor: BgpNeighbor, source: Source, negotiated: Negotiated): void {
+  sessionUp(neighbor: BgpNeighbor, source: Source): void {
     this.neighbors.sessionUp(neighbor, source.id);
     const { vrf } = neighbor.config;
     const entry = vrf === undefined ? undefined : this.vrfs.get(vrf);
     if (entry !== undefined) {
       this.#vrfOf.set(neighbor, entry);
       this.vrfs.addInterest(entry);
-    }
-    if (isSilentClient(neighbor, negotiated)) {
-      this.#silentClients.add(neighbor);
-      this.#updateDefaultMembership();
     }
   }
 
@@ -297,7 +290,6 @@ export class Controller implements BgpService, InterestListener {
       this.#vrfOf.delete(neighbor);
       this.vrfs.removeInterest(entry);
     }
-    if (this.#silentClients.delete(neighbor)) this.#updateDefaultMembership();
     this.neighbors.sessionDown(neighbor);
   }
 
@@ -356,22 +348,15 @@ export class Controller implements BgpService, InterestListener {
 
   /**
    * A reflector without VRFs needs everything for its clients; one with VRFs what those import, and what its clients ask
-   * for (RFC 4684 §3.2). A client that cannot ask wants everything.
+   * for (RFC 4684 §3.2).
    */
   #updateDefaultMembership(): void {
     const { bgp } = this.#config;
     const reflects = (): boolean =>
       bgp.neighbors.some((neighbor) => neighbor.routeReflectorClient) ||
       bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
-    this.membership.wantEverything(this.#silentClients.size > 0 || (this.vrfs.tenantCount === 0 && reflects()));
+    this.membership.wantEverything(this.vrfs.tenantCount === 0 && reflects());
   }
-}
-
-/** Whether a session is one of a client that takes VPN routes and did not negotiate route-target constraint. */
-function isSilentClient(neighbor: BgpNeighbor, { external, families }: Negotiated): boolean {
-  return (
-    neighbor.config.routeReflectorClient && !external && families.some(isVpnFamily) && !families.includes(FamilyId.rtc)
-  );
 }
 
 function* allSlots(table: RouteTable): Generator<number> {

@@ -162,19 +162,6 @@ describe('the default route target of a reflector (RFC 4684 §3.2)', () => {
     expect(world.wanted()).toHaveLength(1);
     expect(world.wanted()).not.toContain(everything);
   });
-
-  test('is announced beside VRFs while a client is up that did not negotiate route-target constraint', async () => {
-    const world = await World.start(`${client('l3vpn-ipv4-unicast, rtc')}${vrf}`);
-    const own = world.wanted();
-    expect(own).toHaveLength(1);
-    const silent = world.peer('192.0.2.9', [FamilyId.l3vpnIpv4Unicast]);
-    expect(world.wanted()).toHaveLength(2);
-    silent.close();
-    expect(world.wanted()).toEqual(own);
-    world.clock.advance(60_000);
-    world.peer('192.0.2.9', [FamilyId.l3vpnIpv4Unicast, FamilyId.rtc]);
-    expect(world.wanted()).toEqual(own);
-  });
 });
 
 describe('a CE neighbor', () => {
