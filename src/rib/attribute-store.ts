@@ -163,10 +163,6 @@ export class AttributeStore {
     return this.#generation[set]!;
   }
 
-  referencesOf(set: AttributeSetId): number {
-    return this.#references[set]!;
-  }
-
   /** Route targets among the extended communities. */
   targetListOf(set: AttributeSetId): TargetListId {
     return this.#targetList[set] as TargetListId;

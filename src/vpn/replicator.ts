@@ -143,10 +143,6 @@ export class Replicator implements Job, PathObserver {
     for (const [family, table] of options.vpnTables) this.#follow(table, undefined, family);
   }
 
-  vrfs(): Iterable<Vrf> {
-    return this.#vrfs.values();
-  }
-
   // VRFs -----------------------------------------------------------------------------------------------------------
 
   addVrf(vrf: Vrf, importTargets: readonly Uint8Array[], exportTargets: readonly Uint8Array[]): void {

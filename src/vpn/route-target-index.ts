@@ -1,7 +1,6 @@
 import { NO_PATH, NO_TARGETS, type PathId, type TargetId, type TargetListId } from '../rib/handles.js';
 import type { PathObserver, Rib } from '../rib/rib.js';
 import { grownUint32 } from '../rib/columns.js';
-import type { RouteTable } from '../rib/route-table.js';
 
 /**
  * Route target → paths of the VPN tables (design.md §4.7), so that a change of an import list or of somebody's interest
@@ -50,16 +49,6 @@ export class RouteTargetIndex implements PathObserver {
   /** Calls `visit` for every path that carries a target. */
   forEachPath(target: TargetId, visit: (path: PathId) => void): void {
     for (const list of this.listsOf(target)) this.forEachPathOfList(list, visit);
-  }
-
-  /** Slots of a table with a path that carries a target. */
-  slotsOf(table: RouteTable, target: TargetId): number[] {
-    const slots: number[] = [];
-    this.forEachPath(target, (path) => {
-      const route = this.#rib.routeOf(path);
-      if (this.#rib.tableOf(route) === table) slots.push(this.#rib.slotOf(route));
-    });
-    return slots;
   }
 
   pathAdded(path: PathId): void {
