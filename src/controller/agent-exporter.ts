@@ -227,6 +227,10 @@ export class AgentExporter implements Exporter {
     return true;
   }
 
+  rendersAlike(): boolean {
+    return true;
+  }
+
   encodeAnnouncements(
     content: number,
     _source: SourceId,

@@ -65,6 +65,7 @@ export class Audiences {
 
   /** Members of `a` that are not in `b`; `undefined` when there are none. */
   difference(a: Audience, b: Audience): Audience | undefined {
+    if (a === b) return undefined;
     let byOther = this.#differences.get(a);
     if (byOther === undefined) this.#differences.set(a, (byOther = new Map<Audience, BitSet | undefined>()));
     if (byOther.has(b)) return byOther.get(b);

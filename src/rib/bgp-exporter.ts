@@ -258,6 +258,15 @@ export class BgpExporter implements Exporter {
     return key;
   }
 
+  rendersAlike(content: number, a: SourceId, b: SourceId): boolean {
+    const one = this.#plan(content as AttributeSetId, this.#rib.source(a));
+    const other = this.#plan(content as AttributeSetId, this.#rib.source(b));
+    // The other fields follow from the group's options.
+    return (
+      one.dropMed === other.dropMed && one.originatorId === other.originatorId && one.clusterId === other.clusterId
+    );
+  }
+
   // Encoding -------------------------------------------------------------------------------------------------------
 
   encodeAnnouncements(

@@ -8,7 +8,7 @@ export interface ExportStream {
   readonly chunks: Uint8Array[];
 }
 
-/** Routes of one content and source. */
+/** Routes of one content and source for one audience. */
 interface Bucket {
   readonly content: number;
   readonly source: SourceId;
@@ -36,7 +36,7 @@ export class ExportBatch {
   announce({ content, source, payload }: Advertisement, audience: Audience, route: RouteId): void {
     const first = this.#buckets.get(content);
     let bucket = first;
-    while (bucket !== undefined && bucket.source !== source) bucket = bucket.next;
+    while (bucket !== undefined && (bucket.source !== source || bucket.audience !== audience)) bucket = bucket.next;
     if (bucket === undefined) {
       bucket = { content, source, audience, routes: [], payloads: [], next: first };
       this.#buckets.set(content, bucket);

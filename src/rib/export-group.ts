@@ -338,14 +338,16 @@ export class ExportGroup implements TableConsumer, Job {
       this.#exporter.release(oldContent, oldPayload);
       return;
     }
-    if (oldContent === next.content && oldPayload === next.payload && this.#source[slot] === next.source) return;
+    const known = oldContent === next.content && oldPayload === next.payload;
+    const oldSource = this.#source[slot] as SourceId;
+    if (known && oldSource === next.source) return;
     let oldAudience: Audience | undefined;
     if (oldContent !== NOTHING) oldAudience = this.#audienceAt(slot);
     else if (!this.#departed.delete(slot)) this.#rib.holdRoute(route);
     this.#exporter.hold(next.content, next.payload);
     if (oldContent !== NOTHING) this.#exporter.release(oldContent, oldPayload);
-    if (oldContent === NOTHING || this.#source[slot] !== next.source) {
-      if (oldContent !== NOTHING) this.#countSource(this.#source[slot] as SourceId, -1);
+    if (oldContent === NOTHING || oldSource !== next.source) {
+      if (oldContent !== NOTHING) this.#countSource(oldSource, -1);
       this.#countSource(next.source, 1);
     }
     this.#advertised.add(slot);
@@ -353,11 +355,13 @@ export class ExportGroup implements TableConsumer, Job {
     this.#payload[slot] = next.payload;
     this.#source[slot] = next.source;
     const audience = this.#audiences.of(next.content, next.source);
-    batch.announce(next, audience, route);
-    if (oldAudience !== undefined && oldAudience !== audience) {
-      const lost = this.#audiences.difference(oldAudience, audience);
-      if (lost !== undefined) batch.withdraw(lost, route);
-    }
+    // The same from another source (a session that came back, say) is news only for those who had not got it before.
+    const told = known && this.#exporter.rendersAlike(next.content, oldSource, next.source) ? oldAudience : undefined;
+    const news = told === undefined ? audience : this.#audiences.difference(audience, told);
+    if (news !== undefined) batch.announce(next, news, route);
+    const lost = oldAudience === undefined ? undefined : this.#audiences.difference(oldAudience, audience);
+    if (lost !== undefined) batch.withdraw(lost, route);
+    if (news === undefined && lost === undefined) return;
     slots.push(slot);
     before.push(oldAudience);
   }

@@ -42,6 +42,9 @@ export interface Exporter {
   /** False while every receiver may have everything that did not come from itself. */
   readonly isSelective: boolean;
 
+  /** True when what receivers are sent of this content does not depend on which of the two sources it came from. */
+  rendersAlike(content: number, a: SourceId, b: SourceId): boolean;
+
   /** Encodes announcements of one content from one source; `payloads[i]` belongs to `routes[i]`. */
   encodeAnnouncements(
     content: number,

@@ -133,9 +133,8 @@ export class Rib {
     return source;
   }
 
-  /** Forgets a source that has no paths left. */
+  /** Forgets a source that has no paths left; {@link source} knows it until its id means another one. */
   deleteSource(source: Source): void {
-    this.#sources[source.id] = undefined;
     this.#freeSources.push(source.id);
   }
 

@@ -388,6 +388,7 @@ class World implements InterestListener {
     this.#checkFaults(index, session);
     this.sessions.delete(index);
     session.membership?.leave();
+    delete session.membership;
     const { rib } = this;
     const { source, model } = session;
     for (const paths of this.paths.values()) paths.delete(model);
@@ -599,6 +600,33 @@ describe('ExportGroup and BgpExporter', () => {
     const world = { family: 'ipv4-unicast', constrained: false, distinct: true, unit: 1, sets: [plain] } as const;
     run(world, [join, { kind: 'compare' }, refresh, refresh, { kind: 'compare' }]);
     run(world, [join, announce, { kind: 'compare' }, refresh, refresh, { kind: 'compare' }]);
+  });
+
+  test.each([
+    ['a neighbor that comes back', 4, 4],
+    ['another neighbor', 4, 7],
+  ])('the same from %s is announced to nobody who has it', (_who, first, second) => {
+    const plain: PathAttributes = { nextHop: Uint8Array.of(10, 0, 0, 1), origin: 0, asPath: [] };
+    const announce = (source: number): Operation => ({
+      kind: 'announce',
+      source,
+      span: { from: 0, count: 1 },
+      set: 0,
+      label: 16,
+      flags: 0,
+    });
+    const up = (neighbor: number): Operation => ({ kind: 'join', neighbor, credit: 0 });
+    const world = new World({ family: 'ipv4-unicast', constrained: false, distinct: false, unit: 1, sets: [plain] });
+    for (const each of [up(0), up(8), up(first), announce(first)]) world.apply(each);
+    world.compare();
+    const messages = (): (number | undefined)[] => [0, 8].map((index) => world.sessions.get(index)?.receiver?.messages);
+    const before = messages();
+    for (const each of [{ kind: 'down', neighbor: first, step: 50 } as const, up(second), announce(second)]) {
+      world.apply(each);
+    }
+    world.compare();
+    same(messages(), before);
+    world.end();
   });
 
   describe('with route-target constraint (RFC 4684 §3)', () => {
