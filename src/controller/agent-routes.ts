@@ -1,5 +1,6 @@
+import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
-import { NO_PATH, NO_SET, type SourceId } from '../rib/handles.js';
+import { NO_PATH, NO_SET, type AttributeSetId, type SourceId } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -12,6 +13,7 @@ import type { AgentHandler } from '../xmpp/agent-handler.js';
 import type { CloseReason } from '../xmpp/channel-fsm.js';
 import type { XmlElement } from '../xmpp/element.js';
 import { isChannelFamilyId } from '../xmpp/items/channel-family.js';
+import { RecentAttributes } from '../xmpp/items/published-attributes.js';
 import type { PublishContext } from '../xmpp/items/published-route.js';
 import { decodePublished, decodeWithdrawn } from '../xmpp/items/publish.js';
 import type { PushContext } from '../xmpp/items/push-context.js';
@@ -30,11 +32,18 @@ interface AgentSubscription {
   readonly abandonments: (() => void)[];
 }
 
+/** The set that some attributes were interned as; another one once its generation has changed (AttributeStore). */
+interface KnownSet {
+  readonly set: AttributeSetId;
+  readonly generation: number;
+}
+
 /** An agent that is connected: its source, and what it is subscribed to. */
 interface ConnectedAgent {
   readonly session: AgentSession;
   readonly source: Source;
   readonly subscriptions: Map<string, AgentSubscription>;
+  readonly recent: RecentAttributes;
   /** Tables whose present content is still on its way to the agent. */
   dumps: number;
 }
@@ -57,6 +66,8 @@ export class AgentRoutes implements AgentHandler, Job {
   readonly #bySource = new Map<SourceId, ConnectedAgent>();
   readonly #context: PushContext;
   readonly #mentions = new NetworkMentions();
+  /** Sets of the attributes that agents' memories hold: a route with attributes like the one before it interns nothing. */
+  readonly #sets = new WeakMap<PathAttributes, KnownSet>();
   /** Exporters that show a virtual network by a name that it no longer has. */
   #outdated = new Set<AgentExporter>();
 
@@ -139,7 +150,13 @@ export class AgentRoutes implements AgentHandler, Job {
       routerId: address,
       address: Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address),
     });
-    const agent: ConnectedAgent = { session, source, subscriptions: new Map(), dumps: 0 };
+    const agent: ConnectedAgent = {
+      session,
+      source,
+      subscriptions: new Map(),
+      recent: new RecentAttributes(),
+      dumps: 0,
+    };
     this.#agents.set(session, agent);
     this.#bySource.set(source.id, agent);
   }
@@ -177,12 +194,12 @@ export class AgentRoutes implements AgentHandler, Job {
     const agent = this.#agents.get(session);
     const entry = agent?.subscriptions.get(vrf)?.entry;
     if (agent === undefined || entry === undefined) return 'vrf-unknown';
-    const route = decodePublished(node, item, this.#publishContext(session, entry, instanceId));
+    const route = decodePublished(node, item, this.#publishContext(session, entry, instanceId), agent.recent);
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table === undefined) return 'family-not-in-instance';
     const { rib } = this.#deps;
-    const set = rib.attributes.tryIntern(route.attributes);
+    const set = this.#intern(route.attributes);
     if (set === NO_SET) return 'attributes-too-long';
     const payload = rib.payloads.intern(route.payload, route.payload.length);
     const flags = route.noTunnelEncapsulation ? PathFlag.noTunnelEncapsulation : 0;
@@ -228,6 +245,22 @@ export class AgentRoutes implements AgentHandler, Job {
 
   #publishContext(session: AgentSession, entry: ConfiguredVrf, instanceId: number): PublishContext {
     return { serverAs: this.#deps.autonomousSystem, instanceId, fabric: entry.isFabric, agentAddress: session.address };
+  }
+
+  /** The set of these attributes, referenced once more; {@link NO_SET} when they are too long to be sent. */
+  #intern(attributes: PathAttributes): AttributeSetId {
+    const store = this.#deps.rib.attributes;
+    const known = this.#sets.get(attributes);
+    if (known !== undefined) {
+      const { set, generation } = known;
+      if (store.generationOf(set) === generation) {
+        store.hold(set);
+        return set;
+      }
+    }
+    const set = store.tryIntern(attributes);
+    if (set !== NO_SET) this.#sets.set(attributes, { set, generation: store.generationOf(set) });
+    return set;
   }
 
   #endSubscription(subscription: AgentSubscription): void {

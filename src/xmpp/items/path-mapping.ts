@@ -11,7 +11,7 @@
  * controllers of this kind with `?`, and a gateway that mixes controllers must not prefer one by ORIGIN alone.
  */
 import { Origin } from '../../bgp/attribute/path-attributes.js';
-import type { PathAttributes, PmsiTunnel } from '../../bgp/attribute/path-attributes.js';
+import type { PathAttributes } from '../../bgp/attribute/path-attributes.js';
 import { macMobilityCommunity } from '../../bgp/attribute/evpn-communities.js';
 import { sortUniqueExtendedCommunities } from '../../bgp/attribute/extended-communities.js';
 import { encapsulationCommunity } from '../../bgp/attribute/tunnel-communities.js';
@@ -68,7 +68,6 @@ export function pathAttributesOf(
   entry: EntryFields,
   nextHop: Uint8Array,
   extendedCommunities: readonly Uint8Array[],
-  pmsiTunnel?: PmsiTunnel,
 ): PathAttributes {
   const med = medOf(entry.localPreference, entry.med);
   return {
@@ -81,6 +80,5 @@ export function pathAttributesOf(
     ...(extendedCommunities.length > 0 && {
       extendedCommunities: sortUniqueExtendedCommunities(Buffer.concat(extendedCommunities)),
     }),
-    ...(pmsiTunnel && { pmsiTunnel }),
   };
 }

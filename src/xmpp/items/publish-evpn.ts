@@ -8,9 +8,7 @@
  * The broadcast MAC is a type 2 key as well, but under the agent's own RD and with a PMSI tunnel: it says that the
  * agent takes part in the network's flooding, and becomes an inclusive multicast route when it is exported.
  */
-import { etreeCommunity, routerMacCommunity } from '../../bgp/attribute/evpn-communities.js';
 import type { PmsiTunnel } from '../../bgp/attribute/path-attributes.js';
-import { TunnelType } from '../../bgp/attribute/tunnel-communities.js';
 import { evpnRouteType, makeEvpnMacIpKey, makeEvpnPrefixKey } from '../../bgp/nlri/evpn-key.js';
 import { makeEvpnPayload } from '../../bgp/nlri/evpn-payload.js';
 import { FamilyId } from '../../bgp/nlri/family.js';
@@ -22,13 +20,12 @@ import type { ChannelFamily } from './channel-family.js';
 import { readEntry, readNlri } from './entry.js';
 import type { EntryFields, NlriFields } from './entry.js';
 import { labelField } from './labels.js';
-import { commonExtendedCommunities, pathAttributesOf } from './path-mapping.js';
 import { isZero, parseAgentPrefix } from './prefix-text.js';
-import { nextHopAddress, singleNextHop } from './published-next-hop.js';
+import type { RecentAttributes } from './published-attributes.js';
+import { singleNextHop } from './published-next-hop.js';
 import { drop } from './published-route.js';
 import type { Drop, DropReason, PublishContext, PublishedRoute } from './published-route.js';
 import { agentRouteDistinguisher } from './route-distinguisher.js';
-import { tunnelTypesOf } from './tunnel-encapsulations.js';
 
 /** PMSI tunnel types (RFC 6514 §5 registry; the last is private to vRouter fabrics). */
 const PmsiTunnelType = { ingressReplication: 6, assistedReplication: 252 } as const;
@@ -46,6 +43,7 @@ export function decodePublishedEvpn(
   family: ChannelFamily,
   element: XmlElement,
   context: PublishContext,
+  recent: RecentAttributes,
 ): PublishedRoute | Drop {
   const entry = readEntry(element);
   if (!entry) return drop('bad-number');
@@ -53,35 +51,27 @@ export function decodePublishedEvpn(
   if (typeof evpnKey === 'string') return drop(evpnKey);
   const nextHop = singleNextHop(entry.nextHops);
   if (typeof nextHop === 'string') return drop(nextHop);
-  const address = nextHopAddress(nextHop, false);
-  if (typeof address === 'string') return drop(address);
-  const mac = nextHop.mac === '' ? undefined : parseMac(nextHop.mac, true);
-  if (nextHop.mac !== '' && !mac) return drop('bad-mac');
+  const published = recent.of(family, entry, nextHop, context);
+  if (typeof published === 'string') return drop(published);
 
-  const tunnelTypes = tunnelTypesOf(nextHop.encapsulations, true);
-  const isVni = tunnelTypes.includes(TunnelType.vxlan);
-  const label1 = labelField(nextHop.label, isVni);
-  const label2 = labelField(nextHop.l3Label, isVni);
+  const label1 = labelField(nextHop.label, published.vxlan);
+  const label2 = labelField(nextHop.l3Label, published.vxlan);
   if (label1 < 0 || label2 < 0) return drop('label-out-of-range');
-  const pmsiTunnel = evpnKey.broadcast ? pmsiTunnelOf(entry, address, label1) : undefined;
+  const pmsiTunnel = evpnKey.broadcast ? pmsiTunnelOf(entry, published.nextHop, label1) : undefined;
   if (typeof pmsiTunnel === 'string') return drop(pmsiTunnel);
 
-  const members = commonExtendedCommunities(entry, nextHop, tunnelTypes, context.serverAs);
-  // A zero MAC counts here, other than for inet.
-  if (mac) members.push(routerMacCommunity(mac));
-  members.push(etreeCommunity(entry.etreeLeaf));
   return {
     kind: 'route',
     family: FamilyId.l2vpnEvpn,
     key: evpnKey.key,
-    attributes: pathAttributesOf(entry, address, members, pmsiTunnel),
+    attributes: pmsiTunnel ? { ...published.attributes, pmsiTunnel } : published.attributes,
     payload: makeEvpnPayload({
       routeType: evpnRouteType(evpnKey.key),
       label1,
       ...(nextHop.l3Label !== 0 && { label2 }),
     }),
-    sourceRd: agentRouteDistinguisher(ipv4At(address, 0), context.instanceId),
-    noTunnelEncapsulation: nextHop.encapsulations.length > 0 && tunnelTypes.length === 0,
+    sourceRd: agentRouteDistinguisher(ipv4At(published.nextHop, 0), context.instanceId),
+    noTunnelEncapsulation: published.noTunnelEncapsulation,
     subProtocol: entry.subProtocol,
   };
 }

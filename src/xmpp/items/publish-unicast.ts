@@ -1,22 +1,19 @@
 /** Published items of the inet, labelled inet and inet6 families: one decoder, the family decides the few differences. */
-import { routerMacCommunity } from '../../bgp/attribute/evpn-communities.js';
 import { FamilyId } from '../../bgp/nlri/family.js';
 import { unicastKey } from '../../bgp/nlri/ip-unicast.js';
 import { IPV4_OCTETS, ipv4At } from '../../wire/ipv4.js';
-import { parseMac } from '../../wire/mac.js';
 import type { XmlElement } from '../element.js';
 import type { ChannelFamily } from './channel-family.js';
 import { readEntry, readNlri } from './entry.js';
 import type { NextHopFields, NlriFields } from './entry.js';
 import { labelField, labelOctets, NO_LABEL } from './labels.js';
-import { commonExtendedCommunities, pathAttributesOf } from './path-mapping.js';
-import { isZero, parseAgentIpv4Prefix, parseAgentIpv6Prefix } from './prefix-text.js';
-import { nextHopAddress, singleNextHop } from './published-next-hop.js';
+import { parseAgentIpv4Prefix, parseAgentIpv6Prefix } from './prefix-text.js';
+import type { RecentAttributes } from './published-attributes.js';
+import { singleNextHop } from './published-next-hop.js';
 import { drop } from './published-route.js';
 import type { Drop, DropReason, PublishContext, PublishedRoute } from './published-route.js';
 import { agentRouteDistinguisher } from './route-distinguisher.js';
 import { parseInteger } from './scalars.js';
-import { tunnelTypesOf } from './tunnel-encapsulations.js';
 
 /** Component of an inet node id that names the tenant VRF of a fabric route: `afi/safi/vrf/address/length/id`. */
 const PRIMARY_INSTANCE_COMPONENT = 5;
@@ -27,6 +24,7 @@ export function decodePublishedUnicast(
   node: string,
   element: XmlElement,
   context: PublishContext,
+  recent: RecentAttributes,
 ): PublishedRoute | Drop {
   const entry = readEntry(element);
   if (!entry) return drop('bad-number');
@@ -34,29 +32,20 @@ export function decodePublishedUnicast(
   if (typeof key === 'string') return drop(key);
   const nextHop = singleNextHop(entry.nextHops);
   if (typeof nextHop === 'string') return drop(nextHop);
-  const address = nextHopAddress(nextHop, family.id === FamilyId.ipv6Unicast && context.fabric);
-  if (typeof address === 'string') return drop(address);
-  const mac = nextHop.mac === '' ? undefined : parseMac(nextHop.mac, true);
-  if (nextHop.mac !== '' && !mac) return drop('bad-mac');
+  const published = recent.of(family, entry, nextHop, context);
+  if (typeof published === 'string') return drop(published);
   const payload = labelPayloadOf(family, nextHop, context.fabric);
   if (typeof payload === 'string') return drop(payload);
-
-  const tunnelTypes = tunnelTypesOf(nextHop.encapsulations, false);
-  const members: Uint8Array[] = [];
-  if (!context.fabric) {
-    members.push(...commonExtendedCommunities(entry, nextHop, tunnelTypes, context.serverAs));
-    if (mac && !isZero(mac)) members.push(routerMacCommunity(mac));
-  }
   const rdInstanceId = rdInstanceIdOf(family, node, context);
+  const hasSourceRd = rdInstanceId !== undefined && published.nextHop.length === IPV4_OCTETS;
   return {
     kind: 'route',
     family: family.id,
     key,
-    attributes: pathAttributesOf(entry, address, members),
+    attributes: published.attributes,
     payload,
-    ...(rdInstanceId !== undefined &&
-      address.length === IPV4_OCTETS && { sourceRd: agentRouteDistinguisher(ipv4At(address, 0), rdInstanceId) }),
-    noTunnelEncapsulation: nextHop.encapsulations.length > 0 && tunnelTypes.length === 0 && !context.fabric,
+    sourceRd: hasSourceRd ? agentRouteDistinguisher(ipv4At(published.nextHop, 0), rdInstanceId) : undefined,
+    noTunnelEncapsulation: published.noTunnelEncapsulation,
     subProtocol: entry.subProtocol,
   };
 }

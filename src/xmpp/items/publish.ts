@@ -9,6 +9,7 @@ import type { ChannelFamily } from './channel-family.js';
 import { childOf } from '../element.js';
 import { decodePublishedEvpn, decodeWithdrawnEvpn } from './publish-evpn.js';
 import { decodePublishedUnicast, decodeWithdrawnUnicast } from './publish-unicast.js';
+import { RecentAttributes } from './published-attributes.js';
 import { drop } from './published-route.js';
 import type { Drop, PublishContext, PublishedRoute, WithdrawnRoute } from './published-route.js';
 
@@ -27,17 +28,23 @@ function isHeldBy(family: ChannelFamily, fabric: boolean): boolean {
 /**
  * Decodes one item of an `associate` transaction.
  *
- * @param node  the node id of the `associate` element; its first two components select the decoder
+ * @param node    the node id of the `associate` element; its first two components select the decoder
+ * @param recent  the memory of the agent that publishes: equal attributes are the same object then
  */
-export function decodePublished(node: string, item: XmlElement, context: PublishContext): PublishedRoute | Drop {
+export function decodePublished(
+  node: string,
+  item: XmlElement,
+  context: PublishContext,
+  recent = new RecentAttributes(),
+): PublishedRoute | Drop {
   const family = channelFamilyOfNode(node);
   if (!family) return drop('unknown-family');
   if (!isHeldBy(family, context.fabric)) return drop('family-not-in-instance');
   const entry = childOf(item, 'entry');
   if (!entry) return drop('no-entry');
   return family.id === FamilyId.l2vpnEvpn
-    ? decodePublishedEvpn(family, entry, context)
-    : decodePublishedUnicast(family, node, entry, context);
+    ? decodePublishedEvpn(family, entry, context, recent)
+    : decodePublishedUnicast(family, node, entry, context, recent);
 }
 
 /** Decodes one item of a `dissociate` transaction: only the key counts, the rest may be stale or invalid. */

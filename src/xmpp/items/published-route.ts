@@ -14,12 +14,13 @@ export interface PublishContext {
   readonly agentAddress: number;
 }
 
-/** A published route, ready for the table of its VRF. All octets are memory of its own. */
+/** A published route, ready for the table of its VRF. No octets are those of the stanza. */
 export interface PublishedRoute {
   readonly kind: 'route';
   readonly family: ChannelFamilyId;
   /** Key of bgp/nlri: the unicast key, or an EVPN key with RD zero (broadcast MAC: the agent's RD). */
   readonly key: Uint8Array;
+  /** Shared by routes with equal attributes, see {@link RecentAttributes}. */
   readonly attributes: PathAttributes;
   /**
    * Label octets as bgp/nlri keeps them. IPv4, IPv6: the 20 bits shifted left by 4, bottom of stack set; none when the
@@ -27,8 +28,8 @@ export interface PublishedRoute {
    * `vxlan` and an MPLS label with bottom of stack otherwise (RFC 8365 §5.1.3).
    */
   readonly payload: Uint8Array;
-  /** The RD the route gets in the VPN table; absent: that of the VRF. */
-  readonly sourceRd?: Uint8Array;
+  /** The RD the route gets in the VPN table; `undefined`: that of the VRF. */
+  readonly sourceRd: Uint8Array | undefined;
   /** Every encapsulation that the agent offered is unknown: the path is kept, but must not be used. */
   readonly noTunnelEncapsulation: boolean;
   /** `interface`, `interface-static`, `service-interface`, `bgpaas`: for routing policy. */
