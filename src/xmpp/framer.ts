@@ -14,6 +14,12 @@
  *
  * The sequence of events does not depend on how the octets were split. Each octet is looked at once: the scan position and
  * the place within a tag survive between reads, so the cost is linear for any split.
+ *
+ * Units are views of the chunk that was pushed. Only one that lies across the seam of two chunks is put together in memory of our
+ * own, from the held octets and as much of the new chunk as it takes; behind it the scan goes on in the chunk:
+ *
+ *   bytes  [ held octets | first octets of the chunk ]
+ *                        seam                                 chunk  [ taken | … ]
  */
 
 /** Why framing ended; stable names for counters and logs. */
@@ -79,6 +85,21 @@ const UNITS: readonly UnitType[] = [
   unit('negotiation', 'proceed'),
   unit('negotiation', 'stream:features'),
 ];
+/** Position of the name in an end tag. */
+const END_TAG_NAME = 2;
+
+/** The type of unit whose name is `bytes[start, end)`. */
+function unitCalled(bytes: Buffer, start: number, end: number): UnitType | undefined {
+  for (const type of UNITS) {
+    const { endTag } = type;
+    const shift = start - END_TAG_NAME;
+    let at = END_TAG_NAME;
+    while (at < endTag.length && endTag[at] === bytes[shift + at]) at++;
+    if (at === endTag.length && shift + at === end) return type;
+  }
+  return undefined;
+}
+
 const LONGEST_NAME = Math.max(...UNITS.map((type) => type.name.length));
 
 /** Where in a unit the scan stands. */
@@ -103,6 +124,8 @@ const Phase = {
 type Phase = (typeof Phase)[keyof typeof Phase];
 
 const EMPTY = Buffer.alloc(0);
+/** Taken from a chunk at least, to complete the unit before it. */
+const MIN_TAKEN_OCTETS = 512;
 const KEEPALIVE: FramerEvent = { kind: 'keepalive' };
 const STREAM_CLOSE: FramerEvent = { kind: 'stream-close' };
 
@@ -113,6 +136,12 @@ export class Framer {
   readonly #maxStanzaOctets: number;
   /** Holds `[from, to)`: the caller's chunk while it is being read, else memory of our own. */
   #bytes: Buffer = EMPTY;
+  /** The caller's chunk while the unit before it is put together in `bytes`; empty otherwise. */
+  #chunk: Buffer = EMPTY;
+  /** Octets of `chunk` that are in `bytes` as well. */
+  #taken = 0;
+  /** Where in `bytes` those begin. */
+  #seam = 0;
   /** The chunk belongs to the caller and must not be kept beyond `next`. */
   #borrowed = false;
   /** First octet not consumed: the start of the unit once one has begun. */
@@ -141,22 +170,27 @@ export class Framer {
 
   /** Octets held back because their unit is not complete. */
   get pendingOctets(): number {
-    return this.#to - this.#from;
+    return this.#to - this.#from + this.#chunk.length - this.#taken;
   }
 
   /** Adds received octets; then call {@link next} until it returns `undefined`. The chunk is not kept beyond that. */
   push(chunk: Uint8Array): void {
-    const held = this.#to - this.#from;
-    if (held === 0) {
-      this.#bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      this.#borrowed = true;
-      this.#from = this.#scan = 0;
-      this.#to = chunk.length;
+    // A caller that did not take all events of the chunk before.
+    while (this.#takeMore());
+    const view = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (this.#to > this.#from) {
+      this.#keep();
+      this.#chunk = view;
+      this.#taken = 0;
+      this.#seam = this.#to;
       return;
     }
-    if (this.#borrowed || this.#to + chunk.length > this.#bytes.length) this.#makeRoom(held, chunk.length);
-    this.#bytes.set(chunk, this.#to);
-    this.#to += chunk.length;
+    this.#chunk = EMPTY;
+    this.#taken = 0;
+    this.#bytes = view;
+    this.#borrowed = true;
+    this.#from = this.#scan = 0;
+    this.#to = view.length;
   }
 
   /** The next event, or `undefined` when more octets are needed. */
@@ -170,7 +204,7 @@ export class Framer {
       const event = this.#step(phase);
       if (event) return event;
       // A step that got nowhere lacks octets.
-      if (this.#phase === phase) {
+      if (this.#phase === phase && !this.#enterChunk() && !this.#takeMore()) {
         this.#suspend();
         return undefined;
       }
@@ -183,7 +217,7 @@ export class Framer {
    * @returns a copy of those octets
    */
   restart(): Buffer {
-    const rest = Buffer.from(this.#bytes.subarray(this.#from, this.#to));
+    const rest = Buffer.concat([this.#bytes.subarray(this.#from, this.#to), this.#chunk.subarray(this.#taken)]);
     this.#drop();
     this.#phase = Phase.between;
     this.#unit = undefined;
@@ -258,8 +292,7 @@ export class Framer {
         }
       }
       if (isSpace(octet) || octet === SLASH || octet === GREATER_THAN) {
-        const name = bytes.toString('latin1', start, at);
-        const type = UNITS.find((candidate) => candidate.name === name);
+        const type = unitCalled(bytes, start, at);
         if (!type) return this.#fault('unknown-element');
         this.#unit = type;
         this.#limit = type.kind === 'stanza' ? this.#maxStanzaOctets : MAX_HEADER_OCTETS;
@@ -393,15 +426,45 @@ export class Framer {
 
   /** Out of octets: what remains must not alias the caller's chunk. */
   #suspend(): void {
-    const held = this.#to - this.#from;
-    if (held === 0) this.#drop();
-    else if (this.#borrowed) this.#makeRoom(held, 0);
+    this.#chunk = EMPTY;
+    this.#taken = 0;
+    if (this.#to === this.#from) this.#drop();
+    else this.#keep();
   }
 
   #drop(): void {
-    this.#bytes = EMPTY;
+    this.#bytes = this.#chunk = EMPTY;
     this.#borrowed = false;
-    this.#from = this.#to = this.#scan = 0;
+    this.#from = this.#to = this.#scan = this.#taken = 0;
+  }
+
+  #keep(): void {
+    if (this.#borrowed) this.#makeRoom(this.#to - this.#from, 0);
+  }
+
+  /** Goes on in the chunk itself when nothing is left of what was held before it. @returns whether it does */
+  #enterChunk(): boolean {
+    if (this.#chunk.length === 0 || this.#from < this.#seam) return false;
+    this.#bytes = this.#chunk;
+    this.#borrowed = true;
+    this.#from -= this.#seam;
+    this.#scan -= this.#seam;
+    this.#to = this.#chunk.length;
+    this.#chunk = EMPTY;
+    this.#taken = 0;
+    return true;
+  }
+
+  /** Puts more of the chunk behind the held octets: as much again as there is, so that the cost stays linear. @returns whether there was more */
+  #takeMore(): boolean {
+    const held = this.#to - this.#from;
+    const more = Math.min(this.#chunk.length - this.#taken, Math.max(held, MIN_TAKEN_OCTETS));
+    if (more === 0) return false;
+    if (this.#to + more > this.#bytes.length) this.#makeRoom(held, more);
+    this.#chunk.copy(this.#bytes, this.#to, this.#taken, this.#taken + more);
+    this.#to += more;
+    this.#taken += more;
+    return true;
   }
 
   /** Moves the held octets to the start of memory of our own with room for `more`. */
@@ -415,6 +478,7 @@ export class Framer {
     this.#bytes = target;
     this.#borrowed = false;
     this.#scan -= shift;
+    this.#seam -= shift;
     this.#to = held;
     this.#from = 0;
   }

@@ -216,6 +216,42 @@ describe('framing (agent-channel.md §2.5)', () => {
   });
 });
 
+describe('memory', () => {
+  test('only a stanza across the seam of two chunks is copied; the others are views of the chunk', () => {
+    const framer = new Framer();
+    const stanzas = text(IQ.repeat(100));
+    const half = Math.trunc(stanzas.length / 2) + 5;
+    const views: boolean[] = [];
+    for (const chunk of [stanzas.subarray(0, half), stanzas.subarray(half)]) {
+      const pushed = Buffer.from(chunk);
+      framer.push(pushed);
+      for (let event = framer.next(); event?.kind === 'stanza'; event = framer.next()) {
+        expect(event.bytes.toString('latin1')).toBe(IQ);
+        views.push(event.bytes.buffer === pushed.buffer);
+      }
+    }
+    expect(views).toHaveLength(100);
+    // What was taken to complete the one may hold some more.
+    expect(views.slice(0, 50)).not.toContain(false);
+    expect(views.indexOf(true, 51)).toBeLessThanOrEqual(51 + 512 / IQ.length);
+    expect(views.slice(51 + 512 / IQ.length)).not.toContain(false);
+  });
+
+  test('a chunk that is pushed before all events of the one before were taken is not lost', () => {
+    const framer = new Framer();
+    const whole = text(IQ.repeat(30));
+    const cuts = [10, 700, 750];
+    let from = 0;
+    for (const to of [...cuts, whole.length]) {
+      framer.push(whole.subarray(from, to));
+      from = to;
+    }
+    expect(framer.pendingOctets).toBe(whole.length);
+    expect(events(framer)).toHaveLength(30);
+    expect(framer.pendingOctets).toBe(0);
+  });
+});
+
 describe('limits (agent-channel.md §2.10)', () => {
   test('a stanza of exactly the limit passes, one octet more is a violation', () => {
     expect(seenOf(IQ, IQ.length)).toEqual([`stanza iq ${IQ}`]);
