@@ -22,6 +22,7 @@ import type { VrfState } from '../xmpp/subscriptions.js';
 import { AgentExporter } from './agent-exporter.js';
 import type { ExportGroups, Membership } from './export-groups.js';
 import { NetworkMentions } from './network-mentions.js';
+import { PushScratch } from './push-scratch.js';
 import type { ConfiguredVrf, Vrfs } from './vrfs.js';
 
 interface AgentSubscription {
@@ -66,6 +67,7 @@ export class AgentRoutes implements AgentHandler, Job {
   readonly #bySource = new Map<SourceId, ConnectedAgent>();
   readonly #context: PushContext;
   readonly #mentions = new NetworkMentions();
+  readonly #scratch = new PushScratch();
   /** Sets of the attributes that agents' memories hold: a route with attributes like the one before it interns nothing. */
   readonly #sets = new WeakMap<PathAttributes, KnownSet>();
   /** Exporters that show a virtual network by a name that it no longer has. */
@@ -335,6 +337,7 @@ export class AgentRoutes implements AgentHandler, Job {
         virtualNetwork: () => entry.config?.virtualNetwork.name,
         fabric: entry.isFabric,
         context: this.#context,
+        scratch: this.#scratch,
         mentions: this.#mentions,
       });
     const membership = this.#deps.groups.join(table, 'agents', exporter, receiver);

@@ -6,13 +6,15 @@ import { systemClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { Scheduler } from '../../src/util/scheduler.js';
 import type { TlsParameters } from '../../src/net/tls.js';
+import { Writer } from '../../src/wire/writer.js';
 import type { AgentHandler } from '../../src/xmpp/agent-handler.js';
 import type { XmlElement } from '../../src/xmpp/element.js';
 import type { ChannelFamilyId } from '../../src/xmpp/items/channel-family.js';
-import { eventBody } from '../../src/xmpp/items/envelope.js';
-import { isPushable, renderItem, renderRetract } from '../../src/xmpp/items/item.js';
+import { EventCollector, eventStart, MAX_ITEMS_PER_MESSAGE } from '../../src/xmpp/items/envelope.js';
+import { isPushable, writeItem, writeRetract } from '../../src/xmpp/items/item.js';
 import { renderTail } from '../../src/xmpp/items/item-tail.js';
-import { canPush, nextHopTemplate, renderNextHop } from '../../src/xmpp/items/next-hop.js';
+import { hasPushableLabel, hasPushableNextHop, nextHopOf, nextHopTemplate } from '../../src/xmpp/items/next-hop.js';
+import { SharedOctets } from '../../src/xmpp/items/octet-text.js';
 import { decodePublished, decodeWithdrawn } from '../../src/xmpp/items/publish.js';
 import type { PublishedRoute } from '../../src/xmpp/items/published-route.js';
 import { virtualNetworkOf } from '../../src/xmpp/items/push-context.js';
@@ -133,25 +135,24 @@ function push(vrf: string, entry: Entry, sessions: Iterable<AgentSession>): void
   const { family, key } = entry;
   if (!isPushable(family, key)) return;
   const paths = [...entry.paths.values()]
-    .filter(({ attributes, payload }) => canPush(family, attributes, payload, vrf === FABRIC_VRF))
+    .filter(({ attributes }) => hasPushableNextHop(attributes))
+    .filter(({ payload }) => hasPushableLabel(family, payload, vrf === FABRIC_VRF))
     .sort((a, b) => Buffer.compare(a.attributes.nextHop!, b.attributes.nextHop!));
   const [best] = paths;
   const network = vrf.slice(0, vrf.lastIndexOf(':'));
-  const text = best
-    ? renderItem(
-        family,
-        key,
-        0,
-        key.length,
-        paths.map(({ attributes, payload }) =>
-          renderNextHop(
-            nextHopTemplate(family, attributes, virtualNetworkOf(attributes, network, CONTEXT), CONTEXT),
-            payload,
-          ),
-        ),
-        renderTail(family, best.attributes, network, CONTEXT),
-      )
-    : renderRetract(family, key);
-  const body = Buffer.from(eventBody(family, vrf, text));
-  for (const session of sessions) session.push(body);
+  const octets = new SharedOctets();
+  const bodies: Uint8Array[] = [];
+  const collector = new EventCollector(new Writer(), eventStart(family, vrf), MAX_ITEMS_PER_MESSAGE);
+  const w = collector.begin(bodies);
+  if (best) {
+    const nextHops = paths.map(({ attributes, payload }) => {
+      const name = virtualNetworkOf(attributes, network, CONTEXT);
+      return nextHopOf(nextHopTemplate(family, attributes, name, CONTEXT, octets), payload);
+    });
+    const tail = renderTail(family, best.attributes, network, CONTEXT, octets);
+    writeItem(w, family, key, 0, key.length, nextHops, tail);
+  } else writeRetract(w, family, key);
+  collector.end();
+  collector.finish();
+  for (const session of sessions) for (const body of bodies) session.push(body);
 }

@@ -27,10 +27,9 @@ import { formatIp } from '../../src/wire/ip.js';
 import { formatMac } from '../../src/wire/mac.js';
 import { formatRouteDistinguisher } from '../../src/wire/route-distinguisher.js';
 import { findElement } from '../../src/xmpp/element.js';
-import { itemId } from '../../src/xmpp/items/item.js';
 import { decodePublished, decodeWithdrawn } from '../../src/xmpp/items/publish.js';
 import type { PublishContext, PublishedRoute } from '../../src/xmpp/items/published-route.js';
-import { fixture, itemOf, parseStanza } from '../xmpp/items/items-fixtures.js';
+import { fixture, idOf, itemOf, parseStanza } from '../xmpp/items/items-fixtures.js';
 
 const VRF = 'default-domain:demo:blue:blue';
 const FABRIC_VRF = 'default-domain:default-project:ip-fabric:__default__';
@@ -179,7 +178,7 @@ function decodedFields(route: PublishedRoute, isEvpn: boolean, serverAs: number)
   const labels = isEvpn ? evpnPayload(payload, EvpnRouteType.macIpAdvertisement) : undefined;
   const routerMac = routerMacOf(attributes);
   return {
-    id: itemId(route.family, route.key),
+    id: idOf(route.family, route.key),
     nextHop: formatIp(attributes.nextHop!),
     rd: route.sourceRd && formatRouteDistinguisher(route.sourceRd),
     label: labels ? labels.label1 >>> 4 : mplsLabelAt(payload, 0),

@@ -12,6 +12,7 @@ import { encodeMplsLabel } from '../../src/bgp/nlri/mpls-label.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
 import { AgentExporter } from '../../src/controller/agent-exporter.js';
 import { NetworkMentions } from '../../src/controller/network-mentions.js';
+import { PushScratch } from '../../src/controller/push-scratch.js';
 import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
 import type { ExportReceiver } from '../../src/rib/exporter.js';
 import { NO_PATH, NO_SOURCE, type SourceId } from '../../src/rib/handles.js';
@@ -237,6 +238,7 @@ class World {
   readonly paths = new Map<Key, Map<number, ModelPath>>();
   readonly names = new Map(FIRST_NAMES);
   readonly mentions = new NetworkMentions();
+  readonly scratch = new PushScratch();
 
   constructor(family: TestFamily, sets: readonly PathAttributes[]) {
     const { scheduler } = this.hand;
@@ -336,6 +338,7 @@ class World {
         virtualNetwork: () => this.names.get(OWN),
         fabric: false,
         context: { serverAs: 64512, virtualNetworkName: (id) => this.names.get(id) },
+        scratch: this.scratch,
         mentions: this.mentions,
       });
     this.agents.set(index, { agent, membership: this.groups.join(this.table, 'agents', exporter, agent) });

@@ -1,6 +1,6 @@
 /**
- * Everything of a pushed item behind `</next-hops>`: it depends on the attributes of the best path and on the virtual network
- * of the first next hop alone, so that a caller keeps it per attribute set.
+ * Everything of a pushed item behind its next hops: it depends on the attributes of the best path and on the virtual network
+ * of the first next hop alone, so that a caller keeps it per attribute set, as octets.
  */
 import { COMMUNITY_OCTETS } from '../../bgp/attribute/communities.js';
 import { isEtreeLeaf, macMobilityOf } from '../../bgp/attribute/evpn-communities.js';
@@ -11,10 +11,12 @@ import { ipv4At } from '../../wire/ipv4.js';
 import type { ChannelFamilyId } from './channel-family.js';
 import { formatCommunityTag } from './community-tags.js';
 import { DEFAULT_LOAD_BALANCE, isDefaultLoadBalance } from './load-balance.js';
+import type { SharedOctets } from './octet-text.js';
 import type { PushContext } from './push-context.js';
 import { formatInteger } from './scalars.js';
 import { escapeXml } from './xml-text.js';
 
+const NEXT_HOPS_END = '\t\t\t\t\t</next-hops>\n';
 const END = '\t\t\t\t</entry>\n\t\t\t</item>\n';
 
 /**
@@ -22,19 +24,23 @@ const END = '\t\t\t\t</entry>\n\t\t\t</item>\n';
  *
  * @param best            attributes of the best path
  * @param virtualNetwork  name of the first next hop's network, unescaped
+ * @param octets          where equal tails are the same
  */
 export function renderTail(
   family: ChannelFamilyId,
   best: PathAttributes,
   virtualNetwork: string,
   context: PushContext,
-): string {
+  octets: SharedOctets,
+): Uint8Array {
   const common =
     networkAndMobility(best, virtualNetwork) +
     list('security-group', securityGroupsOf(best, context.serverAs).map(formatInteger));
-  return family === FamilyId.l2vpnEvpn
-    ? `\t\t\t\t\t<olist />\n${common}${preferences(best)}${evpnRest(best)}${END}`
-    : `\t\t\t\t\t<version>1</version>\n${common}${communityTagList(best.communities)}${preferences(best)}${unicastRest(best)}${END}`;
+  const text =
+    family === FamilyId.l2vpnEvpn
+      ? `${NEXT_HOPS_END}\t\t\t\t\t<olist />\n${common}${preferences(best)}${evpnRest(best)}${END}`
+      : `${NEXT_HOPS_END}\t\t\t\t\t<version>1</version>\n${common}${communityTagList(best.communities)}${preferences(best)}${unicastRest(best)}${END}`;
+  return octets.of(text);
 }
 
 function evpnRest(best: PathAttributes): string {

@@ -3,21 +3,23 @@
  *
  * Its text depends on the attribute set, the label and the virtual network. Everything but the label is put into a
  * {@link NextHopTemplate}, which a caller keeps per attribute set: of the many routes that share a set, each costs two
- * concatenations.
+ * copies of octets and the digits of its label.
  */
 import { routerMacOf } from '../../bgp/attribute/evpn-communities.js';
 import type { PathAttributes } from '../../bgp/attribute/path-attributes.js';
 import { encapsulationsOf, TunnelType } from '../../bgp/attribute/tunnel-communities.js';
 import { originVnOf, tagsOf } from '../../bgp/attribute/virtual-network-communities.js';
-import { evpnPayload } from '../../bgp/nlri/evpn-payload.js';
+import { FULL_TAIL_OFFSET } from '../../bgp/nlri/evpn-payload.js';
 import { FamilyId } from '../../bgp/nlri/family.js';
-import { EvpnRouteType } from '../../bgp/nlri/iana.js';
-import { LABEL_OCTETS, mplsLabelAt } from '../../bgp/nlri/mpls-label.js';
+import { LABEL_OCTETS, labelFieldAt, mplsLabelAt } from '../../bgp/nlri/mpls-label.js';
 import { formatMac } from '../../wire/mac.js';
 import { formatIpv4, IPV4_OCTETS, ipv4At } from '../../wire/ipv4.js';
 import { IPV6_OCTETS, isIpv4MappedAt } from '../../wire/ipv6.js';
+import type { Writer } from '../../wire/writer.js';
 import type { ChannelFamilyId } from './channel-family.js';
 import { labelOfField } from './labels.js';
+import { octetsOf, writeDecimal } from './octet-text.js';
+import type { SharedOctets } from './octet-text.js';
 import type { PushContext } from './push-context.js';
 import { formatInteger } from './scalars.js';
 import { isZero } from './prefix-text.js';
@@ -27,19 +29,28 @@ import { escapeXml } from './xml-text.js';
 /** Agents build a composite of at most this many members; more are dead weight. */
 export const MAX_ECMP_NEXT_HOPS = 128;
 
-/** The next hop of one attribute set in one table, without its label. */
+/** The next hop of one attribute set in one table, without its labels. */
 export interface NextHopTemplate {
   readonly family: ChannelFamilyId;
-  /** Text up to the label. */
-  readonly beforeLabel: string;
-  /** Text behind the label (EVPN: behind the second one). */
-  readonly afterLabel: string;
+  /** Octets up to the label. */
+  readonly beforeLabel: Uint8Array;
+  /** Octets behind the label (EVPN: behind the second one). */
+  readonly afterLabel: Uint8Array;
   /** The same for a route without label, which has no encapsulation either (other than EVPN). */
-  readonly afterZeroLabel: string;
+  readonly afterZeroLabel: Uint8Array;
   /** Are EVPN label fields VNIs? */
   readonly isVni: boolean;
   /** What tells two next hops apart, beside the labels: address, router MAC, origin virtual network, encapsulations, tags. */
   readonly identity: string;
+}
+
+/** A next hop with its labels. */
+export interface NextHop {
+  readonly template: NextHopTemplate;
+  /** 0: none. */
+  readonly label: number;
+  /** The second label of an EVPN MAC/IP route; 0 when it has none. */
+  readonly l3Label: number;
 }
 
 /** Offset of the IPv4 next hop in the attribute, or -1 when there is none that an agent could use. */
@@ -52,38 +63,38 @@ function ipv4NextHopOffset(nextHop: Uint8Array | undefined): number {
 }
 
 /**
- * May a path be shown to agents as (part of) a route of this family?
+ * May paths with these attributes be shown to agents as (part of) a route? No when the next hop is not IPv4 (an
+ * IPv4-mapped one is: RFC 4659 §3.2.1.2), which aborts an agent.
+ */
+export function hasPushableNextHop(attributes: PathAttributes): boolean {
+  return ipv4NextHopOffset(attributes.nextHop) >= 0;
+}
+
+/**
+ * May a path with this payload be shown as (part of) a route of this family? No when it is an unlabelled unicast one
+ * outside the fabric, which an agent ignores while keeping an older route of the prefix.
  *
- * No when its next hop is not IPv4 (an IPv4-mapped one is: RFC 4659 §3.2.1.2), which aborts an agent, and no for an
- * unlabelled unicast path outside the fabric, which an agent ignores while keeping an older route of the prefix.
  * A route without any path that may be shown must be retracted.
  *
  * @param fabric  is the table one of the fabric's?
  */
-export function canPush(
-  family: ChannelFamilyId,
-  attributes: PathAttributes,
-  payload: Uint8Array,
-  fabric: boolean,
-  payloadStart = 0,
-  payloadLength = payload.length,
-): boolean {
-  if (ipv4NextHopOffset(attributes.nextHop) < 0) return false;
-  if (fabric || family === FamilyId.l2vpnEvpn) return true;
-  return payloadLength >= LABEL_OCTETS && mplsLabelAt(payload, payloadStart) !== 0;
+export function hasPushableLabel(family: ChannelFamilyId, payload: Uint8Array, fabric: boolean): boolean {
+  return fabric || family === FamilyId.l2vpnEvpn || unicastLabel(payload) !== 0;
 }
 
 /**
  * Makes the template of an attribute set.
  *
- * @param attributes      of a path that {@link canPush} let pass
+ * @param attributes      that {@link hasPushableNextHop} let pass
  * @param virtualNetwork  name of the path's network (see `virtualNetworkOf`), unescaped
+ * @param octets          where equal parts of templates are the same
  */
 export function nextHopTemplate(
   family: ChannelFamilyId,
   attributes: PathAttributes,
   virtualNetwork: string,
   context: PushContext,
+  octets: SharedOctets,
 ): NextHopTemplate {
   const nextHop = attributes.nextHop ?? new Uint8Array(IPV4_OCTETS);
   const address = formatIpv4(ipv4At(nextHop, Math.max(0, ipv4NextHopOffset(nextHop))));
@@ -96,59 +107,51 @@ export function nextHopTemplate(
   const tags = tagsOf(attributes, context.serverAs);
   const network = evpn ? '' : `\t\t\t\t\t\t\t<virtual-network>${escapeXml(virtualNetwork)}</virtual-network>\n`;
   const end = `${network}${tagList(tags)}${NEXT_HOP_END}`;
-  const afterLabel = encapsulationList(names) + end;
+  const labelEnd = evpn ? L3_LABEL_END : LABEL_END;
+  const afterLabel = octets.of(labelEnd + encapsulationList(names) + end);
   return {
     family,
-    beforeLabel: nextHopStart(address, evpn ? routerMac : ''),
+    beforeLabel: octetsOf(nextHopStart(address, evpn ? routerMac : '')),
     afterLabel,
-    afterZeroLabel: evpn ? afterLabel : encapsulationList([]) + end,
+    afterZeroLabel: evpn ? afterLabel : octets.of(labelEnd + encapsulationList([]) + end),
     isVni: tunnelTypes.includes(TunnelType.vxlan),
     identity: [address, routerMac, originVnOf(attributes)?.index ?? 0, names.join(), tags.join()].join(' '),
   };
 }
 
-/** Renders one next hop. The payload is the path's, at `payload[payloadStart, payloadStart + payloadLength)`. */
-export function renderNextHop(
-  template: NextHopTemplate,
-  payload: Uint8Array,
-  payloadStart = 0,
-  payloadLength = payload.length,
-): string {
+/** The next hop of a path with this payload. */
+export function nextHopOf(template: NextHopTemplate, payload: Uint8Array): NextHop {
+  if (template.family !== FamilyId.l2vpnEvpn) return { template, label: unicastLabel(payload), l3Label: 0 };
+  const label1 = payload.length >= LABEL_OCTETS ? labelFieldAt(payload, 0) : 0;
+  // Of the types that are pushed only 2 has a second label, and no other has a payload of that length.
+  const label2 = payload.length === FULL_TAIL_OFFSET + LABEL_OCTETS ? labelFieldAt(payload, FULL_TAIL_OFFSET) : 0;
+  return { template, label: labelOfField(label1, template.isVni), l3Label: labelOfField(label2, template.isVni) };
+}
+
+/** Writes one next hop. */
+export function writeNextHop(w: Writer, { template, label, l3Label }: NextHop): void {
+  w.raw(template.beforeLabel);
+  writeDecimal(w, label);
   if (template.family === FamilyId.l2vpnEvpn) {
-    const { label, l3Label } = evpnLabels(template, payload, payloadStart, payloadLength);
-    return `${template.beforeLabel}${String(label)}</label>\n\t\t\t\t\t\t\t<l3-label>${String(l3Label)}</l3-label>\n${template.afterLabel}`;
+    w.raw(BETWEEN_LABELS);
+    writeDecimal(w, l3Label);
   }
-  const label = payloadLength >= LABEL_OCTETS ? mplsLabelAt(payload, payloadStart) : 0;
-  const rest = label === 0 ? template.afterZeroLabel : template.afterLabel;
-  return `${template.beforeLabel}${String(label)}</label>\n\t\t\t\t\t\t\t<vni>0</vni>\n${rest}`;
+  w.raw(label === 0 ? template.afterZeroLabel : template.afterLabel);
 }
 
 /** Equal for next hops of which only one belongs into an ECMP list. */
-export function nextHopIdentity(
-  template: NextHopTemplate,
-  payload: Uint8Array,
-  payloadStart = 0,
-  payloadLength = payload.length,
-): string {
-  if (template.family === FamilyId.l2vpnEvpn) {
-    const { label, l3Label } = evpnLabels(template, payload, payloadStart, payloadLength);
-    return `${template.identity} ${String(label)} ${String(l3Label)}`;
-  }
-  const label = payloadLength >= LABEL_OCTETS ? mplsLabelAt(payload, payloadStart) : 0;
-  return `${template.identity} ${String(label)}`;
+export function nextHopIdentity({ template, label, l3Label }: NextHop): string {
+  return `${template.identity} ${String(label)} ${String(l3Label)}`;
 }
 
-function evpnLabels(
-  template: NextHopTemplate,
-  payload: Uint8Array,
-  start: number,
-  length: number,
-): { label: number; l3Label: number } {
-  // Of the types that are pushed only 2 has a second label, and no other has a payload of that length.
-  const { label1, label2 } = evpnPayload(payload.subarray(start, start + length), EvpnRouteType.macIpAdvertisement);
-  return { label: labelOfField(label1, template.isVni), l3Label: labelOfField(label2 ?? 0, template.isVni) };
+/** The label of a unicast path; 0 when it has none. */
+function unicastLabel(payload: Uint8Array): number {
+  return payload.length >= LABEL_OCTETS ? mplsLabelAt(payload, 0) : 0;
 }
 
+const LABEL_END = '</label>\n\t\t\t\t\t\t\t<vni>0</vni>\n';
+const BETWEEN_LABELS = octetsOf('</label>\n\t\t\t\t\t\t\t<l3-label>');
+const L3_LABEL_END = '</l3-label>\n';
 const NEXT_HOP_END = '\t\t\t\t\t\t\t<local-sequence-number>0</local-sequence-number>\n\t\t\t\t\t\t</next-hop>\n';
 
 function nextHopStart(address: string, mac: string): string {

@@ -1,7 +1,10 @@
 /** Fixture stanzas of the worked transcript, and small builders for variations of them. */
 import { readFileSync } from 'node:fs';
+import { Writer } from '../../../src/wire/writer.js';
 import { findElement } from '../../../src/xmpp/element.js';
 import type { XmlElement } from '../../../src/xmpp/element.js';
+import type { ChannelFamilyId } from '../../../src/xmpp/items/channel-family.js';
+import { writeRetract } from '../../../src/xmpp/items/item.js';
 import type { Drop, PublishContext, PublishedRoute } from '../../../src/xmpp/items/published-route.js';
 import { parseXml, XmlFault } from '../../../src/xmpp/xml-parser.js';
 
@@ -10,6 +13,21 @@ const FIXTURES = new URL('../../../fixtures/agent-channel/items/', import.meta.u
 /** The octets of one fixture, as text. */
 export function fixture(name: string): string {
   return readFileSync(new URL(name, FIXTURES), 'utf8');
+}
+
+/** What a function writes, as text. */
+export function written(write: (w: Writer) => void): string {
+  const w = new Writer(1);
+  write(w);
+  return w.copy().toString();
+}
+
+/** The id by which agents know a route. */
+export function idOf(family: ChannelFamilyId, key: Uint8Array, keyStart = 0, keyLength = key.length): string {
+  const retract = written((w) => writeRetract(w, family, key, keyStart, keyLength));
+  const id = /^\t\t\t<retract id="([^"]*)" \/>\n$/.exec(retract)?.[1];
+  if (id === undefined) throw new Error(`no retract: ${retract}`);
+  return id;
 }
 
 /** Parses one stanza; white space around it does not belong to it. */

@@ -2,17 +2,26 @@ import { describe, expect, test } from '@jest/globals';
 import { originVnCommunity } from '../../../src/bgp/attribute/virtual-network-communities.js';
 import type { PathAttributes } from '../../../src/bgp/attribute/path-attributes.js';
 import { makeEvpnInclusiveMulticastKey, makeEvpnMacIpKey, makeEvpnPrefixKey } from '../../../src/bgp/nlri/evpn-key.js';
+import { makeEvpnPayload } from '../../../src/bgp/nlri/evpn-payload.js';
 import { FamilyId } from '../../../src/bgp/nlri/family.js';
 import { familyById } from '../../../src/bgp/nlri/registry.js';
 import { parseMac } from '../../../src/wire/mac.js';
 import { parseIp } from '../../../src/wire/ip.js';
 import { ZERO_ROUTE_DISTINGUISHER } from '../../../src/wire/route-distinguisher.js';
+import { Writer } from '../../../src/wire/writer.js';
 import { findElement } from '../../../src/xmpp/element.js';
 import type { ChannelFamilyId } from '../../../src/xmpp/items/channel-family.js';
-import { eventBody } from '../../../src/xmpp/items/envelope.js';
-import { isPushable, itemId, renderItem, renderRetract } from '../../../src/xmpp/items/item.js';
+import { EventCollector, eventStart, MAX_ITEMS_PER_MESSAGE } from '../../../src/xmpp/items/envelope.js';
+import { isPushable, writeItem, writeRetract } from '../../../src/xmpp/items/item.js';
 import { renderTail } from '../../../src/xmpp/items/item-tail.js';
-import { canPush, nextHopIdentity, nextHopTemplate, renderNextHop } from '../../../src/xmpp/items/next-hop.js';
+import {
+  hasPushableLabel,
+  hasPushableNextHop,
+  nextHopIdentity,
+  nextHopOf,
+  nextHopTemplate,
+} from '../../../src/xmpp/items/next-hop.js';
+import { SharedOctets } from '../../../src/xmpp/items/octet-text.js';
 import { decodePublished } from '../../../src/xmpp/items/publish.js';
 import type { PublishedRoute } from '../../../src/xmpp/items/published-route.js';
 import { virtualNetworkOf } from '../../../src/xmpp/items/push-context.js';
@@ -22,12 +31,14 @@ import {
   evpnItem,
   FABRIC,
   fixture,
+  idOf,
   INET_NODE,
   inet6Item,
   inetItem,
   parseStanza,
   routeOf,
   TENANT,
+  written,
 } from './items-fixtures.js';
 
 const VRF = 'default-domain:demo:blue:blue';
@@ -49,22 +60,33 @@ const COMPUTE2: readonly Replacement[] = [
   ['<label>17<', '<label>33<'],
 ];
 
-/** Renders the item of some paths, the best first, as the controller does. */
+/** The item of some paths, the best first, as the controller pushes it. */
 function itemText(paths: readonly PublishedRoute[], context = CONTEXT, network = NETWORK): string {
   const [best] = paths;
   if (!best) throw new Error('no path');
   const { family, key } = best;
-  const nextHops = paths.map(({ attributes, payload }) =>
-    renderNextHop(
-      nextHopTemplate(family, attributes, virtualNetworkOf(attributes, network, context), context),
-      payload,
-    ),
-  );
-  const tail = renderTail(family, best.attributes, virtualNetworkOf(best.attributes, network, context), context);
-  return renderItem(family, key, 0, key.length, nextHops, tail);
+  const octets = new SharedOctets();
+  const nextHops = paths.map(({ attributes, payload }) => {
+    const name = virtualNetworkOf(attributes, network, context);
+    return nextHopOf(nextHopTemplate(family, attributes, name, context, octets), payload);
+  });
+  const name = virtualNetworkOf(best.attributes, network, context);
+  const tail = renderTail(family, best.attributes, name, context, octets);
+  return written((w) => writeItem(w, family, key, 0, key.length, nextHops, tail));
 }
 
-const message = (family: ChannelFamilyId, items: string) => HEAD + eventBody(family, VRF, items);
+const retractText = ({ family, key }: PublishedRoute) => written((w) => writeRetract(w, family, key));
+
+/** The message of one item, or one retract, to the first agent. */
+function message(family: ChannelFamilyId, item: string, vrf = VRF): string {
+  const out: Uint8Array[] = [];
+  const collector = new EventCollector(new Writer(), eventStart(family, vrf), MAX_ITEMS_PER_MESSAGE);
+  collector.begin(out).raw(Buffer.from(item));
+  collector.end();
+  collector.finish();
+  return HEAD + Buffer.concat(out).toString();
+}
+
 const itemElement = (paths: readonly PublishedRoute[], context = CONTEXT) => parseStanza(itemText(paths, context));
 const textOf = (paths: readonly PublishedRoute[], name: string, context = CONTEXT) =>
   findElement(itemElement(paths, context), name)?.text;
@@ -90,8 +112,7 @@ describe('pushed messages of the worked transcript (agent channel §14), octet f
   });
 
   test('T6: a retract', () => {
-    const { family, key } = inet();
-    expect(message(family, renderRetract(family, key))).toBe(fixture('push-inet-retract.xml'));
+    expect(message(FamilyId.ipv4Unicast, retractText(inet()))).toBe(fixture('push-inet-retract.xml'));
   });
 });
 
@@ -107,8 +128,7 @@ describe('ids (agent channel §6.2, §16.5)', () => {
     [FamilyId.ipv6Unicast, '2001:db8::1/128'],
     [FamilyId.ipv6Unicast, '::/0'],
   ] as const)('family %p, %s', (family, prefix) => {
-    expect(itemId(family, unicast(family, prefix))).toBe(prefix);
-    expect(renderRetract(family, unicast(family, prefix))).toBe(`\t\t\t<retract id="${prefix}" />\n`);
+    expect(idOf(family, unicast(family, prefix))).toBe(prefix);
   });
 
   test.each([
@@ -124,9 +144,9 @@ describe('ids (agent channel §6.2, §16.5)', () => {
       '00:00:00:00:00:00,2001:db8::/32',
     ],
   ])('EVPN %#', (key, id) => {
-    expect(itemId(FamilyId.l2vpnEvpn, key)).toBe(id);
+    expect(idOf(FamilyId.l2vpnEvpn, key)).toBe(id);
     const shifted = Buffer.concat([Buffer.from('junk'), key, Buffer.from('junk')]);
-    expect(itemId(FamilyId.l2vpnEvpn, shifted, 4, key.length)).toBe(id);
+    expect(idOf(FamilyId.l2vpnEvpn, shifted, 4, key.length)).toBe(id);
   });
 });
 
@@ -215,6 +235,13 @@ describe('fields of a pushed route (agent channel §6.3, §6.6)', () => {
     expect(textOf([evpn()], 'l3-label')).toBe('0');
   });
 
+  test('the gateway of an EVPN prefix is no label', () => {
+    const { family, attributes } = withCommunities(evpn());
+    const template = nextHopTemplate(family, attributes, NETWORK, CONTEXT, new SharedOctets());
+    const payload = makeEvpnPayload({ routeType: 5, label1: 17 << 4, gateway: parseIp('192.0.2.1')! });
+    expect(nextHopOf(template, payload)).toMatchObject({ label: 17, l3Label: 0 });
+  });
+
   test('the router MAC shows in EVPN next hops alone', () => {
     expect(textOf([inet()], 'mac')).toBe('');
     const routerMac: Replacement = ['<mac></mac>', '<mac>00:00:5e:00:01:0b</mac>'];
@@ -236,7 +263,7 @@ describe('fields of a pushed route (agent channel §6.3, §6.6)', () => {
 
 describe('which next hops of an ECMP set are the same (agent channel §6.6 rule 3)', () => {
   const identity = ({ family, attributes, payload }: PublishedRoute) =>
-    nextHopIdentity(nextHopTemplate(family, attributes, NETWORK, CONTEXT), payload);
+    nextHopIdentity(nextHopOf(nextHopTemplate(family, attributes, NETWORK, CONTEXT, new SharedOctets()), payload));
 
   test.each([
     ['address', inet(['192.0.2.11', '192.0.2.13'])],
@@ -264,7 +291,7 @@ describe('what would harm an agent cannot be rendered (agent channel §7)', () =
   test('rows 2, 3, 15–17: names in a message are escaped, whatever is in them', () => {
     const vrf = 'a<iq>&"\'\u0001\ud800</message>:b';
     const route = inet();
-    const text = HEAD + eventBody(route.family, vrf, itemText([route], CONTEXT, 'n<e>t&"\u0000'));
+    const text = message(route.family, itemText([route], CONTEXT, 'n<e>t&"\u0000'), vrf);
     const items = findElement(parseStanza(text), 'items');
     expect(items?.attributes['node']).toBe('1/1/a<iq>&"\'\ufffd\ufffd</message>:b');
     expect(text).not.toContain('<iq');
@@ -279,20 +306,19 @@ describe('what would harm an agent cannot be rendered (agent channel §7)', () =
       FamilyId.ipv6Unicast,
       FamilyId.l2vpnEvpn,
     ] as const) {
-      const items = findElement(parseStanza(HEAD + eventBody(family, VRF, '')), 'items');
+      const items = findElement(parseStanza(message(family, '')), 'items');
       expect(items?.attributes['node']).toMatch(/^\d+\/\d+\/default-domain:demo:blue:blue$/);
     }
   });
 
   test('row 5: an item without next hop is refused', () => {
     const { family, key } = inet();
-    expect(() => renderItem(family, key, 0, key.length, [], '')).toThrow('has a next hop');
+    expect(() => writeItem(new Writer(), family, key, 0, key.length, [], new Uint8Array(0))).toThrow('has a next hop');
   });
 
   test('row 6: a path with an IPv6, link-local or missing next hop may not be pushed', () => {
-    const { attributes, payload } = inet();
-    const push = (nextHop: Uint8Array | undefined) =>
-      canPush(FamilyId.ipv4Unicast, nextHop ? { ...attributes, nextHop } : {}, payload, false);
+    const { attributes } = inet();
+    const push = (nextHop: Uint8Array | undefined) => hasPushableNextHop(nextHop ? { ...attributes, nextHop } : {});
     expect(push(parseIp('192.0.2.1'))).toBe(true);
     expect(push(parseIp('::ffff:192.0.2.1'))).toBe(true);
     expect(push(parseIp('2001:db8::1'))).toBe(false);
@@ -303,8 +329,7 @@ describe('what would harm an agent cannot be rendered (agent channel §7)', () =
   });
 
   test('row 8: the id is the first attribute of a retract', () => {
-    const { family, key } = evpn();
-    expect(Object.keys(parseStanza(renderRetract(family, key)).attributes)[0]).toBe('id');
+    expect(Object.keys(parseStanza(retractText(evpn())).attributes)[0]).toBe('id');
   });
 
   test('rows 9, 11, 12: broadcast, multicast and zero MACs, and other EVPN types, are not pushable', () => {
@@ -322,16 +347,16 @@ describe('what would harm an agent cannot be rendered (agent channel §7)', () =
       originator: parseIp('192.0.2.1')!,
     });
     expect(isPushable(FamilyId.l2vpnEvpn, multicast)).toBe(false);
-    expect(() => itemId(FamilyId.l2vpnEvpn, multicast)).toThrow('types 2 and 5');
+    expect(() => idOf(FamilyId.l2vpnEvpn, multicast)).toThrow('types 2 and 5');
     expect(isPushable(FamilyId.ipv4Unicast, inet().key)).toBe(true);
   });
 
   test('row 20: a path without label may be pushed in the fabric alone', () => {
-    const { attributes } = inet();
     const unlabelled = new Uint8Array(0);
-    expect(canPush(FamilyId.ipv4Unicast, attributes, unlabelled, false)).toBe(false);
-    expect(canPush(FamilyId.ipv6Unicast, attributes, Uint8Array.of(0, 0, 1), false)).toBe(false);
-    expect(canPush(FamilyId.ipv4Unicast, attributes, unlabelled, true)).toBe(true);
-    expect(canPush(FamilyId.l2vpnEvpn, attributes, Uint8Array.of(0, 0, 1), false)).toBe(true);
+    expect(hasPushableLabel(FamilyId.ipv4Unicast, inet().payload, false)).toBe(true);
+    expect(hasPushableLabel(FamilyId.ipv4Unicast, unlabelled, false)).toBe(false);
+    expect(hasPushableLabel(FamilyId.ipv6Unicast, Uint8Array.of(0, 0, 1), false)).toBe(false);
+    expect(hasPushableLabel(FamilyId.ipv4Unicast, unlabelled, true)).toBe(true);
+    expect(hasPushableLabel(FamilyId.l2vpnEvpn, Uint8Array.of(0, 0, 1), false)).toBe(true);
   });
 });

@@ -1,0 +1,81 @@
+/**
+ * The text of pushed stanzas as octets. What is constant is turned into octets once, numbers and addresses are written
+ * digit by digit: joining strings and encoding the result cost three times as much (docs/performance.md).
+ */
+import { IPV4_OCTETS } from '../../wire/ipv4.js';
+import { MAC_OCTETS } from '../../wire/mac.js';
+import type { Writer } from '../../wire/writer.js';
+
+const DIGIT_ZERO = 0x30;
+const DOT = 0x2e;
+const COLON = 0x3a;
+const HEX_DIGITS = octetsOf('0123456789abcdef');
+const MAX_DIGITS = 10;
+
+/** The octets (UTF-8) of a text that is written many times: memory of its own. */
+export function octetsOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** Writes a short text of ASCII characters. */
+export function writeAscii(w: Writer, text: string): void {
+  w.ensure(text.length);
+  const { bytes } = w;
+  let at = w.position;
+  for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+  w.position = at;
+}
+
+/** Writes a number in 0..2^31-1 in decimal. */
+export function writeDecimal(w: Writer, value: number): void {
+  w.ensure(MAX_DIGITS);
+  const { bytes } = w;
+  let end = w.position + 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) end++;
+  w.position = end;
+  let rest = value;
+  do {
+    const tens = (rest / 10) | 0;
+    bytes[--end] = DIGIT_ZERO + rest - tens * 10;
+    rest = tens;
+  } while (rest > 0);
+}
+
+/** Writes the dotted quad of an address given as a 32-bit number. */
+export function writeIpv4(w: Writer, value: number): void {
+  for (let octet = 0; octet < IPV4_OCTETS; octet++) {
+    if (octet > 0) w.u8(DOT);
+    writeDecimal(w, (value >>> (24 - 8 * octet)) & 0xff);
+  }
+}
+
+/** Writes the six octets at `mac[at]` as pairs of lower-case hex digits with colons. */
+export function writeMac(w: Writer, mac: Uint8Array, at = 0): void {
+  for (let i = 0; i < MAC_OCTETS; i++) {
+    if (i > 0) w.u8(COLON);
+    const octet = mac[at + i] ?? 0;
+    w.u8(HEX_DIGITS[octet >>> 4] ?? DIGIT_ZERO);
+    w.u8(HEX_DIGITS[octet & 0x0f] ?? DIGIT_ZERO);
+  }
+}
+
+/** Texts that a {@link SharedOctets} remembers. */
+const MAX_SHARED = 1 << 12;
+
+/**
+ * Octets of texts, the same object for equal texts: what follows from attributes is mostly the same for all agents of a
+ * network, and would be kept a thousand times. Beyond a number of texts the memory is cleared and fills again; whoever
+ * has octets keeps them.
+ */
+export class SharedOctets {
+  readonly #byText = new Map<string, Uint8Array>();
+
+  of(text: string): Uint8Array {
+    let octets = this.#byText.get(text);
+    if (octets === undefined) {
+      if (this.#byText.size >= MAX_SHARED) this.#byText.clear();
+      this.#byText.set(text, (octets = octetsOf(text)));
+    }
+    return octets;
+  }
+}
