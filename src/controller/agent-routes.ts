@@ -322,6 +322,7 @@ export class AgentRoutes implements AgentHandler, Job {
       },
       send: (chunks: readonly Uint8Array[]) => {
         for (const chunk of chunks) session.push(chunk);
+        session.flush();
       },
       synchronized: () => {
         if (!dumping) return;

@@ -329,6 +329,7 @@ export class BgpNeighbor implements NeighborHandler {
       },
       send: (chunks) => {
         for (const chunk of chunks) neighbor.send(chunk);
+        neighbor.flush();
       },
       synchronized: () => {
         this.#synchronized(family, state);

@@ -12,7 +12,9 @@ import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import { inputMeter } from '../util/input-meter.js';
 import { Scheduler, Slice, type Job } from '../util/scheduler.js';
+import type { Steps } from '../util/steps.js';
 import { Replicator } from '../vpn/replicator.js';
 import { RouteTargetMembership, type InterestListener } from '../vpn/route-target-membership.js';
 import { parseIpv4 } from '../wire/ipv4.js';
@@ -107,6 +109,7 @@ export class Controller implements BgpService, InterestListener {
         process.exitCode = 1;
         throw error;
       },
+      () => inputMeter.events,
     );
     this.rib = new Rib(() => Math.floor(clock.nowMs() / 1000));
     this.tables = new GlobalTables(this.rib, this.scheduler);

@@ -2,6 +2,7 @@
 import * as net from 'node:net';
 
 import type { Clock } from '../util/clock.js';
+import { inputMeter } from '../util/input-meter.js';
 import { ListenError } from './errors.js';
 import { TcpTransport } from './tcp-transport.js';
 import type { Transport } from './transport.js';
@@ -45,6 +46,7 @@ export class TcpListener {
   listen(where: ListenAddress): Promise<ListenAddress> {
     const { option, clock, accept, failed } = this.#options;
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
+      inputMeter.events++;
       // A peer that is gone already has no address any more.
       if (socket.remoteAddress === undefined) socket.destroy();
       else accept(new TcpTransport(socket, clock));

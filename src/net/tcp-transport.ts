@@ -4,6 +4,7 @@ import * as tls from 'node:tls';
 
 import { assert } from '../util/assert.js';
 import type { Clock, Timer } from '../util/clock.js';
+import { inputMeter } from '../util/input-meter.js';
 import type { TlsParameters } from './tls.js';
 import type {
   Dialing,
@@ -116,6 +117,10 @@ export class TcpTransport implements Transport {
     this.#socket.write(bytes);
   }
 
+  flush(): void {
+    this.#uncork();
+  }
+
   close(lingerMs = DEFAULT_LINGER_MS): void {
     if (this.closing) return;
     this.#closing = true;
@@ -206,6 +211,7 @@ export class TcpTransport implements Transport {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedOctets += chunk.length;
+    inputMeter.events++;
     if (!this.#closing) this.#handler?.data(chunk);
   };
 

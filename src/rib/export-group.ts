@@ -19,6 +19,9 @@ const REFRESH_WORDS = 32;
 /** Recipients served between looks at the clock. */
 const DELIVERY_STEP = 16;
 
+/** Least work for members out of step between two batches, see {@link workOf}. */
+const MIN_OWED_TURN = 256;
+
 /** No content: nothing is advertised. */
 const NOTHING = 0;
 
@@ -104,7 +107,8 @@ export class ExportGroup implements TableConsumer, Job {
   #cursor = 0;
   /** Slots that were there when the group was created and have not been evaluated yet. */
   #fillRemaining = 0;
-  #owedNext = false;
+  /** Work that may still be done for members out of step before the next batch, see {@link workOf}. */
+  #owedTurn = 0;
   #memberCount = 0;
   #encoded = 0;
 
@@ -279,15 +283,13 @@ export class ExportGroup implements TableConsumer, Job {
     for (;;) {
       if (this.#delivery !== undefined) {
         if (!this.#deliver(slice)) return false;
-      } else if (this.#pending.size > 0 && !this.#owedNext) {
-        this.#owedNext = this.#outOfStep.size > 0;
+      } else if (this.#pending.size > 0 && this.#owedTurn <= 0) {
         this.#startBatch();
       } else {
-        // Owed routes take turns with batches, so that neither starves the other.
-        this.#owedNext = false;
         if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
         this.#announceSync();
         if (!this.#startOwed()) {
+          this.#owedTurn = 0;
           if (this.#pending.size === 0 && this.#refreshing.size === 0) return true;
           continue;
         }
@@ -315,6 +317,8 @@ export class ExportGroup implements TableConsumer, Job {
       (member): member is ExportMember => member !== undefined && member.owed === undefined,
     );
     const streams = this.#encode(batch);
+    // Members out of step take turns with batches, so that neither starves the other: as much work for them as the batch is.
+    this.#owedTurn = this.#outOfStep.size > 0 ? Math.max(MIN_OWED_TURN, workOf(slots.length, recipients.length)) : 0;
     this.#startDelivery(recipients, streams, slots, before, 0, 0);
   }
 
@@ -418,7 +422,9 @@ export class ExportGroup implements TableConsumer, Job {
 
     const batch = new ExportBatch();
     const everybody = this.#audiences.everybody;
-    for (const slot of owed.slotsIn(first, last)) {
+    const slots = owed.slotsIn(first, last);
+    this.#owedTurn -= workOf(slots.length, cohort.length);
+    for (const slot of slots) {
       const route = this.table.routeAt(slot);
       const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
       if (content === NOTHING) {
@@ -584,4 +590,9 @@ export class ExportGroup implements TableConsumer, Job {
     this.#payload = grownUint32(this.#payload, capacity);
     this.#source = grownUint32(this.#source, capacity);
   }
+}
+
+/** Work of a batch in units of one write to a socket; encoding a route costs about a sixteenth of that. */
+function workOf(routes: number, recipients: number): number {
+  return recipients + (routes >>> 4);
 }

@@ -15,7 +15,10 @@ export interface ExportReceiver {
   readonly sourceId: SourceId;
   /** False while its socket has more queued than it should; see {@link ExportReceiver.send}. */
   readonly writable: boolean;
-  /** Queues octets that other receivers are sent as well; never changes them. */
+  /**
+   * Sends octets that other receivers are sent as well; never changes them. What this costs is spent here and not later,
+   * so that a delivery to thousands knows when its slice of time is over.
+   */
   send(chunks: readonly Uint8Array[]): void;
   /** Everything it was owed when it joined or asked for a refresh has been sent. */
   synchronized(): void;

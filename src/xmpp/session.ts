@@ -162,6 +162,11 @@ export class AgentSession {
     if (this.writableLength >= HIGH_WATER_OCTETS) this.#blocked = true;
   }
 
+  /** Hands what was queued to the operating system now, see {@link Transport.flush}. */
+  flush(): void {
+    this.#transport.flush();
+  }
+
   /** Says whether content of a table is still to be pushed; the End-of-RIB marker waits for it (agent-channel.md §6.9). */
   setDumpPending(pending: boolean): void {
     if (this.#dumpPending === pending) return;

@@ -35,6 +35,10 @@ export class FakeTransport implements Transport {
     this.#handler = handler;
   }
 
+  flush(): void {
+    // Written at once.
+  }
+
   write(bytes: Uint8Array): void {
     this.sentOctets += bytes.length;
     this.#written += Buffer.from(bytes).toString('utf8');

@@ -10,15 +10,18 @@ function setUp(): {
   readonly scheduler: Scheduler;
   readonly errors: unknown[];
   readonly spend: (ms: number) => void;
+  readonly input: () => void;
   readonly turn: () => boolean;
 } {
   let nowMs = 0;
+  let inputs = 0;
   const turns: (() => void)[] = [];
   const errors: unknown[] = [];
   const scheduler = new Scheduler(
     () => nowMs,
     (turn) => turns.push(turn),
     (error) => errors.push(error),
+    () => inputs,
   );
   const turn = (): boolean => {
     expect(turns.length).toBeLessThanOrEqual(1);
@@ -26,7 +29,7 @@ function setUp(): {
     next?.();
     return next !== undefined;
   };
-  return { scheduler, errors, spend: (ms) => (nowMs += ms), turn };
+  return { scheduler, errors, spend: (ms) => (nowMs += ms), input: () => inputs++, turn };
 }
 
 /** Does `units` of work that cost one millisecond each. */
@@ -158,6 +161,45 @@ describe('Scheduler', () => {
     scheduler.schedule(jobs[1]!);
     while (turn());
     expect(order).toEqual([1]);
+  });
+
+  test('input goes first between turns that are used up, while it comes and for no longer than a turn', () => {
+    const { scheduler, spend, input, turn } = setUp();
+    const job = new Work(20, spend);
+    scheduler.schedule(job);
+    input();
+    turn();
+    expect(job.left).toBe(15);
+    // Input in every iteration of the event loop, a millisecond each: as much time as the turn had.
+    for (let ms = 1; ms < 5; ms++) {
+      input();
+      spend(1);
+      turn();
+      expect(job.left).toBe(15);
+    }
+    input();
+    spend(1);
+    turn();
+    expect(job.left).toBe(10);
+    // An iteration that brings nothing ends it.
+    input();
+    turn();
+    expect(job.left).toBe(10);
+    turn();
+    expect(job.left).toBe(5);
+  });
+
+  test('a job that comes to an idle scheduler does not wait for input', () => {
+    const { scheduler, spend, input, turn } = setUp();
+    const long = new Work(10, spend);
+    scheduler.schedule(long);
+    while (turn());
+    input();
+    const job = new Work(1, spend);
+    scheduler.schedule(job);
+    input();
+    turn();
+    expect(job.left).toBe(0);
   });
 
   test('a job that throws is dropped and reported; the others go on', () => {

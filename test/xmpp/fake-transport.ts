@@ -30,6 +30,10 @@ export class FakeTransport implements Transport {
     this.#handler = handler;
   }
 
+  flush(): void {
+    // Written at once.
+  }
+
   write(bytes: Uint8Array): void {
     if (this.closing) return;
     this.#written.push(Buffer.from(bytes));

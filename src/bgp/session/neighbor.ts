@@ -309,6 +309,11 @@ export class Neighbor {
     transport.write(bytes);
   }
 
+  /** Hands what was queued to the operating system now, see {@link Transport.flush}. */
+  flush(): void {
+    this.#session?.transport?.flush();
+  }
+
   /** Asks the neighbor to send its routes of a family anew. @returns false when it cannot (no session, not negotiated) */
   requestRefresh(family: FamilyId): boolean {
     const { negotiated } = this;
