@@ -1,129 +1,149 @@
-/** The tables of a benchmark run. */
+/** What a run prints: one table of Filament beside the best other speaker, and the growth curves. */
+import { EVENT_LOOP_TARGETS, targetsOf } from './catalogue.mjs';
+import { groupBy, isDisturbed, MEASURES, number, summarise, withRange } from './measures.mjs';
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  if (sorted.length === 0) return NaN;
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-function number(value) {
-  if (value === undefined || !Number.isFinite(value)) return '';
-  if (value >= 1000) return Math.round(value).toLocaleString('en');
-  return value >= 100
-    ? value.toFixed(0)
-    : value >= 10
-      ? value.toFixed(1)
-      : value >= 1
-        ? value.toFixed(2)
-        : value.toFixed(3);
-}
-
-const LOAD_COLUMNS = [
-  ['all complete, s', 'convergenceSeconds'],
-  ['CPU s', 'cpuSeconds'],
-  ['peak MB', 'peakMb'],
-  ['octets/path', 'octetsPerPath'],
-  ['UPDATEs/receiver', 'updatesPerReceiver'],
-  ['routes/UPDATE', 'routesPerUpdate'],
-  ['late join, s', 'lateSeconds'],
-  ['generator CPU s', 'generatorCpuSeconds'],
-  ['foreign CPU s', 'foreignCpuSeconds'],
-];
-
-const AGENT_COLUMNS = [
-  ['all complete, s', 'conv_s'],
-  ['all up, s', 'up_s'],
-  ['items/s', 'items_per_s'],
-  ['CPU s', 'cpu_s'],
-  ['RSS MB', 'rss_mb'],
-];
-
-/** Rows of one scenario and speaker as one: medians of those that succeeded. */
-function summarise(rows, columns) {
-  const good = rows.filter(({ ok }) => ok);
-  const figures = Object.fromEntries(
-    columns.map(([, key]) => [key, median(good.map((row) => row[key]).filter(Number.isFinite))]),
-  );
-  return { runs: rows.length, good: good.length, why: rows.find(({ ok }) => !ok)?.why, figures };
-}
-
-function groupBy(rows, key) {
-  const groups = new Map();
-  for (const row of rows) groups.set(row[key], [...(groups.get(row[key]) ?? []), row]);
-  return groups;
-}
-
-/** A markdown table with aligned columns. */
-function table(head, lines) {
+/** A markdown table; the first `left` columns are aligned to the left. */
+function table(head, lines, left) {
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column].length)));
-  const row = (cells) =>
-    `| ${cells.map((cell, n) => (n < 2 ? cell.padEnd(widths[n]) : cell.padStart(widths[n]))).join(' | ')} |`;
+  const pad = (cell, n) => (n < left ? cell.padEnd(widths[n]) : cell.padStart(widths[n]));
+  const row = (cells) => `| ${cells.map(pad).join(' | ')} |`;
   return [row(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...lines.map(row)].join('\n');
 }
 
-function part(title, rows, columns) {
-  if (rows.length === 0) return '';
-  const lines = [];
-  const notes = [];
-  for (const [scenario, ofScenario] of groupBy(rows, 'scenario')) {
-    const summaries = [...groupBy(ofScenario, 'speaker')].map(([speaker, own]) => ({
-      speaker,
-      ...summarise(own, columns),
-    }));
-    const time = columns[0][1];
-    const best = Math.min(...summaries.map(({ figures }) => figures[time]).filter(Number.isFinite));
-    for (const { speaker, runs, good, why, figures } of summaries) {
-      if (why !== undefined) notes.push(`${scenario} ${speaker}: ${good}/${runs} runs, ${why}`);
-      const ratio = Number.isFinite(figures[time]) ? `${(figures[time] / best).toFixed(2)}×` : outcome(why);
-      lines.push([scenario, speaker, String(good), ...columns.map(([, key]) => number(figures[key])), ratio]);
-    }
-  }
-  // A column that nobody fills is left out, and the comparison where there is nobody to compare with.
-  if (new Set(rows.map(({ speaker }) => speaker)).size === 1) for (const line of lines) line[line.length - 1] = '';
-  const head = ['scenario', 'speaker', 'runs', ...columns.map(([name]) => name), 'to the fastest'];
-  const used = head.map((_, column) => lines.some((line) => line[column] !== ''));
-  const only = (cells) => cells.filter((_, column) => used[column]);
-  return `\n${title}\n\n${table(only(head), lines.map(only))}\n${notes.map((note) => `\n${note}`).join('')}\n`;
+/** Scenario → speaker → summary. */
+function summaries(rows) {
+  return [...groupBy(rows, ({ scenario }) => scenario)].map(([scenario, ofScenario]) => ({
+    scenario,
+    bySpeaker: new Map([...groupBy(ofScenario, ({ speaker }) => speaker)].map(([name, own]) => [name, summarise(own)])),
+  }));
 }
 
-function outcome(why) {
-  return /^unsupported/.test(why ?? '') ? 'cannot' : 'failed';
+function bestOf(others, more) {
+  return others.reduce((a, b) => (a.value > b.value === Boolean(more) ? a : b), others[0]);
 }
 
-/** Filament beside the best other speaker of each scenario: time, CPU, and memory per path. */
-function verdicts(rows) {
-  const compared = [
-    ['time', 'convergenceSeconds'],
-    ['CPU', 'cpuSeconds'],
-    ['memory per path', 'octetsPerPath'],
+/** `yes` or `no`, or nothing where there is no target or nobody to compare with. */
+function met({ ratio, limit }, more, value, best) {
+  const bounds = [limit, ratio !== undefined && best !== undefined ? ratio * best : undefined].filter(Number.isFinite);
+  if (bounds.length === 0) return '';
+  return bounds.every((bound) => (more ? value >= bound : value <= bound)) ? 'yes' : 'no';
+}
+
+function targetText({ ratio, limit }, more) {
+  const sign = more ? '≥' : '≤';
+  const bounds = [];
+  if (ratio !== undefined) bounds.push(`${sign} ${ratio}×`);
+  if (limit !== undefined) bounds.push(`${sign} ${number(limit)}`);
+  return bounds.join(', ');
+}
+
+const HEAD = ['scenario', 'measure', 'best other', 'the others', 'Filament', 'ratio', 'target', 'met'];
+const LEFT_COLUMNS = 4;
+
+/** One line: Filament's figure of a measure beside those of the others. */
+function comparison(scenario, target, bySpeaker) {
+  const { title, more } = MEASURES[target.measure];
+  const ours = bySpeaker.get('filament')?.figures[target.measure];
+  if (ours === undefined) return undefined;
+  const others = [...bySpeaker]
+    .filter(([name, { figures }]) => name !== 'filament' && figures[target.measure] !== undefined)
+    .map(([name, { figures }]) => ({ name, value: figures[target.measure].median }));
+  const best = bestOf(others, more);
+  const text = ({ name, value }) => `${name} ${number(value)}`;
+  return [
+    scenario,
+    title,
+    best ? text(best) : '',
+    others
+      .filter((other) => other !== best)
+      .map(text)
+      .join('; '),
+    withRange(ours),
+    best ? `${(ours.median / best.value).toFixed(2)}×` : '',
+    targetText(target, more),
+    met(target, more, ours.median, best?.value),
   ];
-  const lines = [];
-  for (const [scenario, ofScenario] of groupBy(rows, 'scenario')) {
-    const bySpeaker = [...groupBy(ofScenario, 'speaker')].map(([speaker, own]) => ({
-      speaker,
-      ...summarise(own, LOAD_COLUMNS),
-    }));
-    const ours = bySpeaker.find(({ speaker }) => speaker === 'filament');
-    const others = bySpeaker.filter(({ speaker, good }) => speaker !== 'filament' && good > 0);
-    if (!ours || ours.good === 0 || others.length === 0) continue;
-    const parts = compared.map(([what, key]) => {
-      const best = others.reduce((a, b) => (b.figures[key] < a.figures[key] ? b : a));
-      return `${what} ${(ours.figures[key] / best.figures[key]).toFixed(2)}× of ${best.speaker}`;
-    });
-    lines.push(`${scenario}: Filament needs ${parts.join(', ')}`);
-  }
-  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;
+}
+
+/** The event loop in the scenario of a part where it was worst. */
+function worstEventLoop(part, all) {
+  return EVENT_LOOP_TARGETS.flatMap((target) => {
+    const { measure } = target;
+    const measured = all
+      .map(({ scenario, bySpeaker }) => ({ scenario, value: bySpeaker.get('filament')?.figures[measure]?.median }))
+      .filter(({ value }) => value !== undefined);
+    if (measured.length === 0) return [];
+    const worst = bestOf(measured, true);
+    const { title } = MEASURES[measure];
+    const text = `${number(worst.value)} (${worst.scenario})`;
+    return [[`worst of ${part}`, title, '', '', text, '', targetText(target), met(target, false, worst.value)]];
+  });
+}
+
+function comparisons(rows) {
+  const parts = [...groupBy(rows, ({ part }) => part)].map(([part, ofPart]) => [part, summaries(ofPart)]);
+  const scenarios = parts.flatMap(([, all]) => all);
+  const lines = scenarios.flatMap(({ scenario, bySpeaker }) =>
+    targetsOf(scenario)
+      .map((target) => comparison(scenario, target, bySpeaker))
+      .filter((line) => line !== undefined),
+  );
+  lines.push(...parts.flatMap(([part, all]) => worstEventLoop(part, all)));
+  return lines.length === 0 ? '' : `${table(HEAD, lines, LEFT_COLUMNS)}\n`;
+}
+
+const CURVE_COLUMNS = [
+  'completeSeconds',
+  'cpuSeconds',
+  'microsecondsPerRoute',
+  'cpuMicrosecondsPerRoute',
+  'cpuMicrosecondsPerItem',
+  'octetsPerPath',
+  'loopP99Ms',
+  'loopMaxMs',
+];
+
+function curves(rows) {
+  const lines = summaries(rows).flatMap(({ scenario, bySpeaker }) =>
+    [...bySpeaker.values()].map(({ figures }) => [
+      scenario,
+      ...CURVE_COLUMNS.map((measure) => (figures[measure] ? withRange(figures[measure]) : '')),
+    ]),
+  );
+  if (lines.length === 0) return '';
+  const head = ['growth', ...CURVE_COLUMNS.map((measure) => MEASURES[measure].title)];
+  return `\nHow the cost of a route grows; an item is a route that one receiver got.\n\n${table(head, lines, 1)}\n`;
+}
+
+/** What was left out or failed, one line for each reason. */
+function notes(rows, skipped) {
+  const reasons = [
+    ...skipped.map(({ scenario, speaker, why }) => ({ scenario, text: `${speaker} left out: ${why}` })),
+    ...rows
+      .filter(({ ok }) => !ok)
+      .map(({ scenario, speaker, why }) => ({ scenario, text: `${speaker} failed: ${why || 'no reason given'}` })),
+  ];
+  return [...groupBy(reasons, ({ text }) => text)]
+    .map(([text, of]) => `\n${[...new Set(of.map(({ scenario }) => scenario))].join(', ')}: ${text}`)
+    .join('\n');
+}
+
+function disturbed(rows) {
+  const names = rows.filter(({ figures }) => isDisturbed(figures)).map(({ scenario }) => scenario);
+  if (names.length === 0) return '';
+  return `\n\nDisturbed by other programs in at least one run, read the CPU seconds: ${[...new Set(names)].join(', ')}`;
 }
 
 /** All tables of a run as markdown. */
-export function render({ date, machine, own, peers, agents }) {
-  const on = `${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}, ${date}`;
+export function render({ date, commit, machine, rows, skipped }) {
+  const on = `${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}; ${commit}, ${date}`;
+  const isGrowth = ({ part }) => part === 'growth';
   return [
-    `${on}; medians. Where the foreign CPU seconds are not small, the run was disturbed: read the CPU seconds.\n`,
-    part('Own generator', own, LOAD_COLUMNS),
-    part('bgpload: Filament and other daemons', peers, LOAD_COLUMNS),
-    verdicts(peers),
-    part('agentload', agents, AGENT_COLUMNS),
+    `${on}\n\nMedians [lowest–highest] of the runs; ratios are to the best other speaker of the same run.\n\n`,
+    comparisons(rows.filter((row) => !isGrowth(row))),
+    curves(rows.filter(isGrowth)),
+    notes(rows, skipped),
+    disturbed(rows),
+    '\n',
   ].join('');
 }

@@ -1,0 +1,19 @@
+/**
+ * Preloaded into a speaker (`node --import`): how late its event loop is, from the first connection, so that the start is not
+ * counted, to the signal that ends it. Written as figures to the file that LOOP_DELAY_FILE names.
+ */
+import { subscribe } from 'node:diagnostics_channel';
+import { writeFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+const RESOLUTION_MS = 10;
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+
+/** The histogram counts from sample to sample: what is beyond the sampling interval is the delay. */
+const beyondIntervalMs = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
+
+subscribe('net.server.socket', () => delay.enable());
+process.prependListener('SIGTERM', () => {
+  const figures = { loopP99Ms: beyondIntervalMs(delay.percentile(99)), loopMaxMs: beyondIntervalMs(delay.max) };
+  if (delay.count > 0) writeFileSync(process.env.LOOP_DELAY_FILE, JSON.stringify(figures));
+});
