@@ -1,6 +1,6 @@
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { originVnOf } from '../bgp/attribute/virtual-network-communities.js';
-import { NO_PATH, type AttributeSetId, type PathId, type Payload } from '../rib/handles.js';
+import { NO_PATH, NO_PAYLOAD, type AttributeSetId, type PathId, type Payload } from '../rib/handles.js';
 import { HashIndex } from '../rib/hash-index.js';
 import type { Rib } from '../rib/rib.js';
 import { defined } from '../util/assert.js';
@@ -12,7 +12,7 @@ import {
   hasPushableNextHop,
   MAX_ECMP_NEXT_HOPS,
   nextHopIdentity,
-  nextHopOf,
+  nextHopLabels,
   nextHopTemplate,
   type NextHop,
   type NextHopTemplate,
@@ -43,7 +43,7 @@ export interface AgentPathListOptions {
  * What the paths of one attribute set have in common as agents see them, rendered once. It lives as long as a list has
  * such a path, so that neither the set nor the name of its virtual network can become another one under it.
  */
-interface PathKind {
+interface PathKind extends NextHopTemplate {
   /** Never used again. */
   readonly id: number;
   /** Key in the map of kinds. */
@@ -51,7 +51,6 @@ interface PathKind {
   readonly set: AttributeSetId;
   /** Id of the virtual network whose name is shown with the path. */
   readonly network: number;
-  readonly template: NextHopTemplate;
   readonly tail: Uint8Array;
   /** Members of lists. */
   members: number;
@@ -59,7 +58,7 @@ interface PathKind {
 
 /** One member of an equal-cost list. */
 interface ListedPath extends NextHop {
-  readonly kind: PathKind;
+  readonly template: PathKind;
   readonly payload: Payload;
 }
 
@@ -121,7 +120,7 @@ export class AgentPathLists {
 
   /** The end of items of a list. */
   tailOf(list: number): Uint8Array {
-    return defined(this.#list(list).paths[0], 'the best path of a list').kind.tail;
+    return defined(this.#list(list).paths[0], 'the best path of a list').template.tail;
   }
 
   hold(list: number): void {
@@ -184,27 +183,28 @@ export class AgentPathLists {
   #isFound({ paths }: PathList): boolean {
     if (paths.length !== this.#foundKinds.length) return false;
     for (let i = 0; i < paths.length; i++) {
-      if (paths[i]?.kind !== this.#foundKinds[i] || paths[i]?.payload !== this.#foundPayloads[i]) return false;
+      if (paths[i]?.template !== this.#foundKinds[i] || paths[i]?.payload !== this.#foundPayloads[i]) return false;
     }
     return true;
   }
 
   #add(hash: number): number {
-    const { payloads } = this.#rib;
-    const paths: ListedPath[] = [];
-    for (const [i, kind] of this.#foundKinds.entries()) {
-      const payload = defined(this.#foundPayloads[i], 'a payload per path');
-      const { template, label, l3Label } = nextHopOf(kind.template, payloads.bytesOf(payload));
-      paths.push({ template, label, l3Label, kind, payload });
-      payloads.hold(payload);
-      kind.members++;
-    }
+    // Most lists have one path: an array that map makes is as long as it must be, one that grows has room for seventeen.
+    const paths = this.#foundKinds.map((kind, i) => this.#listed(kind, this.#foundPayloads[i] ?? NO_PAYLOAD));
     const id = this.#freeLists.pop() ?? this.#lists.length;
     const list: PathList = { id, hash, paths, nextHops: distinct(paths), references: 0 };
     this.#lists[id] = list;
     this.#index.add(hash, id);
     this.#fresh = list;
     return id;
+  }
+
+  #listed(kind: PathKind, payload: Payload): ListedPath {
+    const { payloads } = this.#rib;
+    payloads.hold(payload);
+    kind.members++;
+    const { label, l3Label } = nextHopLabels(kind, payloads.bytesOf(payload));
+    return { template: kind, label, l3Label, payload };
   }
 
   #dropFresh(): void {
@@ -214,9 +214,9 @@ export class AgentPathLists {
   }
 
   #forget(list: PathList): void {
-    for (const { kind, payload } of list.paths) {
+    for (const { template, payload } of list.paths) {
       this.#rib.payloads.release(payload);
-      if (--kind.members === 0) this.#forgetKind(kind);
+      if (--template.members === 0) this.#forgetKind(template);
     }
     this.#index.remove(list.hash, list.id);
     this.#lists[list.id] = undefined;
@@ -248,7 +248,7 @@ export class AgentPathLists {
       key,
       set,
       network: networkOf(attributes, own),
-      template: nextHopTemplate(family, attributes, name, context, scratch.octets),
+      ...nextHopTemplate(family, attributes, name, context, scratch.octets),
       tail: renderTail(family, attributes, name, context, scratch.octets),
       members: 0,
     };

@@ -38,8 +38,10 @@ export class ExportBatch {
     let bucket = first;
     while (bucket !== undefined && (bucket.source !== source || bucket.audience !== audience)) bucket = bucket.next;
     if (bucket === undefined) {
-      bucket = { content, source, audience, routes: [], payloads: [], next: first };
+      // Mostly one route has a content: an array that grows has room for seventeen at once.
+      bucket = { content, source, audience, routes: [route], payloads: [payload], next: first };
       this.#buckets.set(content, bucket);
+      return;
     }
     bucket.routes.push(route);
     bucket.payloads.push(payload);

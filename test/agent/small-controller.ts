@@ -13,7 +13,7 @@ import type { ChannelFamilyId } from '../../src/xmpp/items/channel-family.js';
 import { EventCollector, eventStart, MAX_ITEMS_PER_MESSAGE } from '../../src/xmpp/items/envelope.js';
 import { isPushable, writeItem, writeRetract } from '../../src/xmpp/items/item.js';
 import { renderTail } from '../../src/xmpp/items/item-tail.js';
-import { hasPushableLabel, hasPushableNextHop, nextHopOf, nextHopTemplate } from '../../src/xmpp/items/next-hop.js';
+import { hasPushableLabel, hasPushableNextHop, nextHopLabels, nextHopTemplate } from '../../src/xmpp/items/next-hop.js';
 import { SharedOctets } from '../../src/xmpp/items/octet-text.js';
 import { decodePublished, decodeWithdrawn } from '../../src/xmpp/items/publish.js';
 import type { PublishedRoute } from '../../src/xmpp/items/published-route.js';
@@ -147,7 +147,8 @@ function push(vrf: string, entry: Entry, sessions: Iterable<AgentSession>): void
   if (best) {
     const nextHops = paths.map(({ attributes, payload }) => {
       const name = virtualNetworkOf(attributes, network, CONTEXT);
-      return nextHopOf(nextHopTemplate(family, attributes, name, CONTEXT, octets), payload);
+      const template = nextHopTemplate(family, attributes, name, CONTEXT, octets);
+      return { template, ...nextHopLabels(template, payload) };
     });
     const tail = renderTail(family, best.attributes, network, CONTEXT, octets);
     writeItem(w, family, key, 0, key.length, nextHops, tail);

@@ -44,13 +44,17 @@ export interface NextHopTemplate {
   readonly identity: string;
 }
 
-/** A next hop with its labels. */
-export interface NextHop {
-  readonly template: NextHopTemplate;
+/** Labels of a next hop. */
+interface NextHopLabels {
   /** 0: none. */
   readonly label: number;
   /** The second label of an EVPN MAC/IP route; 0 when it has none. */
   readonly l3Label: number;
+}
+
+/** A next hop with its labels. */
+export interface NextHop extends NextHopLabels {
+  readonly template: NextHopTemplate;
 }
 
 /** Offset of the IPv4 next hop in the attribute, or -1 when there is none that an agent could use. */
@@ -119,13 +123,13 @@ export function nextHopTemplate(
   };
 }
 
-/** The next hop of a path with this payload. */
-export function nextHopOf(template: NextHopTemplate, payload: Uint8Array): NextHop {
-  if (template.family !== FamilyId.l2vpnEvpn) return { template, label: unicastLabel(payload), l3Label: 0 };
+/** The labels of a path with this payload. */
+export function nextHopLabels({ family, isVni }: NextHopTemplate, payload: Uint8Array): NextHopLabels {
+  if (family !== FamilyId.l2vpnEvpn) return { label: unicastLabel(payload), l3Label: 0 };
   const label1 = payload.length >= LABEL_OCTETS ? labelFieldAt(payload, 0) : 0;
   // Of the types that are pushed only 2 has a second label, and no other has a payload of that length.
   const label2 = payload.length === FULL_TAIL_OFFSET + LABEL_OCTETS ? labelFieldAt(payload, FULL_TAIL_OFFSET) : 0;
-  return { template, label: labelOfField(label1, template.isVni), l3Label: labelOfField(label2, template.isVni) };
+  return { label: labelOfField(label1, isVni), l3Label: labelOfField(label2, isVni) };
 }
 
 /** Writes one next hop. */

@@ -18,7 +18,7 @@ import {
   hasPushableLabel,
   hasPushableNextHop,
   nextHopIdentity,
-  nextHopOf,
+  nextHopLabels,
   nextHopTemplate,
 } from '../../../src/xmpp/items/next-hop.js';
 import { SharedOctets } from '../../../src/xmpp/items/octet-text.js';
@@ -68,7 +68,8 @@ function itemText(paths: readonly PublishedRoute[], context = CONTEXT, network =
   const octets = new SharedOctets();
   const nextHops = paths.map(({ attributes, payload }) => {
     const name = virtualNetworkOf(attributes, network, context);
-    return nextHopOf(nextHopTemplate(family, attributes, name, context, octets), payload);
+    const template = nextHopTemplate(family, attributes, name, context, octets);
+    return { template, ...nextHopLabels(template, payload) };
   });
   const name = virtualNetworkOf(best.attributes, network, context);
   const tail = renderTail(family, best.attributes, name, context, octets);
@@ -239,7 +240,7 @@ describe('fields of a pushed route (agent channel §6.3, §6.6)', () => {
     const { family, attributes } = withCommunities(evpn());
     const template = nextHopTemplate(family, attributes, NETWORK, CONTEXT, new SharedOctets());
     const payload = makeEvpnPayload({ routeType: 5, label1: 17 << 4, gateway: parseIp('192.0.2.1')! });
-    expect(nextHopOf(template, payload)).toMatchObject({ label: 17, l3Label: 0 });
+    expect(nextHopLabels(template, payload)).toEqual({ label: 17, l3Label: 0 });
   });
 
   test('the router MAC shows in EVPN next hops alone', () => {
@@ -262,8 +263,10 @@ describe('fields of a pushed route (agent channel §6.3, §6.6)', () => {
 });
 
 describe('which next hops of an ECMP set are the same (agent channel §6.6 rule 3)', () => {
-  const identity = ({ family, attributes, payload }: PublishedRoute) =>
-    nextHopIdentity(nextHopOf(nextHopTemplate(family, attributes, NETWORK, CONTEXT, new SharedOctets()), payload));
+  const identity = ({ family, attributes, payload }: PublishedRoute) => {
+    const template = nextHopTemplate(family, attributes, NETWORK, CONTEXT, new SharedOctets());
+    return nextHopIdentity({ template, ...nextHopLabels(template, payload) });
+  };
 
   test.each([
     ['address', inet(['192.0.2.11', '192.0.2.13'])],
