@@ -161,7 +161,7 @@ function writePackedPrefix(w: Writer, version: IpVersion, octets: Uint8Array, at
 function packedIpv4(octets: Uint8Array, at: number, lengthBits: number): number {
   let address = 0;
   for (let bits = 0; bits < lengthBits; bits += 8) address |= (octets[at + (bits >>> 3)] ?? 0) << (24 - bits);
-  return lengthBits === 0 ? 0 : address & (-1 << (IPV4_BITS - lengthBits));
+  return address & (-1 << (IPV4_BITS - lengthBits));
 }
 
 function writeEvpnHead(w: Writer, key: Uint8Array, keyStart: number, keyLength: number): void {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { originVnCommunity } from '../../../src/bgp/attribute/virtual-network-communities.js';
 import type { PathAttributes } from '../../../src/bgp/attribute/path-attributes.js';
 import { makeEvpnInclusiveMulticastKey, makeEvpnMacIpKey, makeEvpnPrefixKey } from '../../../src/bgp/nlri/evpn-key.js';
@@ -6,6 +7,7 @@ import { makeEvpnPayload } from '../../../src/bgp/nlri/evpn-payload.js';
 import { FamilyId } from '../../../src/bgp/nlri/family.js';
 import { familyById } from '../../../src/bgp/nlri/registry.js';
 import { parseMac } from '../../../src/wire/mac.js';
+import { formatPackedPrefix, octetsOfBits } from '../../../src/wire/prefix.js';
 import { parseIp } from '../../../src/wire/ip.js';
 import { ZERO_ROUTE_DISTINGUISHER } from '../../../src/wire/route-distinguisher.js';
 import { Writer } from '../../../src/wire/writer.js';
@@ -130,6 +132,15 @@ describe('ids (agent channel §6.2, §16.5)', () => {
     [FamilyId.ipv6Unicast, '::/0'],
   ] as const)('family %p, %s', (family, prefix) => {
     expect(idOf(family, unicast(family, prefix))).toBe(prefix);
+  });
+
+  test('any IPv4 prefix, with host bits in the key or without', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 32 }), fc.uint8Array({ minLength: 4, maxLength: 4 }), (bits, octets) => {
+        const key = Uint8Array.of(bits, ...octets.subarray(0, octetsOfBits(bits)), 255);
+        expect(idOf(FamilyId.ipv4Unicast, key)).toBe(formatPackedPrefix(4, octets, 0, bits));
+      }),
+    );
   });
 
   test.each([
