@@ -16,6 +16,7 @@ import type { EndOfRibTiming } from './end-of-rib.js';
 import { DEFAULT_MAX_STANZA_OCTETS } from './framer.js';
 import { AgentSession } from './session.js';
 import type { AgentRecord, SessionOwner } from './session-owner.js';
+import { StanzaTails } from './stanza-tails.js';
 import { DEFAULT_SUBSCRIPTION_LIMITS } from './subscriptions.js';
 import type { SubscriptionLimits } from './subscriptions.js';
 
@@ -239,6 +240,7 @@ export class AgentServer {
       subscriptionLimits: server.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS,
       tls: server.tls,
       handler,
+      tails: new StanzaTails(),
       claim: (session, name) => this.#claim(session, name),
       recordOf: (name) => this.#recordOf(name),
       interest: (session, vrf, interested) => this.#interest(session, vrf, interested),

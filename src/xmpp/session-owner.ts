@@ -3,6 +3,7 @@ import type { AgentHandler } from './agent-handler.js';
 import type { CloseReason } from './channel-fsm.js';
 import type { EndOfRibTiming } from './end-of-rib.js';
 import type { AgentSession } from './session.js';
+import type { StanzaTails } from './stanza-tails.js';
 import type { SubscriptionLimits } from './subscriptions.js';
 
 /** What survives the sessions of one agent name. */
@@ -25,6 +26,8 @@ export interface SessionOwner {
   readonly subscriptionLimits: SubscriptionLimits;
   readonly tls: TlsParameters | undefined;
   readonly handler: AgentHandler;
+  /** Shared by all sessions. */
+  readonly tails: StanzaTails;
   /** Claims the name from the stream header. @returns why it may not be had */
   claim(session: AgentSession, name: string): CloseReason | undefined;
   /** What is remembered of the agent; made when there is nothing yet. */

@@ -297,7 +297,7 @@ export class AgentSession {
   #stanza(event: FramerEvent & { readonly kind: 'stanza' }): void {
     const { name, bytes } = event;
     this.counters.received[name]++;
-    const element = parseXml(bytes);
+    const element = parseXml(bytes, this.#owner.tails);
     if (element instanceof XmlFault) {
       this.#logger.debug({ reason: element.reason, offset: element.offset, octets: bytes.length }, 'malformed stanza');
       this.#detail = `${element.reason} at ${element.offset}`;

@@ -6,9 +6,10 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { XmlElement } from './element.js';
+import type { StanzaTail, StanzaTails } from './stanza-tails.js';
 
-/** Deepest nesting by default; a route stanza nests ten deep. */
-const DEFAULT_MAX_DEPTH = 32;
+/** Deepest nesting; a route stanza nests ten deep. */
+const MAX_DEPTH = 32;
 
 /** Why a stanza is not well-formed or not allowed, and where. */
 export class XmlFault {
@@ -37,7 +38,7 @@ class Node implements XmlElement {
     this.name = name;
   }
 
-  append(child: Node): void {
+  append(child: XmlElement): void {
     if (this.children === NO_CHILDREN) this.children = [child];
     else (this.children as XmlElement[]).push(child);
   }
@@ -150,16 +151,40 @@ function expand(text: string): string | undefined {
 
 /**
  * Parses the octets of one stanza.
+ * @param tails  how stanzas before it ended; the result is the same with and without it
  * @returns the element, sharing no memory with `bytes`; or what is wrong
  */
-export function parseXml(bytes: Buffer, maxDepth = DEFAULT_MAX_DEPTH): XmlElement | XmlFault {
+export function parseXml(bytes: Buffer, tails?: StanzaTails): XmlElement | XmlFault {
+  const tail = tails?.find(bytes);
+  if (tail) {
+    const head = bytes.subarray(0, bytes.length - tail.octets.length);
+    const root = isAscii(head) && new Parser(head.toString('latin1'), head).parseHead(tail);
+    if (root) return root;
+  }
   // Nearly every stanza is ASCII; then the octets are the codes.
-  if (isAscii(bytes)) return new Parser(bytes.toString('latin1'), bytes, maxDepth).parse();
+  if (isAscii(bytes)) {
+    const parser = new Parser(bytes.toString('latin1'), bytes);
+    const common = tail ? 0 : (tails?.commonOctets(bytes) ?? 0);
+    if (!tails || common === 0) return parser.parse();
+    const root = parser.parse(bytes.length - common);
+    const found = root instanceof XmlFault ? undefined : parser.tailOf(bytes);
+    if (found) tails.add(found);
+    return root;
+  }
   if (!isUtf8(bytes)) return new XmlFault('not UTF-8', 0);
   const text = bytes.toString('utf8');
   const units = new Uint16Array(text.length);
   for (let i = 0; i < units.length; i++) units[i] = text.charCodeAt(i);
-  return new Parser(text, units, maxDepth).parse();
+  return new Parser(text, units).parse();
+}
+
+/** Where a parse stood on its way: behind a tag, within the innermost of some open elements. */
+interface Checkpoint {
+  readonly at: number;
+  readonly open: readonly Node[];
+  /** Children and text that each of them had. */
+  readonly counts: readonly number[];
+  readonly texts: readonly string[];
 }
 
 /** One parse. A method that fails notes why and where, and returns `false`. */
@@ -167,23 +192,75 @@ class Parser {
   readonly #text: string;
   /** The codes of {@link #text}: scanning an array is several times faster than `charCodeAt`. */
   readonly #codes: Codes;
-  readonly #maxDepth: number;
   #at = 0;
   #reason = '';
+  /** The end of the stanza when the text is its head alone. */
+  #tail: StanzaTail | undefined;
+  #tailInPlace = false;
+  /** Behind the first tag that ends here or later something is to be done: to go on with the tail, or to note a checkpoint. */
+  #stopAt = Number.MAX_SAFE_INTEGER;
+  #checkpoint: Checkpoint | undefined;
 
-  constructor(text: string, codes: Codes, maxDepth: number) {
+  constructor(text: string, codes: Codes) {
     this.#text = text;
     this.#codes = codes;
-    this.#maxDepth = maxDepth;
   }
 
-  parse(): XmlElement | XmlFault {
+  /** @param checkpointAt  the checkpoint for {@link tailOf} is to be noted as soon as possible from here on */
+  parse(checkpointAt = Number.MAX_SAFE_INTEGER): XmlElement | XmlFault {
+    this.#stopAt = checkpointAt;
     this.#skipSpace();
     const root = this.#document();
     if (!root) return new XmlFault(this.#reason, this.#at);
     this.#skipSpace();
     if (this.#at < this.#codes.length) return new XmlFault('something follows the element', this.#at);
     return root;
+  }
+
+  /**
+   * Parses a stanza that goes on with `tail` behind the text.
+   * @returns `false` when the text does not end where the tail can follow, or is not well-formed
+   */
+  parseHead(tail: StanzaTail): XmlElement | false {
+    this.#tail = tail;
+    this.#stopAt = this.#codes.length;
+    this.#skipSpace();
+    const root = this.#document();
+    // A root that ends within the head must not be followed by the tail.
+    return this.#tailInPlace && root;
+  }
+
+  /** What a successful parse of `bytes` found behind its checkpoint; `undefined` when that cannot be shared. */
+  tailOf(bytes: Buffer): StanzaTail | undefined {
+    const checkpoint = this.#checkpoint;
+    if (!checkpoint) return undefined;
+    const { at, open, counts, texts } = checkpoint;
+    if (open.some((node, i) => node.text !== texts[i])) return undefined;
+    return {
+      octets: Buffer.from(bytes.subarray(at)),
+      open: open.map((node) => node.name),
+      children: open.map((node, i) => node.children.slice(counts[i])),
+    };
+  }
+
+  /** At {@link #stopAt} or behind it. @returns whether the tail was put in its place, so that the element is complete */
+  #stop(open: readonly Node[], current: Node): boolean {
+    this.#stopAt = Number.MAX_SAFE_INTEGER;
+    const nodes = [...open, current];
+    const tail = this.#tail;
+    if (!tail) {
+      this.#checkpoint = {
+        at: this.#at,
+        open: nodes,
+        counts: nodes.map((node) => node.children.length),
+        texts: nodes.map((node) => node.text),
+      };
+      return false;
+    }
+    if (nodes.length !== tail.open.length || nodes.some((node, i) => node.name !== tail.open[i])) return false;
+    for (const [i, node] of nodes.entries()) for (const child of tail.children[i] ?? []) node.append(child);
+    this.#tailInPlace = true;
+    return true;
   }
 
   #fail(reason: string, at: number): false {
@@ -210,6 +287,7 @@ class Parser {
     const openNamesAt: number[] = [];
     let current = root;
     for (;;) {
+      if (this.#at >= this.#stopAt && this.#stop(open, current)) return root;
       if (!this.#characterData(current)) return false;
       // The scan stands behind `<`.
       const at = this.#at;
@@ -234,7 +312,7 @@ class Parser {
         if (!child) return false;
         current.append(child);
         if (this.#selfClosed()) continue;
-        if (open.length + 1 >= this.#maxDepth) return this.#fail('nested too deep', at);
+        if (open.length + 1 >= MAX_DEPTH) return this.#fail('nested too deep', at);
         open.push(current);
         openNamesAt.push(nameAt);
         current = child;
