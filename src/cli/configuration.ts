@@ -1,9 +1,10 @@
 /** Configuration as the commands get it: a file, or the built-in default. */
 import { defaultConfig } from '../config/default-config.js';
-import { ConfigUnreadableError, loadConfigFile } from '../config/load.js';
+import { ConfigUnreadableError, type ConfigFile } from '../config/config-file.js';
 import type { LoadResult } from '../config/load.js';
 import { formatProblem } from '../config/problem.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import type { Steps } from '../util/steps.js';
 import { CliError, ExitCode } from './cli-error.js';
 import type { Output } from './output.js';
 
@@ -12,18 +13,18 @@ import type { Output } from './output.js';
  *
  * @throws CliError (exit code 2) when it cannot be used
  */
-export function readConfig(file: string | undefined, output: Output): ResolvedConfig {
+export function readConfig(file: ConfigFile | undefined, output: Output): ResolvedConfig {
   if (file === undefined) return defaultConfig();
   const result = loadOrRefuse(file);
   if (result.kind === 'loaded') return result.config;
   for (const problem of result.problems) output.err(`${formatProblem(problem)}\n`);
-  throw new CliError(problemCount(result.problems.length, file), ExitCode.usage);
+  throw new CliError(problemCount(result.problems.length, file.path), ExitCode.usage);
 }
 
 /** Reads a file; one that is not there is wrong usage. */
-function loadOrRefuse(file: string): LoadResult {
+function loadOrRefuse(file: ConfigFile): LoadResult {
   try {
-    return loadConfigFile(file);
+    return file.loadNow();
   } catch (error) {
     if (error instanceof ConfigUnreadableError) throw new CliError(error.message, ExitCode.usage, error);
     throw error;
@@ -31,15 +32,15 @@ function loadOrRefuse(file: string): LoadResult {
 }
 
 /** Reads a file again; one that is not there any more is a problem like any other. */
-export function reloadConfig(file: string, running: ResolvedConfig): LoadResult {
+export function* reloadConfig(file: ConfigFile, running: ResolvedConfig): Steps<LoadResult> {
   try {
-    return loadConfigFile(file, running);
+    return yield* file.load(running);
   } catch (error) {
     if (!(error instanceof ConfigUnreadableError)) throw error;
     return {
       kind: 'invalid',
-      file,
-      problems: [{ file, line: 1, column: 1, path: '(document)', message: error.message }],
+      file: file.path,
+      problems: [{ file: file.path, line: 1, column: 1, path: '(document)', message: error.message }],
     };
   }
 }
@@ -49,10 +50,10 @@ function problemCount(count: number, file: string): string {
 }
 
 /** `filament check`: prints every problem, or that there is none. */
-export function checkConfig(file: string, output: Output): ExitCode {
+export function checkConfig(file: ConfigFile, output: Output): ExitCode {
   const result = loadOrRefuse(file);
   if (result.kind === 'loaded') {
-    output.out(`${file}: valid\n`);
+    output.out(`${file.path}: valid\n`);
     return ExitCode.done;
   }
   for (const problem of result.problems) output.out(`${formatProblem(problem)}\n`);

@@ -7,6 +7,7 @@ import { FAMILY_NAMES } from '../config/session-schema.js';
 import { VERSION } from '../controller/version.js';
 import { CliError, ExitCode } from './cli-error.js';
 import { checkConfig, readConfig } from './configuration.js';
+import { ConfigFile } from '../config/config-file.js';
 import type { Output } from './output.js';
 import type { ShowOptions } from './show.js';
 
@@ -122,7 +123,8 @@ function addRun(program: Argv, running: Running, { output }: ProgramContext): vo
       command
         .option('config', valued('configuration file; without it the built-in default'))
         .option('log-level', oneOf(LOG_LEVELS, 'wins over the configuration')),
-    running(async ({ config: file, logLevel }) => {
+    running(async ({ config: path, logLevel }) => {
+      const file = path === undefined ? undefined : new ConfigFile(path);
       const config = readConfig(file, output);
       const [{ runController }, { createController }, { createLogger }] = await Promise.all([
         import('./run.js'),
@@ -140,7 +142,7 @@ function addCheck(program: Argv, running: Running, { output }: ProgramContext): 
     'check',
     'say what is wrong with a configuration file, with line and column',
     (command) => command.option('config', { ...valued('configuration file'), demandOption: true }),
-    running(({ config }) => checkConfig(config ?? '', output)),
+    running(({ config }) => checkConfig(new ConfigFile(config ?? ''), output)),
   );
 }
 

@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { ApiListenError, ApiServer } from '../api/server.js';
+import type { ConfigFile } from '../config/config-file.js';
 import type { LogLevel } from '../config/schema.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from '../controller/view.js';
@@ -29,7 +30,7 @@ export type ControllerFactory = (config: ResolvedConfig, dependencies: Controlle
 export interface RunOptions {
   readonly config: ResolvedConfig;
   /** The file that `config` came from, to be read again at SIGHUP; absent for the built-in default. */
-  readonly file?: string;
+  readonly file?: ConfigFile;
   /** Given on the command line: wins over the configuration, also after a reload. */
   readonly logLevel?: LogLevel;
 }

@@ -3,6 +3,7 @@
  * Works on a document that fits the schema; every finding has the path of the field to change.
  */
 import { parseIp } from '../wire/ip.js';
+import { formatFieldPath } from './problem.js';
 import type { FieldPath, FieldProblem } from './problem.js';
 import { mergeSession } from './resolved.js';
 import type { ListenAddress } from './resolved.js';
@@ -13,35 +14,67 @@ import { FABRIC_VRF_NAME } from './fabric-vrf.js';
 /** Largest AS number of two octets, whose communities leave four octets for the value. */
 const MAXIMUM_TWO_OCTET_AS = 0xffff;
 
+/** Takes what is wrong. */
 type Report = (path: FieldPath, message: string) => void;
 
 /** All problems of a document; empty when it can be used. */
 export function checkDocument(document: ConfigDocument): FieldProblem[] {
   const problems: FieldProblem[] = [];
   const report: Report = (path, message) => problems.push({ path, message });
-  checkListeners(document, report);
-  checkBgp(document, report);
-  checkVrfs(document, report);
-  checkTls(document, report);
+  const vrfs = new VrfChecks(document.autonomousSystem, report);
+  for (const [index, vrf] of document.vrfs.entries()) vrfs.add(vrf, index);
+  checkSections(document, vrfs, report);
   return problems;
+}
+
+/** Checks everything but the VRFs, which `vrfs` knows. */
+export function checkSections(document: ConfigDocument, vrfs: VrfChecks, report: Report): void {
+  checkListeners(document, report);
+  checkBgp(document, vrfs, report);
+  checkTls(document, report);
 }
 
 /** Reports each field whose value an earlier one has already. */
 class Uniqueness {
   readonly #what: string;
-  readonly #first = new Map<string, string>();
+  readonly #list: FieldPath;
+  readonly #field: string;
+  readonly #first = new Map<string, number>();
   readonly #report: Report;
 
-  constructor(what: string, report: Report) {
+  /** @param list  where the list is that {@link add} takes the positions of. @param field  that must be unique */
+  constructor(what: string, list: FieldPath, field: string, report: Report) {
     this.#what = what;
+    this.#list = list;
+    this.#field = field;
     this.#report = report;
   }
 
-  /** @param where  how to refer to this one when it is the first of two */
-  add(value: string, path: FieldPath, where: string): void {
+  /** Texts are made for what is reported only: there may be ten thousand VRFs. */
+  add(value: string, position: number): void {
     const first = this.#first.get(value);
-    if (first === undefined) this.#first.set(value, where);
-    else this.#report(path, `${value} is already the ${this.#what} of ${first}; allowed: each only once`);
+    if (first === undefined) {
+      this.#first.set(value, position);
+      return;
+    }
+    const where = formatFieldPath([...this.#list, first]);
+    this.#report(
+      [...this.#list, position, this.#field],
+      `${value} is already the ${this.#what} of ${where}; allowed: each only once`,
+    );
+  }
+
+  /** Takes back one that was not reported. */
+  delete(value: string): void {
+    this.#first.delete(value);
+  }
+
+  has(value: string): boolean {
+    return this.#first.has(value);
+  }
+
+  values(): Iterable<string> {
+    return this.#first.keys();
   }
 }
 
@@ -86,30 +119,30 @@ function checkListeners({ bgp, agents, api }: ConfigDocument, report: Report): v
 interface Names {
   readonly autonomousSystem: number;
   readonly groups: ReadonlyMap<string, PeerGroupDocument>;
-  readonly vrfs: ReadonlySet<string>;
+  readonly vrfs: VrfChecks;
 }
 
-function checkBgp({ bgp, vrfs, autonomousSystem }: ConfigDocument, report: Report): void {
+function checkBgp({ bgp, autonomousSystem }: ConfigDocument, vrfs: VrfChecks, report: Report): void {
   const groups = new Map(bgp.peerGroups.map((group) => [group.name, group]));
-  const names: Names = { autonomousSystem, groups, vrfs: new Set(vrfs.map((vrf) => vrf.name)) };
-  const groupNames = new Uniqueness('name', report);
+  const names: Names = { autonomousSystem, groups, vrfs };
+  const groupNames = new Uniqueness('name', ['bgp', 'peerGroups'], 'name', report);
   for (const [index, group] of bgp.peerGroups.entries()) {
     const path = ['bgp', 'peerGroups', index];
-    groupNames.add(group.name, [...path, 'name'], `bgp.peerGroups[${index}]`);
+    groupNames.add(group.name, index);
     checkVrfExists(names, group.vrf, path, report);
     checkFamilies(group, undefined, path, report);
     checkSessionType(names, group, undefined, path, report);
   }
-  const addresses = new Uniqueness('address', report);
+  const addresses = new Uniqueness('address', ['bgp', 'neighbors'], 'address', report);
   for (const [index, neighbor] of bgp.neighbors.entries()) {
     const path = ['bgp', 'neighbors', index];
-    addresses.add(neighbor.address, [...path, 'address'], `bgp.neighbors[${index}]`);
+    addresses.add(neighbor.address, index);
     checkNeighbor(names, neighbor, path, report);
   }
-  const prefixes = new Uniqueness('prefix', report);
+  const prefixes = new Uniqueness('prefix', ['bgp', 'dynamicNeighbors'], 'prefix', report);
   for (const [index, range] of bgp.dynamicNeighbors.entries()) {
     const path = ['bgp', 'dynamicNeighbors', index];
-    prefixes.add(range.prefix, [...path, 'prefix'], `bgp.dynamicNeighbors[${index}]`);
+    prefixes.add(range.prefix, index);
     if (!groups.has(range.peerGroup)) {
       report([...path, 'peerGroup'], unknownName('peer group', range.peerGroup, groups.keys()));
     }
@@ -129,8 +162,8 @@ function checkVrfExists({ vrfs }: Names, name: string | undefined, path: FieldPa
       [...path, 'vrf'],
       `${name} is the fabric VRF, whose routes are the global ones; allowed: a VRF of its own, or no vrf at all`,
     );
-  } else if (!vrfs.has(name)) {
-    report([...path, 'vrf'], unknownName('VRF', name, vrfs));
+  } else if (!vrfs.names.has(name)) {
+    report([...path, 'vrf'], unknownName('VRF', name, vrfs.names.values()));
   }
 }
 
@@ -204,9 +237,8 @@ function checkSessionType(
   }
 }
 
-/** The fabric VRF has no tables of its own: its routes are the global, unlabelled ones. */
+/** What the fabric VRF must not have. It has no tables of its own: its routes are the global, unlabelled ones. */
 function checkFabricVrf(vrf: VrfDocument, path: FieldPath, report: Report): void {
-  if (vrf.name !== FABRIC_VRF_NAME) return;
   const why = `the fabric VRF ${FABRIC_VRF_NAME} holds the global routes, nothing is imported, exported or originated there`;
   for (const field of ['importTargets', 'exportTargets', 'staticRoutes'] as const) {
     if (vrf[field].length > 0) report([...path, field], `${why}; allowed: none`);
@@ -214,64 +246,134 @@ function checkFabricVrf(vrf: VrfDocument, path: FieldPath, report: Report): void
   if (vrf.alwaysImport) report([...path, 'alwaysImport'], `${why}; allowed: false`);
 }
 
-function checkVrfs({ vrfs, autonomousSystem }: ConfigDocument, report: Report): void {
-  const names = new Uniqueness('name', report);
-  const distinguishers = new Uniqueness('route distinguisher', report);
-  const networkNames = new Map<number, string>();
-  const networkIds = new Map<string, number>();
-  const vxlanOwners = new Map<number, string>();
-  for (const [index, vrf] of vrfs.entries()) {
-    const path = ['vrfs', index];
-    const where = `vrfs[${index}]`;
-    names.add(vrf.name, [...path, 'name'], where);
-    checkFabricVrf(vrf, path, report);
-    if (vrf.routeDistinguisher !== undefined) {
-      distinguishers.add(vrf.routeDistinguisher, [...path, 'routeDistinguisher'], where);
-    }
+/**
+ * The checks of VRFs: of each one, and of what no two may have. One that was found right can be taken out again, so that
+ * a configuration that replaces another one is checked by what differs.
+ */
+export class VrfChecks {
+  readonly names: Uniqueness;
+  readonly #distinguishers: Uniqueness;
+  readonly #networks: VirtualNetworks;
+  readonly #report: Report;
 
+  constructor(autonomousSystem: number, report: Report) {
+    this.names = new Uniqueness('name', ['vrfs'], 'name', report);
+    this.#distinguishers = new Uniqueness('route distinguisher', ['vrfs'], 'routeDistinguisher', report);
+    this.#networks = new VirtualNetworks(autonomousSystem, report);
+    this.#report = report;
+  }
+
+  add(vrf: VrfDocument, index: number): void {
+    this.names.add(vrf.name, index);
+    if (vrf.name === FABRIC_VRF_NAME) checkFabricVrf(vrf, ['vrfs', index], this.#report);
+    if (vrf.routeDistinguisher !== undefined) this.#distinguishers.add(vrf.routeDistinguisher, index);
+    this.#networks.add(vrf, index);
+    if (vrf.staticRoutes.length > 0) checkStaticRoutes(vrf, ['vrfs', index, 'staticRoutes'], this.#report);
+  }
+
+  delete(vrf: VrfDocument): void {
+    this.names.delete(vrf.name);
+    if (vrf.routeDistinguisher !== undefined) this.#distinguishers.delete(vrf.routeDistinguisher);
+    this.#networks.delete(vrf);
+  }
+}
+
+/** A value, and how many VRFs there are that say so. */
+interface Counted<T> {
+  readonly value: T;
+  vrfs: number;
+}
+
+/** What each key stands for, as the VRFs that use it agree. */
+class Agreed<K, T> {
+  readonly #values = new Map<K, Counted<T>>();
+
+  /** @returns what the key stands for: this value, or the one that others gave it before */
+  add(key: K, value: T): T {
+    const known = this.#values.get(key);
+    if (known === undefined) {
+      this.#values.set(key, { value, vrfs: 1 });
+      return value;
+    }
+    known.vrfs++;
+    return known.value;
+  }
+
+  delete(key: K): void {
+    const known = this.#values.get(key);
+    if (known !== undefined && --known.vrfs === 0) this.#values.delete(key);
+  }
+}
+
+/** Virtual networks as the VRFs name them: one id and one VXLAN network identifier for each name. */
+class VirtualNetworks {
+  readonly #autonomousSystem: number;
+  readonly #report: Report;
+  readonly #names = new Agreed<number, string>();
+  readonly #ids = new Agreed<string, number>();
+  readonly #vxlanOwners = new Agreed<number, string>();
+
+  constructor(autonomousSystem: number, report: Report) {
+    this.#autonomousSystem = autonomousSystem;
+    this.#report = report;
+  }
+
+  add(vrf: VrfDocument, index: number): void {
     const { name, id, vxlanId } = vrf.virtualNetwork;
-    const network = [...path, 'virtualNetwork'];
-    const otherName = networkNames.get(id) ?? name;
-    const otherId = networkIds.get(name) ?? id;
+    const otherName = this.#names.add(id, name);
+    const otherId = this.#ids.add(name, id);
     if (otherName !== name) {
-      report(
-        [...network, 'id'],
+      this.#reportField(
+        index,
+        'id',
         `${id} is already the id of virtual network ${otherName}; allowed: one id per virtual network`,
       );
     } else if (otherId !== id) {
-      report(
-        [...network, 'id'],
+      this.#reportField(
+        index,
+        'id',
         `virtual network ${name} has already the id ${otherId}; allowed: one id per virtual network`,
       );
     }
-    networkNames.set(id, otherName);
-    networkIds.set(name, otherId);
-    if (autonomousSystem > MAXIMUM_TWO_OCTET_AS && id > 0xffff) {
-      report(
-        [...network, 'id'],
-        `${id} does not fit the OriginVn community of AS ${autonomousSystem}, which has four octets; allowed: 1..65535`,
+    if (this.#autonomousSystem > MAXIMUM_TWO_OCTET_AS && id > 0xffff) {
+      this.#reportField(
+        index,
+        'id',
+        `${id} does not fit the OriginVn community of AS ${this.#autonomousSystem}, which has four octets; allowed: 1..65535`,
       );
     }
-    if (vxlanId !== undefined) {
-      const owner = vxlanOwners.get(vxlanId) ?? name;
-      if (owner !== name) {
-        report(
-          [...network, 'vxlanId'],
-          `${vxlanId} is already the VXLAN network identifier of virtual network ${owner}; allowed: each only once`,
-        );
-      }
-      vxlanOwners.set(vxlanId, owner);
+    if (vxlanId === undefined) return;
+    const owner = this.#vxlanOwners.add(vxlanId, name);
+    if (owner !== name) {
+      this.#reportField(
+        index,
+        'vxlanId',
+        `${vxlanId} is already the VXLAN network identifier of virtual network ${owner}; allowed: each only once`,
+      );
     }
+  }
 
-    const routes = new Uniqueness('prefix', report);
-    for (const [position, route] of vrf.staticRoutes.entries()) {
-      const distinguisher = route.routeDistinguisher ?? vrf.routeDistinguisher;
-      const key =
-        distinguisher === undefined || distinguisher === vrf.routeDistinguisher
-          ? route.prefix
-          : `${distinguisher}:${route.prefix}`;
-      routes.add(key, [...path, 'staticRoutes', position, 'prefix'], `${where}.staticRoutes[${position}]`);
-    }
+  delete(vrf: VrfDocument): void {
+    const { name, id, vxlanId } = vrf.virtualNetwork;
+    this.#names.delete(id);
+    this.#ids.delete(name);
+    if (vxlanId !== undefined) this.#vxlanOwners.delete(vxlanId);
+  }
+
+  #reportField(index: number, field: string, message: string): void {
+    this.#report(['vrfs', index, 'virtualNetwork', field], message);
+  }
+}
+
+function checkStaticRoutes(vrf: VrfDocument, path: FieldPath, report: Report): void {
+  const routes = new Uniqueness('prefix', path, 'prefix', report);
+  for (const [position, route] of vrf.staticRoutes.entries()) {
+    const distinguisher = route.routeDistinguisher ?? vrf.routeDistinguisher;
+    const key =
+      distinguisher === undefined || distinguisher === vrf.routeDistinguisher
+        ? route.prefix
+        : `${distinguisher}:${route.prefix}`;
+    routes.add(key, position);
   }
 }
 

@@ -1,8 +1,6 @@
-/** From a file to a working configuration, or to the list of everything that is wrong with it. */
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { dirname, resolve } from 'node:path';
+/** From a text to a working configuration, or to the list of everything that is wrong with it. */
 import { z } from 'zod';
+import { runAtOnce } from '../util/steps.js';
 import { checkDocument } from './check.js';
 import { locateProblems, parseText } from './document.js';
 import type { ParsedText, Position } from './document.js';
@@ -11,6 +9,8 @@ import type { ConfigProblem, FieldPath, FieldProblem } from './problem.js';
 import { resolveConfig } from './resolved.js';
 import type { ResolveContext, ResolvedConfig } from './resolved.js';
 import { configSchema } from './schema.js';
+import { VrfResolver } from './vrf-resolver.js';
+import { NOTHING_SHARED } from './vrf-texts.js';
 
 export type LoadResult =
   | {
@@ -21,11 +21,6 @@ export type LoadResult =
       locate(path: FieldPath): Position;
     }
   | { readonly kind: 'invalid'; readonly file: string; readonly problems: readonly ConfigProblem[] };
-
-/** A configuration file that cannot be read at all. */
-export class ConfigUnreadableError extends Error {
-  readonly code = 'ERR_CONFIG_UNREADABLE';
-}
 
 /**
  * Validates the text of a configuration.
@@ -43,70 +38,15 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
   if (!result.success) return invalid(file, parsed, result.error.issues.flatMap(problemsOfIssue));
   const problems = checkDocument(result.data);
   if (problems.length > 0) return invalid(file, parsed, problems);
-  return { kind: 'loaded', file, config: resolveConfig(result.data, context), locate: (path) => parsed.locate(path) };
+  const { routerId, vrfs } = result.data;
+  const running = context.running?.vrfs ?? [];
+  const resolved = runAtOnce(new VrfResolver().resolve(vrfs, routerId, running, NOTHING_SHARED));
+  const config = resolveConfig(result.data, context, resolved);
+  return { kind: 'loaded', file, config, locate: (path) => parsed.locate(path) };
 }
 
 function invalid(file: string, parsed: ParsedText, problems: readonly FieldProblem[]): LoadResult {
   return { kind: 'invalid', file, problems: locateProblems(parsed, problems).map((problem) => ({ file, ...problem })) };
-}
-
-/**
- * Reads and validates a configuration file; files that it names are relative to it and must be readable.
- *
- * @throws ConfigUnreadableError  when there is no such file
- */
-export function loadConfigFile(file: string, running?: ResolvedConfig): LoadResult {
-  const directory = dirname(file);
-  const result = loadConfig(readText(file), file, {
-    hostName: hostname(),
-    resolveFile: (name) => resolve(directory, name),
-    ...(running === undefined ? {} : { running }),
-  });
-  if (result.kind === 'invalid') return result;
-  const { tls } = result.config.agents;
-  const problems: ConfigProblem[] = [];
-  for (const field of ['certificate', 'key', 'ca'] as const) {
-    const name = tls?.[field];
-    if (name === undefined || isReadable(name)) continue;
-    const path = ['agents', 'tls', field];
-    problems.push({
-      file,
-      ...result.locate(path),
-      path: path.join('.'),
-      message: `${shown(name)} cannot be read; allowed: a readable PEM file`,
-    });
-  }
-  return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
-}
-
-function isReadable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
-  ENOENT: 'no such file',
-  EACCES: 'permission denied',
-  EISDIR: 'it is a directory',
-};
-
-function readText(file: string): string {
-  let octets: Buffer;
-  try {
-    octets = readFileSync(file);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new ConfigUnreadableError(`cannot read ${file}: ${READ_ERRORS[code] ?? code}`, { cause: error });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(octets);
-  } catch (error) {
-    throw new ConfigUnreadableError(`cannot read ${file}: it is not UTF-8 text`, { cause: error });
-  }
 }
 
 /** zod's findings in our words; the messages of values come from field.ts, those of sections are made here. */

@@ -4,14 +4,7 @@
  */
 import { CE_FAMILIES, SESSION_DEFAULTS, sessionFields } from './session-schema.js';
 import type { ConfigFamily, RemovePrivateAs } from './session-schema.js';
-import type {
-  ConfigDocument,
-  Encapsulation,
-  LogLevel,
-  NeighborDocument,
-  PeerGroupDocument,
-  VrfDocument,
-} from './schema.js';
+import type { ConfigDocument, Encapsulation, LogLevel, NeighborDocument, PeerGroupDocument } from './schema.js';
 
 /** An address and port to listen on; port 0 is any free one. */
 export interface ListenAddress {
@@ -152,41 +145,18 @@ function resolveSession(session: SessionDocument, autonomousSystem: number): Res
 }
 
 /**
- * Gives every VRF a route distinguisher, by name: its own, the one it had, or the first free `<routerId>:<n>`.
- * A VRF that comes or goes therefore changes nobody else's.
- */
-function assignRouteDistinguishers(document: ConfigDocument, running: ResolvedConfig | undefined): Map<string, string> {
-  const assigned = new Map<string, string>();
-  const used = new Set<string>();
-  const assign = (vrf: VrfDocument, distinguisher: string): void => {
-    assigned.set(vrf.name, distinguisher);
-    used.add(distinguisher);
-  };
-  for (const vrf of document.vrfs) if (vrf.routeDistinguisher !== undefined) assign(vrf, vrf.routeDistinguisher);
-  const automatic = document.vrfs.filter((vrf) => vrf.routeDistinguisher === undefined);
-  const before = new Map(running?.vrfs.map((vrf) => [vrf.name, vrf.routeDistinguisher]));
-  for (const vrf of automatic) {
-    const had = before.get(vrf.name);
-    if (had?.startsWith(`${document.routerId}:`) && !used.has(had)) assign(vrf, had);
-  }
-  let next = 1;
-  for (const vrf of automatic) {
-    if (assigned.has(vrf.name)) continue;
-    while (used.has(`${document.routerId}:${next}`)) next++;
-    assign(vrf, `${document.routerId}:${next}`);
-  }
-  return assigned;
-}
-
-/**
  * Makes the working form of a document in which {@link checkDocument} finds nothing wrong.
  *
+ * @param vrfs  those of the document, resolved
  * @throws Error when the document was not checked
  */
-export function resolveConfig(document: ConfigDocument, context: ResolveContext): ResolvedConfig {
+export function resolveConfig(
+  document: ConfigDocument,
+  context: ResolveContext,
+  vrfs: readonly ResolvedVrf[],
+): ResolvedConfig {
   const { autonomousSystem, routerId, bgp, agents } = document;
   const groups = new Map(bgp.peerGroups.map((group) => [group.name, group]));
-  const distinguishers = assignRouteDistinguishers(document, context.running);
   const file = context.resolveFile ?? ((name: string) => name);
   const { tls, ...agentsWithoutTls } = agents;
   return {
@@ -227,16 +197,7 @@ export function resolveConfig(document: ConfigDocument, context: ResolveContext)
             },
           }),
     },
-    vrfs: document.vrfs.map((vrf) => {
-      const routeDistinguisher = distinguishers.get(vrf.name);
-      if (routeDistinguisher === undefined) throw new Error(`VRF ${vrf.name} has no route distinguisher`);
-      return {
-        ...vrf,
-        routeDistinguisher,
-        importTargets: [...new Set(vrf.importTargets)],
-        exportTargets: [...new Set(vrf.exportTargets)],
-      };
-    }),
+    vrfs,
     api: document.api,
     log: document.log,
   };

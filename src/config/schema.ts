@@ -128,7 +128,8 @@ const staticRouteSchema = z.strictObject({
   med: integer(0, MAXIMUM_U32).exactOptional().meta({ description: 'MULTI_EXIT_DISC of the route.' }),
 });
 
-const vrfSchema = z.strictObject({
+/** One VRF of the document. */
+export const vrfSchema = z.strictObject({
   name: text().meta({
     description: 'Unique name, as agents subscribe to it, e.g. `default-domain:demo:blue:blue`.',
   }),

@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
 import type { FamilyName } from '../bgp/nlri/family.js';
 import type { RouteTable } from '../rib/route-table.js';
+import { runInSlices } from '../util/steps.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { Controller } from './controller.js';
@@ -31,6 +33,7 @@ const MS_PER_SECOND = 1000;
 export class ControllerViews implements ControllerView {
   readonly #controller: Controller;
   readonly #routes: RouteViews;
+  #reloading: Promise<void> = Promise.resolve();
 
   constructor(controller: Controller) {
     this.#controller = controller;
@@ -144,7 +147,15 @@ export class ControllerViews implements ControllerView {
   }
 
   reload(): Promise<ReloadResult> {
-    return Promise.resolve(this.#controller.reload());
+    // One after the other: each compares with what the one before has made.
+    const reloaded = this.#reloading.then(() => this.#reloadInSlices());
+    this.#reloading = reloaded.then(nothing, nothing);
+    return reloaded;
+  }
+
+  #reloadInSlices(): Promise<ReloadResult> {
+    const { clock } = this.#controller;
+    return runInSlices(this.#controller.reload(), () => clock.nowMs(), nextTurn);
   }
 
   metrics(): MetricsSnapshot {
@@ -243,6 +254,10 @@ export class ControllerViews implements ControllerView {
 
 function countsOf(table: RouteTable): TableCounts {
   return { prefixes: table.routeCount, paths: table.pathCount };
+}
+
+function nothing(): void {
+  // How a reload ended is told to whoever asked for it.
 }
 
 function seconds(ms: number): number {

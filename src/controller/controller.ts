@@ -4,7 +4,7 @@ import { TcpNetwork } from '../net/tcp-transport.js';
 import { tlsParameters, type TlsParameters } from '../net/tls.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
-import { differenceOf, describeChange, type ConfigChange } from '../config/difference.js';
+import { compareConfigs, describeChange, type ConfigChange } from '../config/difference.js';
 import type { ResolvedConfig, ResolvedTls } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
 import { Rib } from '../rib/rib.js';
@@ -203,16 +203,19 @@ export class Controller implements BgpService, InterestListener {
     await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
   }
 
-  /** Reads the configuration again and applies it as a difference; an invalid one changes nothing. */
-  reload(): ReloadResult {
+  /**
+   * Reads the configuration again and applies it as a difference; an invalid one changes nothing. One reload must have
+   * ended before the next begins.
+   */
+  *reload(): Steps<ReloadResult> {
     const { reloadSource, configApplied } = this.#dependencies;
     if (reloadSource === undefined) {
       const message = 'the controller runs on its built-in configuration, there is no file to read again';
       return { applied: false, problems: [{ file: '', line: 0, column: 0, path: '', message }] };
     }
-    const loaded = reloadSource(this.#config);
+    const loaded = yield* reloadSource(this.#config);
     if (loaded.kind === 'invalid') return { applied: false, problems: loaded.problems };
-    const difference = differenceOf(this.#config, loaded.config);
+    const difference = yield* compareConfigs(this.#config, loaded.config);
     if (difference.restartNeeded.length > 0) {
       const problems = difference.restartNeeded.map(({ path, message }) => ({
         file: loaded.file,
@@ -223,10 +226,15 @@ export class Controller implements BgpService, InterestListener {
       return { applied: false, problems };
     }
     this.#config = loaded.config;
-    for (const change of difference.changes) this.#apply(change);
+    const changes: string[] = [];
+    for (const change of difference.changes) {
+      this.#apply(change);
+      changes.push(describeChange(change));
+      yield;
+    }
     this.#updateDefaultMembership();
     configApplied?.(loaded.config);
-    return { applied: true, changes: difference.changes.map(describeChange) };
+    return { applied: true, changes };
   }
 
   #apply(change: ConfigChange): void {

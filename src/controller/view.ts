@@ -10,6 +10,7 @@ import type { ResolvedConfig } from '../config/resolved.js';
 import type { Network } from '../net/transport.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import type { Steps } from '../util/steps.js';
 
 /** `GET /api/v1/controller`. */
 export interface ControllerInfo {
@@ -273,7 +274,7 @@ export interface ControllerDependencies {
   /** Where connections to neighbors come from; TCP when left out. */
   readonly network?: Network;
   /** Reads and validates the configuration again; without it a reload is refused. */
-  readonly reloadSource?: (running: ResolvedConfig) => LoadResult;
+  readonly reloadSource?: (running: ResolvedConfig) => Steps<LoadResult>;
   /** Called after a reload was applied, for what lives outside the controller (API token, log level). */
   readonly configApplied?: (config: ResolvedConfig) => void;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { describeChange, differenceOf } from '../../src/config/difference.js';
+import { compareConfigs, describeChange } from '../../src/config/difference.js';
 import type { ConfigChange, ConfigDifference } from '../../src/config/difference.js';
 import { loadConfig } from '../../src/config/load.js';
+import { runAtOnce } from '../../src/util/steps.js';
 import type { ResolvedConfig } from '../../src/config/resolved.js';
 
 /** A base configuration in which each test replaces one piece of text. */
@@ -47,7 +48,7 @@ function edit(...edits: readonly (readonly [from: string, to: string])[]): Confi
     expect(text).toContain(from);
     text = text.replace(from, to);
   }
-  return differenceOf(base, load(text, base));
+  return runAtOnce(compareConfigs(base, load(text, base)));
 }
 
 function only(difference: ConfigDifference): ConfigChange {

@@ -2,7 +2,8 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, loadConfigFile } from '../../src/config/load.js';
+import { ConfigFile } from '../../src/config/config-file.js';
+import { loadConfig } from '../../src/config/load.js';
 import { formatFieldPath, formatProblem } from '../../src/config/problem.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'filament-config-'));
@@ -21,30 +22,30 @@ const HEAD = 'routerId: 192.0.2.1\nautonomousSystem: 64512\n';
 describe('files', () => {
   test('a missing file is one clear line with a stable code', () => {
     const path = join(directory, 'missing.yaml');
-    expect(() => loadConfigFile(path)).toThrow(
+    expect(() => new ConfigFile(path).loadNow()).toThrow(
       expect.objectContaining({ code: 'ERR_CONFIG_UNREADABLE', message: `cannot read ${path}: no such file` }),
     );
   });
 
   test('a directory or a file that is no UTF-8 text is refused by name', () => {
-    expect(() => loadConfigFile(directory)).toThrow(`cannot read ${directory}: it is a directory`);
+    expect(() => new ConfigFile(directory).loadNow()).toThrow(`cannot read ${directory}: it is a directory`);
     const binary = file('binary.yaml', Uint8Array.of(0x61, 0x3a, 0xff));
-    expect(() => loadConfigFile(binary)).toThrow('it is not UTF-8 text');
+    expect(() => new ConfigFile(binary).loadNow()).toThrow('it is not UTF-8 text');
   });
 
   test('a byte order mark in front changes nothing', () => {
-    expect(loadConfigFile(file('bom.yaml', `\uFEFF${HEAD}`)).kind).toBe('loaded');
+    expect(new ConfigFile(file('bom.yaml', `\uFEFF${HEAD}`)).loadNow().kind).toBe('loaded');
   });
 
   test('files named in it are relative to it, and a missing one is a problem at its line', () => {
     file('cert.pem', '');
     const path = file('tls.yaml', `${HEAD}agents:\n  tls:\n    certificate: cert.pem\n    key: key.pem\n`);
-    const missing = loadConfigFile(path);
+    const missing = new ConfigFile(path).loadNow();
     expect(missing.kind === 'invalid' && missing.problems.map(formatProblem)).toEqual([
       `${path}:6:5: agents.tls.key: ${JSON.stringify(join(directory, 'key.pem')).slice(0, 60)}${join(directory, 'key.pem').length > 58 ? '…"' : ''} cannot be read; allowed: a readable PEM file`,
     ]);
     file('key.pem', '');
-    expect(loadConfigFile(path)).toMatchObject({
+    expect(new ConfigFile(path).loadNow()).toMatchObject({
       kind: 'loaded',
       config: { agents: { tls: { certificate: join(directory, 'cert.pem'), key: join(directory, 'key.pem') } } },
     });

@@ -5,11 +5,13 @@ import { KEEPALIVE } from '../../src/bgp/message/keepalive.js';
 import { encodeOpen } from '../../src/bgp/message/open.js';
 import type { FamilyId } from '../../src/bgp/nlri/family.js';
 import { localOpen } from '../../src/bgp/session/negotiation.js';
-import { loadConfig } from '../../src/config/load.js';
+import type { LoadResult } from '../../src/config/load.js';
+import { ConfigReader } from '../../src/config/reader.js';
 import { Controller } from '../../src/controller/controller.js';
 import type { Dialing, DialTarget, Network } from '../../src/net/transport.js';
 import { ManualClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
+import { runAtOnce, type Steps } from '../../src/util/steps.js';
 import { attribute, AS_PATH, LOCAL_PREF, ORIGIN, updateBody } from '../support/update-messages.js';
 import { bgpMessage } from '../support/raw-client.js';
 import { FakeTransport } from '../xmpp/fake-transport.js';
@@ -30,14 +32,18 @@ export class World {
   readonly clock = new ManualClock();
   readonly network = new DeafNetwork();
   readonly controller: Controller;
+  readonly reader = new ConfigReader();
   #text: string;
 
   /** @param text  configuration without router id and AS number */
   private constructor(text: string) {
     this.#text = text;
-    const load = (running?: Controller['config']) =>
-      loadConfig(HEAD + this.#text, 'test.yaml', { hostName: 'ctl', ...(running === undefined ? {} : { running }) });
-    const loaded = load();
+    const load = (running?: Controller['config']): Steps<LoadResult> =>
+      this.reader.load(HEAD + this.#text, 'test.yaml', {
+        hostName: 'ctl',
+        ...(running === undefined ? {} : { running }),
+      });
+    const loaded = runAtOnce(load());
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
     this.controller = new Controller(loaded.config, {
       clock: this.clock,
@@ -57,7 +63,7 @@ export class World {
   /** Applies another configuration. @returns what changed, one line each */
   reload(text: string): readonly string[] {
     this.#text = `api: { listen: [] }\n${text}`;
-    const result = this.controller.reload();
+    const result = runAtOnce(this.controller.reload());
     if (!result.applied) throw new Error(JSON.stringify(result.problems));
     this.settle();
     return result.changes;

@@ -1,0 +1,93 @@
+/** A configuration file, which is read when the controller starts and whenever somebody asks for that again. */
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { runAtOnce, type Steps } from '../util/steps.js';
+import { shown } from './field.js';
+import type { LoadResult } from './load.js';
+import type { ConfigProblem } from './problem.js';
+import { ConfigReader } from './reader.js';
+import type { ResolvedConfig } from './resolved.js';
+
+/** A configuration file that cannot be read at all. */
+export class ConfigUnreadableError extends Error {
+  readonly code = 'ERR_CONFIG_UNREADABLE';
+}
+
+export class ConfigFile {
+  readonly path: string;
+  readonly #reader = new ConfigReader();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Reads and validates the file; files that it names are relative to it and must be readable.
+   *
+   * @throws ConfigUnreadableError  when there is no such file
+   */
+  *load(running?: ResolvedConfig): Steps<LoadResult> {
+    const { path: file } = this;
+    const directory = dirname(file);
+    const result = yield* this.#reader.load(readText(file), file, {
+      hostName: hostname(),
+      resolveFile: (name) => resolve(directory, name),
+      ...(running === undefined ? {} : { running }),
+    });
+    return result.kind === 'invalid' ? result : checkTlsFiles(result);
+  }
+
+  /** The same at once, for who has nothing else to do. */
+  loadNow(): LoadResult {
+    return runAtOnce(this.load());
+  }
+}
+
+function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadResult {
+  const { file } = result;
+  const { tls } = result.config.agents;
+  const problems: ConfigProblem[] = [];
+  for (const field of ['certificate', 'key', 'ca'] as const) {
+    const name = tls?.[field];
+    if (name === undefined || isReadable(name)) continue;
+    const path = ['agents', 'tls', field];
+    problems.push({
+      file,
+      ...result.locate(path),
+      path: path.join('.'),
+      message: `${shown(name)} cannot be read; allowed: a readable PEM file`,
+    });
+  }
+  return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+function readText(file: string): string {
+  let octets: Buffer;
+  try {
+    octets = readFileSync(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    throw new ConfigUnreadableError(`cannot read ${file}: ${READ_ERRORS[code] ?? code}`, { cause: error });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(octets);
+  } catch (error) {
+    throw new ConfigUnreadableError(`cannot read ${file}: it is not UTF-8 text`, { cause: error });
+  }
+}
