@@ -2,12 +2,12 @@
  * A harness of ../shared/bench: copied to a temporary directory and compiled there, because ../shared is only read; then
  * one run at a time, each giving one row.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { figuresOf } from './measures.mjs';
+import { runGroup } from './process-group.mjs';
 
 const LOOP_DELAY = join(dirname(fileURLToPath(import.meta.url)), 'loop-delay.mjs');
 
@@ -72,27 +72,23 @@ export class Harness {
    * One run to its end.
    *
    * @param options  of the wrapper; `extra` goes to the load generator itself
-   * @returns what the harness says, plus `wallSeconds` and figures of the event loop where Filament was the speaker
+   * @returns what the harness says, and figures of the event loop where Filament was the speaker
    */
   async run(scenario, options, extra, environment) {
     const { running, maxTime } = this.#context;
     const out = join(this.#directory, `row-${++this.#runs}.json`);
     rmSync(this.#loopDelayFile, { force: true });
     const args = [scenario, '--reps', '1', '--max-time', String(maxTime), '--out', out, ...options, '--', ...extra];
-    const startedMs = performance.now();
-    const child = spawn(join(this.#directory, 'run'), args, {
+    const child = await runGroup(running, join(this.#directory, 'run'), args, {
       cwd: this.#directory,
-      stdio: ['ignore', 'ignore', 'ignore'],
+      stdio: 'ignore',
       env: { ...process.env, ...environment },
     });
-    running.add(child);
-    await once(child, 'close');
-    running.delete(child);
     const raw = existsSync(out)
       ? JSON.parse(readFileSync(out, 'utf8'))
       : { ok: false, why: `the harness ended with ${child.exitCode ?? child.signalCode} and no result` };
     const loop = existsSync(this.#loopDelayFile) ? JSON.parse(readFileSync(this.#loopDelayFile, 'utf8')) : {};
-    return { raw, loop, wallSeconds: (performance.now() - startedMs) / 1000 };
+    return { raw, loop };
   }
 }
 

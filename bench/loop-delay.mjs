@@ -12,8 +12,12 @@ const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 /** The histogram counts from sample to sample: what is beyond the sampling interval is the delay. */
 const beyondIntervalMs = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - RESOLUTION_MS);
 
-subscribe('net.server.socket', () => delay.enable());
-process.prependListener('SIGTERM', () => {
+function writeFigures() {
   const figures = { loopP99Ms: beyondIntervalMs(delay.percentile(99)), loopMaxMs: beyondIntervalMs(delay.max) };
   if (delay.count > 0) writeFileSync(process.env.LOOP_DELAY_FILE, JSON.stringify(figures));
+}
+
+subscribe('net.server.socket', () => {
+  // Not before: a listener keeps the signal from ending a process that has not got its own yet.
+  if (delay.enable()) process.prependListener('SIGTERM', writeFigures);
 });

@@ -19,6 +19,7 @@ import { compare } from './compare.mjs';
 import { runGrowth } from './growth.mjs';
 import { runOwn } from './own.mjs';
 import { runPeers } from './peers.mjs';
+import { endGroups } from './process-group.mjs';
 import { render } from './report.mjs';
 import { runScale } from './scale-part.mjs';
 
@@ -132,7 +133,7 @@ async function measure(context) {
     skipped: context.skipped,
   };
   process.once('exit', () => {
-    for (const child of context.running) child.kill('SIGTERM');
+    endGroups(context.running);
     rmSync(context.work, { recursive: true, force: true });
     if (results.rows.length === 0) return;
     // Here, so that a run that is broken off keeps what it has measured.

@@ -1,10 +1,9 @@
 /** Part `scale`: what a change costs in a large Filament; bench/scale measures it, its rows are those of one run. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { figuresOf } from './measures.mjs';
+import { runGroup } from './process-group.mjs';
 
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'scale', 'run.mjs');
 const SCENARIOS = ['vrfs', 'rtc', 'loop'];
@@ -26,12 +25,8 @@ export async function runScale(context) {
   for (const name of scenarios) {
     const out = join(work, `scale-${name}.json`);
     const args = [PROGRAM, name, '--main', main, '--reps', String(repetitions), '--out', out];
-    const child = spawn(process.execPath, quick ? [...args, '--quick'] : args, {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    running.add(child);
-    await once(child, 'close');
-    running.delete(child);
+    if (quick) args.push('--quick');
+    const child = await runGroup(running, process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     const scale = { part: 'scale', speaker: 'filament' };
     if (child.exitCode !== 0) {
       rows.push({

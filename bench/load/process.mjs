@@ -60,10 +60,16 @@ function answers(address, port) {
 export class SpeakerProcess {
   #child;
   #directory;
+  /** When the run is broken off, nothing is left behind. */
+  #discard = () => {
+    this.#child.kill('SIGKILL');
+    rmSync(this.#directory, { recursive: true, force: true });
+  };
 
   constructor(child, directory) {
     this.#child = child;
     this.#directory = directory;
+    process.once('exit', this.#discard);
   }
 
   /** Starts Filament with a configuration and waits until it listens. */
@@ -102,6 +108,7 @@ export class SpeakerProcess {
         await ended;
       }
     }
+    process.off('exit', this.#discard);
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }
