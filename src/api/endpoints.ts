@@ -1,10 +1,11 @@
 /** The requests of the HTTP API, each with its schema (the OpenAPI document is made of them) and its handler. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifySchema } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { FAMILY_NAMES } from '../config/session-schema.js';
 import { RESET_MODES, ROUTE_MATCHES } from '../controller/view.js';
-import type { ControllerView, ResetResult, RoutesResult } from '../controller/view.js';
+import type { ControllerView, ResetResult, RoutesQuery, RoutesResult, RouteView } from '../controller/view.js';
 import { ApiError } from './api-error.js';
 import {
   agentAnswer,
@@ -148,12 +149,12 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
         ...described('Routes of one table, page by page', routesAnswer, { 404: 'No such VRF or table.' }),
       },
     },
-    (request) => {
+    async (request) => {
       const { query } = request;
       if (query.match !== undefined && query.prefix === undefined) {
         throw new ApiError('invalid-request', 'query.match: means nothing without prefix');
       }
-      return routesOf(view.routes(query), query.vrf ?? '');
+      return routesOf(await collectRoutes(view, query), query.vrf ?? '');
     },
   );
 
@@ -282,6 +283,20 @@ function checkReset(result: ResetResult, address: string): void {
     case 'no-route-refresh':
       throw new ApiError('no-route-refresh', `${address} cannot be asked for its routes again; use mode hard`);
   }
+}
+
+/** Asks for routes until there are as many as are wanted, with a turn of the event loop for others in between. */
+async function collectRoutes(view: ControllerView, query: RoutesQuery & { limit: number }): Promise<RoutesResult> {
+  const routes: RouteView[] = [];
+  let result = view.routes(query);
+  while (result.kind === 'routes') {
+    routes.push(...result.routes);
+    const { cursor } = result;
+    if (cursor === undefined || routes.length >= query.limit) return { ...result, routes };
+    await nextTurn();
+    result = view.routes({ ...query, limit: query.limit - routes.length, cursor });
+  }
+  return result;
 }
 
 function routesOf(result: RoutesResult, vrf: string): z.output<typeof routesAnswer> {

@@ -9,7 +9,8 @@ import { AGENT_STATES, MESSAGE_TYPES } from '../controller/view.js';
 import type { ControllerView, NeighborView, VrfView } from '../controller/view.js';
 
 /** How often the delay of the event loop is sampled. */
-const EVENT_LOOP_RESOLUTION_MS = 20;
+const EVENT_LOOP_RESOLUTION_MS = 10;
+const MILLISECONDS = 1e3;
 const NANOSECONDS = 1e9;
 
 export class MetricsExporter {
@@ -64,9 +65,11 @@ export class MetricsExporter {
       resident: gauge('process_resident_memory_bytes', 'Resident memory.'),
       heap: gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.'),
       external: gauge('nodejs_external_memory_bytes', 'Memory of buffers and typed arrays.'),
-      eventLoopDelay: gauge('nodejs_eventloop_lag_seconds', 'Delay of the event loop since the last scrape.', [
-        'quantile',
-      ]),
+      eventLoopDelay: gauge(
+        'nodejs_eventloop_lag_seconds',
+        'How late timers came since the last scrape (every 10 ms one is looked at); quantile 1 is the worst.',
+        ['quantile'],
+      ),
     };
     const vrfGauge = metricMaker(Gauge, this.#vrfRegistry);
     this.#vrfMetrics = {
@@ -184,10 +187,12 @@ export class MetricsExporter {
     metrics.heap.set(memory.heapUsed);
     metrics.external.set(memory.external);
     for (const quantile of [0.5, 0.9, 0.99]) {
-      const delay = this.#eventLoop.percentile(quantile * 100) / NANOSECONDS;
-      metrics.eventLoopDelay.set({ quantile: String(quantile) }, delay);
+      metrics.eventLoopDelay.set(
+        { quantile: String(quantile) },
+        delaySeconds(this.#eventLoop.percentile(quantile * 100)),
+      );
     }
-    metrics.eventLoopDelay.set({ quantile: '1' }, this.#eventLoop.max / NANOSECONDS);
+    metrics.eventLoopDelay.set({ quantile: '1' }, delaySeconds(this.#eventLoop.max));
     this.#eventLoop.reset();
   }
 
@@ -197,6 +202,11 @@ export class MetricsExporter {
       this.#vrfMetrics.paths.set({ vrf, family }, paths);
     }
   }
+}
+
+/** How late a timer came that was to come after the resolution: the histogram has the whole time between two of them. */
+function delaySeconds(intervalNanoseconds: number): number {
+  return Math.max(0, intervalNanoseconds / NANOSECONDS - EVENT_LOOP_RESOLUTION_MS / MILLISECONDS);
 }
 
 type MetricClass<M> = new (options: { name: string; help: string; labelNames: string[]; registers: Registry[] }) => M;

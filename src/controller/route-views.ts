@@ -24,6 +24,9 @@ import type { PathFlag, PathView, RoutesQuery, RoutesResult, RouteView } from '.
 
 const ORIGINS = ['igp', 'egp', 'incomplete'] as const;
 const DEFAULT_LIMIT = 1000;
+/** Routes looked at, and routes shown, in one turn of the event loop: each a few milliseconds. */
+const MAX_LOOKED_AT = 8192;
+const MAX_SHOWN = 256;
 
 /** Routes of a table as the API shows them. Texts and objects are made here and nowhere earlier. */
 export class RouteViews {
@@ -33,7 +36,10 @@ export class RouteViews {
     this.#rib = rib;
   }
 
-  /** Answers a query about one table. Pages are cut by slot, so a table that stands still is shown whole and once. */
+  /**
+   * Answers a query about one table. Pages are cut by slot, so a table that stands still is shown whole and once. A page
+   * also ends, with a cursor, when there is enough to do for one turn.
+   */
   query(table: RouteTable, query: RoutesQuery): RoutesResult {
     if (query.prefix !== undefined) return this.#queryPrefix(table, query, query.prefix);
     return this.#page(table, query, () => true);
@@ -76,9 +82,11 @@ export class RouteViews {
   #page(table: RouteTable, query: RoutesQuery, accept: (route: RouteId) => boolean): RoutesResult {
     const first = query.cursor === undefined ? 0 : Number(query.cursor);
     if (!Number.isSafeInteger(first) || first < 0) return { kind: 'invalid-cursor' };
-    const limit = query.limit ?? DEFAULT_LIMIT;
+    const limit = Math.min(query.limit ?? DEFAULT_LIMIT, MAX_SHOWN);
+    const last = first + MAX_LOOKED_AT;
     const routes: RouteView[] = [];
     for (let slot = first; slot < table.slotCount; slot++) {
+      if (slot >= last) return { kind: 'routes', routes, cursor: String(slot) };
       const route = table.routeAt(slot);
       if (route === NO_ROUTE || this.#rib.firstPathOf(route) === NO_PATH || !accept(route)) continue;
       if (routes.length >= limit) return { kind: 'routes', routes, cursor: String(slot) };

@@ -205,7 +205,8 @@ export type RoutesResult =
   | {
       readonly kind: 'routes';
       readonly routes: readonly RouteView[];
-      /** Absent on the last page. */ readonly cursor?: string;
+      /** Absent on the last page. One that is not the last may have fewer routes than the limit, or none. */
+      readonly cursor?: string;
     }
   | { readonly kind: 'unknown-vrf' }
   /** The family has no such table: e.g. a VPN family inside a VRF. */

@@ -149,6 +149,9 @@ export class FakeView implements ControllerView {
     return this.vrfs().find((vrf) => vrf.name === name);
   }
 
+  /** Routes of one answer at most, as a view has it that must not work for long. */
+  mostRoutesAtOnce = Infinity;
+
   routes(query: RoutesQuery): RoutesResult {
     this.queries.push(query);
     if (query.vrf !== undefined && !this.vrf(query.vrf)) return { kind: 'unknown-vrf' };
@@ -161,7 +164,7 @@ export class FakeView implements ControllerView {
     const start = query.cursor === undefined ? 0 : Number(query.cursor);
     if (!Number.isInteger(start)) return { kind: 'invalid-cursor' };
     const matching = query.prefix === undefined ? ROUTES : ROUTES.filter((route) => route.prefix === query.prefix);
-    const end = start + (query.limit ?? matching.length);
+    const end = start + Math.min(query.limit ?? matching.length, this.mostRoutesAtOnce);
     return {
       kind: 'routes',
       routes: matching.slice(start, end),

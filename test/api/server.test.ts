@@ -88,6 +88,19 @@ describe('GET /api/v1/routes', () => {
     ]);
   });
 
+  test('asks on, turn by turn, until it has as many routes as are wanted', async () => {
+    view.mostRoutesAtOnce = 4;
+    const { body } = await get('/api/v1/routes?family=ipv4-unicast&limit=10');
+    expect(routesAnswer.parse(body)).toEqual({ routes: ROUTES.slice(0, 10), cursor: '10' });
+    expect(view.queries.map(({ limit, cursor }) => [limit, cursor])).toEqual([
+      [10, undefined],
+      [6, '4'],
+      [2, '8'],
+    ]);
+    const all = await get('/api/v1/routes?family=ipv4-unicast');
+    expect(routesAnswer.parse(all.body)).toEqual({ routes: ROUTES });
+  });
+
   test('pages with limit and cursor until there is no cursor any more', async () => {
     const seen: string[] = [];
     let cursor = '';

@@ -224,6 +224,18 @@ export class WorldPeer {
     this.#update([mpReach, ORIGIN, AS_PATH_INTERNAL, LOCAL_PREF, attribute(0xd0, 16, `${target}${communities}`)]);
   }
 
+  /** Asks for the routes with the route targets 64512:n (RFC 4684 §4). */
+  wants(routeTargets: readonly number[]): void {
+    const nlri = routeTargets.map((n) => `60 0000fc00 0002fc00 ${n.toString(16).padStart(8, '0')}`).join('');
+    const mpReach = attribute(0x90, 14, `0001 84 04 0a000001 00 ${nlri}`);
+    this.#update([mpReach, ORIGIN, AS_PATH_INTERNAL, LOCAL_PREF]);
+  }
+
+  /** End-of-RIB of the memberships: now the routes may come (RFC 4724 §2, RFC 4684 §6). */
+  endOfMembership(): void {
+    this.#update([attribute(0x80, 15, '000184')]);
+  }
+
   /** Announces an IPv4 route of AS 64512 as an eBGP neighbor. */
   announceUnicast(prefixHex: string): void {
     this.#update([ORIGIN, AS_PATH, attribute(0x40, 3, '0a090001')], prefixHex);
