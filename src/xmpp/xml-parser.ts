@@ -86,7 +86,8 @@ const VOCABULARY =
   'assisted-replication-supported leaf-olist replicator-address etree-leaf source-label source-address route-type ' +
   'type from to id node xmlns seqno sticky';
 const NAME_BUCKETS = 1024;
-const nextHash = (hash: number, code: number): number => (hash * 37 + code) & (NAME_BUCKETS - 1);
+const HASH_FACTOR = 37;
+const HASH_MASK = NAME_BUCKETS - 1;
 interface KnownName {
   readonly name: string;
   readonly codes: Uint8Array;
@@ -95,7 +96,7 @@ const NO_NAME: KnownName = { name: '', codes: new Uint8Array(0) };
 const KNOWN_NAMES: KnownName[] = new Array<KnownName>(NAME_BUCKETS).fill(NO_NAME);
 for (const name of VOCABULARY.split(' ')) {
   let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = nextHash(hash, name.charCodeAt(i));
+  for (let i = 0; i < name.length; i++) hash = (hash * HASH_FACTOR + name.charCodeAt(i)) & HASH_MASK;
   KNOWN_NAMES[hash] = { name, codes: Buffer.from(name, 'latin1') };
 }
 
@@ -296,7 +297,7 @@ class Parser {
         const length = current.name.length;
         if (!sameCodes(codes, at + 1, codes, nameAt, length)) return this.#fail('end tag does not match', at);
         this.#at = at + 1 + length;
-        this.#skipSpace();
+        if (codes[this.#at] !== GREATER_THAN) this.#skipSpace();
         if (codes[this.#at] !== GREATER_THAN) return this.#fail('end tag does not match', at);
         this.#at++;
         const parent = open.pop();
@@ -335,7 +336,8 @@ class Parser {
     let attributes: Attributes | undefined;
     for (;;) {
       const before = this.#at;
-      this.#skipSpace();
+      // Most tags have no attribute.
+      if (codes[before] !== GREATER_THAN) this.#skipSpace();
       const at = this.#at;
       const code = codes[at];
       if (code === GREATER_THAN) {
@@ -370,9 +372,14 @@ class Parser {
     let plain = (classOf(code) & NAME_START) !== 0;
     if (!plain && code <= 127) return this.#fail('malformed name', at);
     let hash = 0;
-    while ((classOf(code) & NAME) !== 0 || code > 127) {
-      if (code > 127) plain = false;
-      hash = nextHash(hash, code);
+    // Without a call per character: when a crowd of agents joins, much of this runs before it is optimised.
+    for (;;) {
+      const kind = CLASSES[code];
+      if (kind === undefined) {
+        if (code === END) break;
+        plain = false;
+      } else if ((kind & NAME) === 0) break;
+      hash = (hash * HASH_FACTOR + code) & HASH_MASK;
       code = codes[++at] ?? END;
     }
     this.#at = at;
@@ -385,10 +392,10 @@ class Parser {
 
   #attributeValue(): string | false {
     const codes = this.#codes;
-    this.#skipSpace();
+    if (codes[this.#at] !== EQUALS) this.#skipSpace();
     if (codes[this.#at] !== EQUALS) return this.#fail('attribute without a value', this.#at);
     this.#at++;
-    this.#skipSpace();
+    if (codes[this.#at] !== DOUBLE_QUOTE) this.#skipSpace();
     const quote = codes[this.#at];
     if (quote !== DOUBLE_QUOTE && quote !== SINGLE_QUOTE) return this.#fail('attribute value without quotes', this.#at);
     const start = this.#at + 1;
@@ -401,7 +408,7 @@ class Parser {
       if (code === LESS_THAN || code === END) return this.#fail('attribute value without end', start);
       if (code === AMPERSAND) references = true;
       else if (code < BLANK) {
-        if (classOf(code) === FORBIDDEN) return this.#fail('character not allowed', at);
+        if (CLASSES[code] === FORBIDDEN) return this.#fail('character not allowed', at);
         spaces = true;
       } else if (code >= 0xfffe) return this.#fail('character not allowed', at);
     }
@@ -418,6 +425,11 @@ class Parser {
   #characterData(node: Node): boolean {
     const codes = this.#codes;
     const start = this.#at;
+    // A line feed and the next tag: what agents write between elements.
+    if (codes[start] === LF && codes[start + 1] === LESS_THAN) {
+      this.#at = start + 2;
+      return true;
+    }
     let at = start;
     let visible = false;
     let references = false;
@@ -440,7 +452,7 @@ class Parser {
         return this.#fail('element without end', at);
       } else if (code === CR) {
         returns = true;
-      } else if (classOf(code) === FORBIDDEN) {
+      } else if (CLASSES[code] === FORBIDDEN) {
         return this.#fail('character not allowed', at);
       }
     }
