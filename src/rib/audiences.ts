@@ -4,7 +4,7 @@ import type { Exporter } from './exporter.js';
 import type { SourceId } from './handles.js';
 
 /** Members of a group that may have a route, by their index. Equal audiences are the same object. */
-export interface Audience {
+export interface Audience extends Iterable<number> {
   readonly size: number;
   has(index: number): boolean;
 }

@@ -1,5 +1,6 @@
 import { BitSet } from '../util/bitset.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import { AdvertisedCounts } from './advertised-counts.js';
 import { Audiences, type Audience } from './audiences.js';
 import { grownUint32 } from './columns.js';
 import { ExportBatch, type ExportStream } from './export-batch.js';
@@ -38,9 +39,6 @@ export class ExportMember {
   refreshFrom: number | undefined;
   /** Asked again while it was. */
   refreshAgain = false;
-  /** See {@link ExportGroup.countFor}. */
-  count = 0;
-  countedVersion = -1;
 
   constructor(receiver: ExportReceiver, index: number) {
     this.receiver = receiver;
@@ -88,6 +86,7 @@ export class ExportGroup implements TableConsumer, Job {
   readonly #awaitingSync = new Set<ExportMember>();
   readonly #refreshing = new Set<ExportMember>();
   readonly #audiences: Audiences;
+  readonly #counts = new AdvertisedCounts();
   readonly #advertisement = new Advertisement();
 
   /** Per slot: what is advertised. */
@@ -152,18 +151,13 @@ export class ExportGroup implements TableConsumer, Job {
 
   /**
    * How many routes a member holds now if it is in step. Where members see different things this walks the advertised
-   * routes, once per change of them.
+   * routes, once per change of them, for all members together.
    */
   countFor(member: ExportMember): number {
     if (!this.#exporter.isSelective) {
       return this.#advertised.size - (this.#countOfSource.get(member.receiver.sourceId) ?? 0);
     }
-    if (member.countedVersion !== this.#version) {
-      member.countedVersion = this.#version;
-      member.count = 0;
-      for (const slot of this.#advertised) if (this.#audienceAt(slot).has(member.index)) member.count++;
-    }
-    return member.count;
+    return this.#counts.of(member.index, this.#version, this.#advertised, (slot) => this.#audienceAt(slot));
   }
 
   join(receiver: ExportReceiver): ExportMember {
