@@ -105,8 +105,7 @@ export class AgentExporter implements Exporter {
     out: Uint8Array[],
   ): void {
     const rib = this.#rib;
-    const nextHops = this.#lists.nextHopsOf(content);
-    const tail = this.#lists.tailOf(content);
+    const { nextHops, tail } = this.#lists.contentOf(content);
     for (const route of routes) {
       const w = this.#items.begin(out);
       writeItem(w, this.#family, rib.keyBytes, rib.keyOffsetOf(route), rib.keyLengthOf(route), nextHops, tail);

@@ -6,18 +6,18 @@ import type { Rib } from '../rib/rib.js';
 import { defined } from '../util/assert.js';
 import { hashBytes } from '../wire/hash.js';
 import type { ChannelFamilyId } from '../xmpp/items/channel-family.js';
-import { renderTail } from '../xmpp/items/item-tail.js';
 import {
   hasPushableLabel,
   hasPushableNextHop,
   MAX_ECMP_NEXT_HOPS,
   nextHopIdentity,
   nextHopLabels,
-  nextHopTemplate,
   type NextHop,
+  type NextHopLabels,
   type NextHopTemplate,
 } from '../xmpp/items/next-hop.js';
 import { virtualNetworkOf, type PushContext } from '../xmpp/items/push-context.js';
+import type { PathRendering, RenderingOwner } from './path-renderings.js';
 import type { PushScratch } from './push-scratch.js';
 
 /** The virtual network of the VRF itself, where an id is expected: ids begin at 1. */
@@ -40,10 +40,10 @@ export interface AgentPathListOptions {
 }
 
 /**
- * What the paths of one attribute set have in common as agents see them, rendered once. It lives as long as a list has
- * such a path, so that neither the set nor the name of its virtual network can become another one under it.
+ * What the paths of one attribute set have in common as agents see them. It lives as long as a list has such a path, so
+ * that the set cannot become another one under its rendering, and a renamed network is told to whoever shows its name.
  */
-interface PathKind extends NextHopTemplate {
+interface PathKind extends RenderingOwner {
   /** Never used again. */
   readonly id: number;
   /** Key in the map of kinds. */
@@ -51,15 +51,36 @@ interface PathKind extends NextHopTemplate {
   readonly set: AttributeSetId;
   /** Id of the virtual network whose name is shown with the path. */
   readonly network: number;
-  readonly tail: Uint8Array;
+  /** Originated in this VRF: it belongs to the VRF's virtual network unless it says otherwise. */
+  readonly own: boolean;
   /** Members of lists. */
   members: number;
 }
 
+/** What an item shows beside its key. */
+interface ItemContent {
+  /** Each once, the best path's first. */
+  readonly nextHops: readonly NextHop[];
+  readonly tail: Uint8Array;
+}
+
 /** One member of an equal-cost list. */
-interface ListedPath extends NextHop {
-  readonly template: PathKind;
+class ListedPath implements NextHop {
+  readonly kind: PathKind;
   readonly payload: Payload;
+  readonly label: number;
+  readonly l3Label: number;
+
+  constructor(kind: PathKind, payload: Payload, { label, l3Label }: NextHopLabels) {
+    this.kind = kind;
+    this.payload = payload;
+    this.label = label;
+    this.l3Label = l3Label;
+  }
+
+  get template(): NextHopTemplate {
+    return defined(this.kind.rendering, 'a rendering of paths that are looked at').template;
+  }
 }
 
 /** The equal-cost paths of a route as agents see them; equal lists are the same object. */
@@ -105,6 +126,7 @@ export class AgentPathLists {
    */
   listOf(best: PathId): number {
     this.#dropFresh();
+    this.#options.scratch.renderings.trim();
     if (best === NO_PATH) return NO_LIST;
     this.#find(best);
     const id = this.#foundKinds.length === 0 ? NO_LIST : this.#intern();
@@ -113,14 +135,14 @@ export class AgentPathLists {
     return id;
   }
 
-  /** Next hops of a list, each once, the best path's first. */
-  nextHopsOf(list: number): readonly NextHop[] {
-    return this.#list(list).nextHops;
-  }
-
-  /** The end of items of a list. */
-  tailOf(list: number): Uint8Array {
-    return defined(this.#list(list).paths[0], 'the best path of a list').template.tail;
+  /** What items of a list show. It may be used until the next call of anything here. */
+  contentOf(list: number): ItemContent {
+    const { scratch } = this.#options;
+    scratch.renderings.trim();
+    const { nextHops } = this.#list(list);
+    for (const { kind } of nextHops) this.#renderingOf(kind);
+    const best = defined(nextHops[0], 'the best path of a list');
+    return { nextHops, tail: this.#renderingOf(best.kind).tail };
   }
 
   hold(list: number): void {
@@ -134,7 +156,11 @@ export class AgentPathLists {
 
   /** A virtual network has another name: paths that show it belong to other lists from now on. */
   networkRenamed(network: number): void {
-    for (const kind of this.#kinds.values()) if (kind.network === network) this.#kinds.delete(kind.key);
+    for (const kind of this.#kinds.values()) {
+      if (kind.network !== network) continue;
+      this.#kinds.delete(kind.key);
+      this.#options.scratch.renderings.forget(kind);
+    }
   }
 
   #list(id: number): PathList {
@@ -183,7 +209,7 @@ export class AgentPathLists {
   #isFound({ paths }: PathList): boolean {
     if (paths.length !== this.#foundKinds.length) return false;
     for (let i = 0; i < paths.length; i++) {
-      if (paths[i]?.template !== this.#foundKinds[i] || paths[i]?.payload !== this.#foundPayloads[i]) return false;
+      if (paths[i]?.kind !== this.#foundKinds[i] || paths[i]?.payload !== this.#foundPayloads[i]) return false;
     }
     return true;
   }
@@ -203,8 +229,8 @@ export class AgentPathLists {
     const { payloads } = this.#rib;
     payloads.hold(payload);
     kind.members++;
-    const { label, l3Label } = nextHopLabels(kind, payloads.bytesOf(payload));
-    return { template: kind, label, l3Label, payload };
+    const { template } = this.#renderingOf(kind);
+    return new ListedPath(kind, payload, nextHopLabels(template, payloads.bytesOf(payload)));
   }
 
   #dropFresh(): void {
@@ -214,9 +240,9 @@ export class AgentPathLists {
   }
 
   #forget(list: PathList): void {
-    for (const { template, payload } of list.paths) {
+    for (const { kind, payload } of list.paths) {
       this.#rib.payloads.release(payload);
-      if (--template.members === 0) this.#forgetKind(template);
+      if (--kind.members === 0) this.#forgetKind(kind);
     }
     this.#index.remove(list.hash, list.id);
     this.#lists[list.id] = undefined;
@@ -233,30 +259,27 @@ export class AgentPathLists {
     const { attributes } = this.#rib;
     const decoded = attributes.attributesOf(set);
     if (!hasPushableNextHop(decoded)) return undefined;
-    const kind = this.#makeKind(key, set, own, decoded);
+    const id = ++this.#lastKind;
+    const network = networkOf(decoded, own);
+    const kind: PathKind = { id, key, set, own, network, members: 0, rendering: undefined };
     attributes.hold(set);
     this.#kinds.set(key, kind);
-    this.#useNetwork(kind.network, 1);
+    this.#useNetwork(network, 1);
     return kind;
   }
 
-  #makeKind(key: number, set: AttributeSetId, own: boolean, attributes: PathAttributes): PathKind {
-    const { family, context, scratch } = this.#options;
-    const name = virtualNetworkOf(attributes, own ? this.#options.virtualNetwork() : undefined, context);
-    return {
-      id: ++this.#lastKind,
-      key,
-      set,
-      network: networkOf(attributes, own),
-      ...nextHopTemplate(family, attributes, name, context, scratch.octets),
-      tail: renderTail(family, attributes, name, context, scratch.octets),
-      members: 0,
-    };
+  #renderingOf(kind: PathKind): PathRendering {
+    if (kind.rendering !== undefined) return kind.rendering;
+    const { family, context, virtualNetwork, scratch } = this.#options;
+    const attributes = this.#rib.attributes.attributesOf(kind.set);
+    const name = virtualNetworkOf(attributes, kind.own ? virtualNetwork() : undefined, context);
+    return scratch.renderings.make(kind, family, attributes, name, context);
   }
 
   #forgetKind(kind: PathKind): void {
     if (this.#kinds.get(kind.key) === kind) this.#kinds.delete(kind.key);
     this.#useNetwork(kind.network, -1);
+    this.#options.scratch.renderings.forget(kind);
     this.#rib.attributes.release(kind.set);
   }
 

@@ -1,9 +1,10 @@
-import { SharedOctets } from '../xmpp/items/octet-text.js';
 import { Writer } from '../wire/writer.js';
+import { PathRenderings } from './path-renderings.js';
 
 /**
- * What the exporters of all tables use one after the other: an exporter per table with buffers of its own would keep
- * megabytes for ten thousand VRFs. Nothing stays in the writers from one batch to the next.
+ * Memory that the exporters of all tables share: an exporter per table with buffers of its own would keep
+ * megabytes for ten thousand VRFs. Nothing stays in the writers
+ * from one batch to the next.
  */
 export class PushScratch {
   /** The message of items in the making, and that of retracts. */
@@ -11,5 +12,9 @@ export class PushScratch {
   readonly retracts = new Writer();
   /** The key of a list of paths that is looked up. */
   readonly key = new Writer();
-  readonly octets = new SharedOctets();
+  readonly renderings: PathRenderings;
+
+  constructor(renderings = new PathRenderings()) {
+    this.renderings = renderings;
+  }
 }

@@ -4,6 +4,7 @@ import { FamilyId } from '../../src/bgp/nlri/family.js';
 import { encodeMplsLabel } from '../../src/bgp/nlri/mpls-label.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
 import { AgentPathLists, NO_LIST } from '../../src/controller/agent-path-lists.js';
+import { PathRenderings } from '../../src/controller/path-renderings.js';
 import { PushScratch } from '../../src/controller/push-scratch.js';
 import { NO_PATH } from '../../src/rib/handles.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
@@ -11,6 +12,7 @@ import { HandScheduler, newRib, routeAtKey } from '../rib/world.js';
 
 /** A table of IPv4 routes of one virtual network, and the lists of their paths. */
 class World {
+  readonly lists: AgentPathLists;
   readonly rib = newRib();
   readonly hand = new HandScheduler();
   readonly mentioned: string[] = [];
@@ -23,20 +25,23 @@ class World {
     vrf: 'blue',
     scheduler: this.hand.scheduler,
   });
-  readonly lists = new AgentPathLists(this.rib, {
-    family: FamilyId.ipv4Unicast,
-    virtualNetwork: () => 'own',
-    fabric: false,
-    context: {
-      serverAs: 64512,
-      virtualNetworkName: (id) => {
-        this.rendered++;
-        return this.names.get(id);
+
+  constructor(renderings = new PathRenderings()) {
+    this.lists = new AgentPathLists(this.rib, {
+      family: FamilyId.ipv4Unicast,
+      virtualNetwork: () => 'own',
+      fabric: false,
+      context: {
+        serverAs: 64512,
+        virtualNetworkName: (id) => {
+          this.rendered++;
+          return this.names.get(id);
+        },
       },
-    },
-    scratch: new PushScratch(),
-    mentioned: (network, shown) => this.mentioned.push(`${shown ? '+' : '-'}${network}`),
-  });
+      scratch: new PushScratch(renderings),
+      mentioned: (network, shown) => this.mentioned.push(`${shown ? '+' : '-'}${network}`),
+    });
+  }
 
   source(index: number): Source {
     const address = Uint8Array.of(192, 0, 2, index);
@@ -79,7 +84,7 @@ class World {
   }
 
   tail(list: number): string {
-    return Buffer.from(this.lists.tailOf(list)).toString();
+    return Buffer.from(this.lists.contentOf(list).tail).toString();
   }
 }
 
@@ -93,7 +98,7 @@ describe('lists of equal-cost paths for agents', () => {
     const lists = new Set(Array.from({ length: 500 }, (_each, route) => world.held(route)));
     expect(lists.size).toBe(500);
     expect(world.rendered).toBe(1);
-    expect([...lists].map((list) => world.lists.nextHopsOf(list)[0]!.label)).toEqual(
+    expect([...lists].map((list) => world.lists.contentOf(list).nextHops[0]!.label)).toEqual(
       Array.from({ length: 500 }, (_each, route) => 16 + route),
     );
   });
@@ -102,7 +107,7 @@ describe('lists of equal-cost paths for agents', () => {
     const world = new World();
     world.announce(world.source(1), 1, 1, 16);
     world.announce(world.source(2), 2, 2, 16);
-    expect(world.lists.tailOf(world.held(1))).toBe(world.lists.tailOf(world.held(2)));
+    expect(world.lists.contentOf(world.held(1)).tail).toBe(world.lists.contentOf(world.held(2)).tail);
   });
 
   test('equal paths are one list, others another one', () => {
@@ -119,7 +124,7 @@ describe('lists of equal-cost paths for agents', () => {
     const world = new World();
     for (const index of [1, 2, 3]) world.announce(world.source(index), 1, index === 3 ? 3 : 1, 16);
     const { lists } = world;
-    expect(lists.nextHopsOf(world.held(1))).toHaveLength(2);
+    expect(lists.contentOf(world.held(1)).nextHops).toHaveLength(2);
   });
 
   test('a route without a label or with an IPv6 next hop has no list', () => {
@@ -139,12 +144,32 @@ describe('lists of equal-cost paths for agents', () => {
     world.lists.networkRenamed(7);
     const after = world.held(1);
     expect(before).not.toContain(after);
-    expect(world.tail(before[0]!)).toContain('>seven<');
     expect(world.tail(after)).toContain('>sieben<');
+    expect(world.tail(before[0]!)).toContain('>sieben<');
     for (const list of before) world.lists.release(list);
     expect(world.held(2)).not.toBe(after);
-    expect(world.rendered).toBe(2);
+    expect(world.rendered).toBe(3);
     expect(world.mentioned).toEqual(['+7']);
+  });
+
+  test('beyond a number of octets the oldest renderings are dropped, and made again when they are needed', () => {
+    const world = new World(new PathRenderings(3000));
+    for (let i = 1; i <= 4; i++) world.announce(world.source(i), i, i, 16);
+    const lists = [1, 2, 3, 4].map((route) => world.held(route));
+    expect(world.rendered).toBe(4);
+    const addresses = lists.map((list) =>
+      Buffer.from(world.lists.contentOf(list).nextHops[0]!.template.beforeLabel)
+        .toString()
+        .replace(/.*<address>(.*)<.address>.*/s, '$1'),
+    );
+    expect(addresses).toEqual(['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']);
+    expect(world.rendered).toBeGreaterThan(4);
+    const before = world.rendered;
+    world.tail(lists[3]!);
+    expect(world.rendered).toBe(before);
+    world.announce(world.source(5), 5, 1, 16);
+    world.announce(world.source(6), 5, 4, 16);
+    expect(world.lists.contentOf(world.held(5)).nextHops).toHaveLength(2);
   });
 
   test('lists that nobody holds leave nothing behind', () => {

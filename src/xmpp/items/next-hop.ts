@@ -45,7 +45,7 @@ export interface NextHopTemplate {
 }
 
 /** Labels of a next hop. */
-interface NextHopLabels {
+export interface NextHopLabels {
   /** 0: none. */
   readonly label: number;
   /** The second label of an EVPN MAC/IP route; 0 when it has none. */

@@ -77,12 +77,19 @@ const MAX_SHARED = 1 << 12;
  */
 export class SharedOctets {
   readonly #byText = new Map<string, Uint8Array>();
+  #madeOctets = 0;
+
+  /** Octets of all texts that were not remembered when they were asked for. */
+  get madeOctets(): number {
+    return this.#madeOctets;
+  }
 
   of(text: string): Uint8Array {
     let octets = this.#byText.get(text);
     if (octets === undefined) {
       if (this.#byText.size >= MAX_SHARED) this.#byText.clear();
       this.#byText.set(text, (octets = octetsOf(text)));
+      this.#madeOctets += octets.length;
     }
     return octets;
   }
