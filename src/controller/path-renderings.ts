@@ -18,8 +18,8 @@ export interface RenderingOwner {
   rendering: PathRendering | undefined;
 }
 
-/** Octets of the renderings of all tables: about 80,000 of agents that differ in their address alone. */
-const MAX_OCTETS = 1 << 25;
+/** Octets of the renderings of all tables: about 100,000 of agents that differ in their address alone. */
+const MAX_OCTETS = 1 << 26;
 /** Roughly what the objects around the octets take. */
 const OBJECT_OCTETS = 400;
 
@@ -64,12 +64,16 @@ export class PathRenderings {
     this.#owners.delete(owner);
   }
 
-  /** Drops the oldest while there are too many: to be called when nobody is about to use one. */
+  /**
+   * Drops the oldest when there are too many: to be called when nobody is about to use one. An eighth goes at once, for
+   * whoever looks for the first entry of a set walks over all that were deleted before it.
+   */
   trim(): void {
     if (this.#octets <= this.#maxOctets) return;
+    const keep = this.#maxOctets * 0.875;
     for (const owner of this.#owners) {
       this.forget(owner);
-      if (this.#octets <= this.#maxOctets) return;
+      if (this.#octets <= keep) return;
     }
   }
 }
