@@ -34,7 +34,7 @@ function open({ asn, routerId, families, holdTimeSec }) {
 }
 
 /** The routes, messages and octets that a session has received. */
-export class Counts {
+class Counts {
   announced = 0;
   withdrawn = 0;
   updates = 0;
