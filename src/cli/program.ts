@@ -126,13 +126,13 @@ function addRun(program: Argv, running: Running, { output }: ProgramContext): vo
     running(async ({ config: path, logLevel }) => {
       const file = path === undefined ? undefined : new ConfigFile(path);
       const config = readConfig(file, output);
-      const [{ runController }, { createController }, { createLogger }] = await Promise.all([
+      const [{ runController }, { createController, rehearse }, { createLogger }] = await Promise.all([
         import('./run.js'),
         import('./create-controller.js'),
         import('./logging.js'),
       ]);
       const logging = createLogger(logLevel ?? config.log.level);
-      return runController({ config, ...given({ file, logLevel }) }, createController, logging);
+      return runController({ config, ...given({ file, logLevel }) }, createController, rehearse, logging);
     }),
   );
 }

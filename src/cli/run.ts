@@ -25,6 +25,9 @@ export interface RunningController {
   stop(): Promise<void>;
 }
 
+/** Compiles the way of a route before the first neighbor comes. */
+export type Rehearsal = (config: ResolvedConfig) => unknown;
+
 export type ControllerFactory = (config: ResolvedConfig, dependencies: ControllerDependencies) => RunningController;
 
 export interface RunOptions {
@@ -134,12 +137,19 @@ function tuneCompiler(): void {
 export async function runController(
   options: RunOptions,
   create: ControllerFactory,
+  rehearse: Rehearsal,
   logging: AdjustableLogger,
 ): Promise<ExitCode> {
   tuneCompiler();
   const { logger } = logging;
   // Signals are taken from the start: one that comes early counts once the controller runs.
   const end = new EndSignal();
+  try {
+    rehearse(options.config);
+  } catch (error) {
+    // A controller runs without it, only slower at first.
+    logger.warn({ error: String(error) }, 'rehearsal failed');
+  }
   const starting = ControllerService.start(options, create, logging);
   const onHangUp = (): void => {
     starting.then(
