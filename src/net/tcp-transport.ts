@@ -4,7 +4,7 @@ import * as tls from 'node:tls';
 
 import { assert } from '../util/assert.js';
 import type { Clock, Timer } from '../util/clock.js';
-import { inputMeter } from '../util/input-meter.js';
+import { inputTurns, type WaitingInput } from './input-turns.js';
 import type { TlsParameters } from './tls.js';
 import type {
   Dialing,
@@ -42,7 +42,7 @@ function verificationError(secure: tls.TLSSocket, required: boolean): Error | un
 }
 
 /** A connected `net.Socket` behind the {@link Transport} interface. */
-export class TcpTransport implements Transport {
+export class TcpTransport implements Transport, WaitingInput {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
@@ -53,6 +53,8 @@ export class TcpTransport implements Transport {
   #handler: TransportHandler | undefined;
   #receivedOctets = 0;
   #readingPaused = false;
+  /** A chunk was put back: the time for input is over. */
+  #waiting = false;
   /** What the owner asked for; the socket may live on to linger. */
   #closing = false;
   #gone = false;
@@ -146,7 +148,12 @@ export class TcpTransport implements Transport {
   resumeReading(): void {
     if (!this.#readingPaused || this.closing) return;
     this.#readingPaused = false;
-    this.#socket.resume();
+    if (!this.#waiting) this.#socket.resume();
+  }
+
+  goOn(): void {
+    this.#waiting = false;
+    if (!this.#readingPaused) this.#socket.resume();
   }
 
   afterNextPoll(callback: () => void): void {
@@ -211,8 +218,13 @@ export class TcpTransport implements Transport {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedOctets += chunk.length;
-    inputMeter.events++;
-    if (!this.#closing) this.#handler?.data(chunk);
+    if (this.#closing) return;
+    if (inputTurns.begin(this)) this.#handler?.data(chunk);
+    else {
+      this.#waiting = true;
+      this.#socket.pause();
+      this.#socket.unshift(chunk);
+    }
   };
 
   readonly #onEnd = (): void => {

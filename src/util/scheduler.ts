@@ -34,7 +34,7 @@ export class Slice {
 /** Milliseconds a turn may take (design.md §4.6). */
 const SLICE_BUDGET_MS = 5;
 /** Milliseconds for which input goes first between two turns while there is more work than a turn can do. */
-const INPUT_BUDGET_MS = 5;
+const INPUT_BUDGET_MS = 20;
 
 /** Defers a turn of the scheduler; `setImmediate` in production, by hand in tests. */
 export type Defer = (turn: () => void) => void;
@@ -106,9 +106,9 @@ export class Scheduler {
   }
 
   /**
-   * While turns do not get through the work, what waits in the sockets is taken in first, for as long as a turn lasts:
-   * the event loop accepts one connection and reads 64 KiB of a socket per iteration, and what comes in together goes
-   * out together, at a fraction of the cost.
+   * While turns do not get through the work, what waits in the sockets is taken in first, for some iterations of the
+   * event loop: it accepts one connection per iteration and takes in what fits a turn (net/input-turns.ts), and what comes
+   * in together goes out together, at a fraction of the cost.
    */
   #inputGoesFirst(): boolean {
     if (this.#inputUntilMs === -Infinity) return false;

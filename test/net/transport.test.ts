@@ -110,6 +110,37 @@ describe('a connection', () => {
     expect(server.transport.sentOctets).toBe(4);
   });
 
+  test('takes in what a turn has time for, in order, whatever comes', async () => {
+    const [client, server] = await connection('127.0.0.1');
+    const octets = Buffer.alloc(3_000_000);
+    for (let i = 0; i < octets.length; i += 4) octets.writeUInt32BE(i, i);
+    const chunksOfTurns = new Map<number, number>();
+    const received: Buffer[] = [];
+    let turns = 0;
+    let length = 0;
+    server.transport.attach({
+      data: (chunk) => {
+        chunksOfTurns.set(turns, (chunksOfTurns.get(turns) ?? 0) + 1);
+        received.push(Buffer.from(chunk));
+        length += chunk.length;
+        // As much work as a full chunk of routes is; and now and then its owner has enough for a while.
+        for (const endMs = performance.now() + 3; performance.now() < endMs;);
+        if (received.length % 5 === 0) {
+          server.transport.pauseReading();
+          setTimeout(() => server.transport.resumeReading(), 1);
+        }
+      },
+      ended: () => undefined,
+      drained: () => undefined,
+      closed: () => undefined,
+    });
+    client.transport.write(octets);
+    for (; length < octets.length; turns++) await turn();
+    expect(Buffer.concat(received).equals(octets)).toBe(true);
+    // Two chunks use the time up; those that waited have another turn in the same iteration.
+    expect(Math.max(...chunksOfTurns.values())).toBeLessThanOrEqual(4);
+  });
+
   test('carries octets over IPv6; an IPv4 peer of a dual-stack listener is plain IPv4', async () => {
     const [, six] = await connection('::1');
     expect(six.transport.remoteAddress).toBe('::1');

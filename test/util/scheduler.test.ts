@@ -163,22 +163,22 @@ describe('Scheduler', () => {
     expect(order).toEqual([1]);
   });
 
-  test('input goes first between turns that are used up, while it comes and for no longer than a turn', () => {
+  test('input goes first between turns that are used up, while it comes and for a while only', () => {
     const { scheduler, spend, input, turn } = setUp();
     const job = new Work(20, spend);
     scheduler.schedule(job);
     input();
     turn();
     expect(job.left).toBe(15);
-    // Input in every iteration of the event loop, a millisecond each: as much time as the turn had.
-    for (let ms = 1; ms < 5; ms++) {
+    // Input in every iteration of the event loop.
+    for (let ms = 4; ms < 20; ms += 4) {
       input();
-      spend(1);
+      spend(4);
       turn();
       expect(job.left).toBe(15);
     }
     input();
-    spend(1);
+    spend(4);
     turn();
     expect(job.left).toBe(10);
     // An iteration that brings nothing ends it.

@@ -1,0 +1,61 @@
+import { inputMeter } from '../util/input-meter.js';
+
+/** Milliseconds of one iteration of the event loop for what sockets bring in. */
+const INPUT_BUDGET_MS = 5;
+
+/** A socket that has something and must wait until it is its turn. */
+export interface WaitingInput {
+  goOn(): void;
+}
+
+/**
+ * Limits what all sockets together bring in per iteration of the event loop. Left alone, libuv reads up to two megabytes
+ * of one socket and then turns to the next; with a full table on each of fifty sockets nothing else would happen for
+ * seconds. Sockets whose turn does not come wait in order, unread, so that TCP holds the senders back.
+ */
+export class InputTurns {
+  readonly #nowMs: () => number;
+  readonly #defer: (callback: () => void) => void;
+  #waiting: WaitingInput[] = [];
+  /** End of the present turn; `undefined` while none has begun. */
+  #endMs: number | undefined;
+
+  /**
+   * @param nowMs  monotonic milliseconds
+   * @param defer  runs a callback behind the poll phase of the event loop
+   */
+  constructor(nowMs: () => number, defer: (callback: () => void) => void) {
+    this.#nowMs = nowMs;
+    this.#defer = defer;
+  }
+
+  /** @returns false when the time is over: nothing may be taken in until {@link WaitingInput.goOn} is called, once */
+  begin(input: WaitingInput): boolean {
+    inputMeter.events++;
+    if (this.#endMs === undefined) this.#start();
+    else if (this.#nowMs() >= this.#endMs) {
+      this.#waiting.push(input);
+      return false;
+    }
+    return true;
+  }
+
+  #start(): void {
+    this.#endMs = this.#nowMs() + INPUT_BUDGET_MS;
+    this.#defer(() => {
+      this.#endMs = undefined;
+      if (this.#waiting.length === 0) return;
+      // Those who wait have their turn now, before the sockets are polled again.
+      this.#start();
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const input of waiting) input.goOn();
+    });
+  }
+}
+
+/** The one of this process, as there is one event loop. */
+export const inputTurns = new InputTurns(
+  () => performance.now(),
+  (callback) => setImmediate(callback),
+);

@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals';
+import { InputTurns } from '../../src/net/input-turns.js';
+
+describe('InputTurns', () => {
+  /** Sockets that bring in chunks of 2 ms each, on an event loop that is turned by hand. */
+  function setUp(): {
+    readonly taken: string[];
+    readonly bring: (name: string) => void;
+    readonly check: () => void;
+  } {
+    let nowMs = 100;
+    const deferred: (() => void)[] = [];
+    const taken: string[] = [];
+    const turns = new InputTurns(
+      () => nowMs,
+      (callback) => deferred.push(callback),
+    );
+    const bring = (name: string): void => {
+      if (!turns.begin({ goOn: () => bring(name) })) return;
+      taken.push(name);
+      nowMs += 2;
+    };
+    const check = (): void => {
+      for (const callback of deferred.splice(0)) callback();
+    };
+    return { taken, bring, check };
+  }
+
+  test('takes in for 5 ms per iteration; the others wait and go first in the next one, in order', () => {
+    const { taken, bring, check } = setUp();
+    for (const name of 'abcdefgh') bring(name);
+    expect(taken.join('')).toBe('abc');
+    check();
+    expect(taken.join('')).toBe('abcdef');
+    // The next poll finds more, which has to wait behind those.
+    bring('a');
+    check();
+    expect(taken.join('')).toBe('abcdefgha');
+    check();
+    check();
+    bring('x');
+    expect(taken.join('')).toBe('abcdefghax');
+  });
+});
