@@ -2,6 +2,8 @@ import { inputMeter } from '../util/input-meter.js';
 
 /** Milliseconds of one iteration of the event loop for what sockets bring in. */
 const INPUT_BUDGET_MS = 5;
+/** Chunks up to this size never wait: a lone change, a keepalive. They cost some microseconds each. */
+const SMALL_OCTETS = 2048;
 
 /** A socket that has something and must wait until it is its turn. */
 export interface WaitingInput {
@@ -29,10 +31,14 @@ export class InputTurns {
     this.#defer = defer;
   }
 
-  /** @returns false when the time is over: nothing may be taken in until {@link WaitingInput.goOn} is called, once */
-  begin(input: WaitingInput): boolean {
+  /**
+   * @param octets  that came in
+   * @returns false when the time is over: nothing may be taken in until {@link WaitingInput.goOn} is called, once
+   */
+  begin(input: WaitingInput, octets: number): boolean {
     inputMeter.events++;
     if (this.#endMs === undefined) this.#start();
+    else if (octets <= SMALL_OCTETS) return true;
     else if (this.#nowMs() >= this.#endMs) {
       this.#waiting.push(input);
       return false;

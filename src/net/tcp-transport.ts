@@ -219,7 +219,7 @@ export class TcpTransport implements Transport, WaitingInput {
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedOctets += chunk.length;
     if (this.#closing) return;
-    if (inputTurns.begin(this)) this.#handler?.data(chunk);
+    if (inputTurns.begin(this, chunk.length)) this.#handler?.data(chunk);
     else {
       this.#waiting = true;
       this.#socket.pause();

@@ -19,6 +19,8 @@ const RANGE_WORDS = 64;
 const REFRESH_WORDS = 32;
 /** Recipients served between looks at the clock. */
 const DELIVERY_STEP = 16;
+/** Members from which on a delivery is a long job. */
+const LONG_FAN_OUT = 32;
 
 /** Least work for members out of step between two batches, see {@link workOf}. */
 const MIN_OWED_TURN = 256;
@@ -125,6 +127,11 @@ export class ExportGroup implements TableConsumer, Job {
 
   get memberCount(): number {
     return this.#memberCount;
+  }
+
+  /** See {@link Job.isLong}. */
+  get isLong(): boolean {
+    return this.#memberCount > LONG_FAN_OUT;
   }
 
   /** Routes advertised to at least the members that may have them. */

@@ -10,6 +10,8 @@ export interface Job {
    * @returns true when there is nothing left to do; false to be called again
    */
   run(slice: Slice): boolean;
+  /** True while a run is known to be long (a fan-out to thousands): it then lets short ones go first. */
+  readonly isLong?: boolean;
 }
 
 /** Time of one turn, shared by the jobs that run in it. */
@@ -25,6 +27,11 @@ export class Slice {
     this.#endMs = this.#nowMs() + budgetMs;
   }
 
+  /** True when less than this is left. */
+  hasLess(thanMs: number): boolean {
+    return this.#nowMs() + thanMs > this.#endMs;
+  }
+
   /** True when the job must return. Costs one clock reading: ask once per few dozen units of work, not per route. */
   get expired(): boolean {
     return this.#nowMs() >= this.#endMs;
@@ -33,6 +40,10 @@ export class Slice {
 
 /** Milliseconds a turn may take (design.md §4.6). */
 const SLICE_BUDGET_MS = 5;
+/** Milliseconds of a turn that short jobs leave to long ones. */
+const LONG_JOBS_MS = 2.5;
+/** Milliseconds that short jobs may take while input goes first. */
+const SHORT_JOBS_MS = 1;
 /** Milliseconds for which input goes first between two turns while there is more work than a turn can do. */
 const INPUT_BUDGET_MS = 20;
 
@@ -48,10 +59,12 @@ export class Scheduler {
   /** Until when input goes first, and what {@link #inputEvents} was when it was looked at last. */
   #inputUntilMs = -Infinity;
   #inputBefore = 0;
-  /** In order: a set remembers when each member came, and adding, removing and taking the oldest cost the same at any size. */
-  readonly #queue = new Set<Job>();
-  /** Stands behind the job taken last and goes on to those that come, so that gaps at the front are not walked again. */
-  #oldest = this.#queue.values();
+  /**
+   * Short jobs go first, so that a change that concerns few does not wait behind fan-outs to many; a job that a slice was
+   * not enough for is a long one. Half of each turn is for the long ones.
+   */
+  readonly #short = new Lane();
+  readonly #long = new Lane();
   #armed = false;
 
   /**
@@ -75,32 +88,34 @@ export class Scheduler {
 
   /** Queues a job unless it is queued already; it first runs after the I/O that is pending now. */
   schedule(job: Job): void {
-    if (this.#queue.has(job)) return;
-    this.#queue.add(job);
+    if (this.#short.has(job) || this.#long.has(job)) return;
+    (job.isLong === true ? this.#long : this.#short).add(job);
     this.#arm();
   }
 
   /** Takes a job out, e.g. because its owner is gone. */
   cancel(job: Job): void {
-    this.#queue.delete(job);
+    this.#short.delete(job);
+    this.#long.delete(job);
   }
 
   /** Jobs waiting; 0 means that everything has settled. */
   get pending(): number {
-    return this.#queue.size;
+    return this.#short.size + this.#long.size;
   }
 
   /** Runs everything that is queued, also what gets queued meanwhile, without yielding. For tests and orderly stops. */
   drain(): void {
-    while (this.#queue.size > 0) this.#turn();
+    while (this.pending > 0) this.#turn();
   }
 
   #arm(): void {
-    if (this.#armed || this.#queue.size === 0) return;
+    if (this.#armed || this.pending === 0) return;
     this.#armed = true;
     this.#defer(() => {
       this.#armed = false;
-      if (!this.#inputGoesFirst()) this.#turn();
+      if (this.#inputGoesFirst()) this.#runShort();
+      else this.#turn();
       this.#arm();
     });
   }
@@ -125,21 +140,64 @@ export class Scheduler {
     do {
       const job = this.#take();
       if (job === undefined) return;
-      let done = true;
-      try {
-        done = job.run(this.#slice);
-      } catch (error) {
-        this.#onError(error);
-      }
-      if (!done) this.#queue.add(job);
+      this.#run(job);
     } while (!this.#slice.expired);
-    if (this.#queue.size === 0) return;
+    if (this.pending === 0) return;
     this.#inputUntilMs = this.#nowMs() + INPUT_BUDGET_MS;
     this.#inputBefore = this.#inputEvents();
   }
 
-  /** Takes the job that has waited longest out of the queue. */
+  #runShort(): void {
+    this.#slice.start(SHORT_JOBS_MS);
+    do {
+      const job = this.#short.take();
+      if (job === undefined) return;
+      this.#run(job);
+    } while (!this.#slice.expired);
+  }
+
   #take(): Job | undefined {
+    if (this.#short.size > 0 && (this.#long.size === 0 || !this.#slice.hasLess(LONG_JOBS_MS)))
+      return this.#short.take();
+    return this.#long.take() ?? this.#short.take();
+  }
+
+  #run(job: Job): void {
+    let done = true;
+    try {
+      done = job.run(this.#slice);
+    } catch (error) {
+      this.#onError(error);
+    }
+    if (!done && !this.#short.has(job)) this.#long.add(job);
+  }
+}
+
+/** Jobs in the order in which they came; adding, removing and taking the oldest cost the same at any size. */
+class Lane {
+  /** A set remembers when each member came. */
+  readonly #queue = new Set<Job>();
+  /** Stands behind the job taken last and goes on to those that come, so that gaps at the front are not walked again. */
+  #oldest = this.#queue.values();
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  has(job: Job): boolean {
+    return this.#queue.has(job);
+  }
+
+  add(job: Job): void {
+    this.#queue.add(job);
+  }
+
+  delete(job: Job): void {
+    this.#queue.delete(job);
+  }
+
+  /** Takes out the job that has waited longest. */
+  take(): Job | undefined {
     let next = this.#oldest.next();
     if (next.done === true) {
       // An iterator that has come to the end stays there.

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { InputTurns } from '../../src/net/input-turns.js';
 
 describe('InputTurns', () => {
-  /** Sockets that bring in chunks of 2 ms each, on an event loop that is turned by hand. */
+  /** Sockets that bring in chunks of 2 ms each (capitals: little ones), on an event loop that is turned by hand. */
   function setUp(): {
     readonly taken: string[];
     readonly bring: (name: string) => void;
@@ -16,7 +16,7 @@ describe('InputTurns', () => {
       (callback) => deferred.push(callback),
     );
     const bring = (name: string): void => {
-      if (!turns.begin({ goOn: () => bring(name) })) return;
+      if (!turns.begin({ goOn: () => bring(name) }, name === name.toLowerCase() ? 65_536 : 500)) return;
       taken.push(name);
       nowMs += 2;
     };
@@ -40,5 +40,13 @@ describe('InputTurns', () => {
     check();
     bring('x');
     expect(taken.join('')).toBe('abcdefghax');
+  });
+
+  test('what is small does not wait', () => {
+    const { taken, bring, check } = setUp();
+    for (const name of 'abcdEfG') bring(name);
+    expect(taken.join('')).toBe('abcEG');
+    check();
+    expect(taken.join('')).toBe('abcEGdf');
   });
 });
