@@ -3,6 +3,9 @@ const EXACT_OCTETS = 64;
 /** A free block stores the offset of the next free one in its own first octets. */
 const MIN_BLOCK_OCTETS = 4;
 const NONE = 0xffffffff;
+/** Arenas double up to here, and then reserve this much at once, for the reason told in columns.ts. */
+const DOUBLED_OCTETS = 1 << 19;
+const RESERVED_OCTETS = 1 << 24;
 
 /**
  * Octets of many small objects in one growing buffer: NLRI keys, attribute sets. An offset stays valid until it is
@@ -62,9 +65,9 @@ export class ByteArena {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(
-      Math.max(needed, this.bytes.length < 1 << 24 ? this.bytes.length * 2 : this.bytes.length * 1.5),
-    );
+    const { length } = this.bytes;
+    const next = length < DOUBLED_OCTETS || length >= RESERVED_OCTETS ? length * 2 : RESERVED_OCTETS;
+    const grown = new Uint8Array(Math.max(needed, next));
     grown.set(this.bytes.subarray(0, this.#end));
     this.bytes = grown;
   }

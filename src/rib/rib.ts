@@ -2,7 +2,7 @@ import { hashBytes } from '../wire/hash.js';
 import { AttributeStore } from './attribute-store.js';
 import { ByteArena, equalBytes } from './byte-arena.js';
 import { ChainIndex } from './chain-index.js';
-import { grownUint16, grownUint32, grownUint8, nextCapacity } from './columns.js';
+import { grownUint16, grownUint32, grownUint8, nextCapacity, putUint32 } from './columns.js';
 import {
   NO_PATH,
   NO_ROUTE,
@@ -45,7 +45,7 @@ const TABLE_HASH = 0x9e3779b1;
 /**
  * The RIB: routes and paths of all tables as integers in shared columns.
  *
- *   route   table | slot | key offset, length (in the key arena) | hash | first path | holds | dirty
+ *   route   table | slot | key offset, length (in the key arena) | first path | holds | dirty
  *   path    route | next path of the route | source | attribute set | payload | flags | origin | since
  *           previous, next path of the source
  *
@@ -77,7 +77,6 @@ export class Rib {
   #routeSlot = new Uint32Array(this.#routeCapacity);
   #routeKey = new Uint32Array(this.#routeCapacity);
   #routeKeyLength = new Uint16Array(this.#routeCapacity);
-  #routeHash = new Uint32Array(this.#routeCapacity);
   #routeFirst = new Uint32Array(this.#routeCapacity);
   #routeHolds = new Uint16Array(this.#routeCapacity);
   #routeDirty = new Uint8Array(this.#routeCapacity);
@@ -313,9 +312,9 @@ export class Rib {
     this.#pathRoute[path] = route;
     this.#pathSource[path] = source.id;
     this.#pathSet[path] = set;
-    this.#pathPayload[path] = payload;
+    putUint32(this.#pathPayload, path, payload);
     this.#pathFlags[path] = flags;
-    this.#pathOrigin[path] = origin;
+    putUint32(this.#pathOrigin, path, origin);
     this.#pathSince[path] = this.#nowSec();
     this.#pathNext[path] = this.#routeFirst[route]!;
     this.#routeFirst[route] = path;
@@ -500,11 +499,8 @@ export class Rib {
     }
     this.#routeKey[route] = this.#keys.store(key, start, start + length);
     this.#routeKeyLength[route] = length;
-    this.#routeHash[route] = hash;
     this.#routeTable[route] = table.number;
     this.#routeFirst[route] = NO_PATH;
-    this.#routeHolds[route] = 0;
-    this.#routeDirty[route] = 0;
     this.#routeSlot[route] = table.allocateSlot(route as RouteId);
     this.#index.add(hash, route);
     this.#routes++;
@@ -512,9 +508,12 @@ export class Rib {
   }
 
   #deleteRoute(route: RouteId): void {
-    this.#index.remove(this.#routeHash[route]!, route);
-    this.#keys.release(this.#routeKey[route]!, this.#routeKeyLength[route]!);
-    this.#tables[this.#routeTable[route]!]!.releaseSlot(this.#routeSlot[route]!);
+    const table = this.#routeTable[route]!;
+    const key = this.#routeKey[route]!;
+    const keyLength = this.#routeKeyLength[route]!;
+    this.#index.remove(this.#hash(table, this.#keys.bytes, key, keyLength), route);
+    this.#keys.release(key, keyLength);
+    this.#tables[table]!.releaseSlot(this.#routeSlot[route]!);
     this.#routeTable[route] = 0;
     this.#routeFirst[route] = this.#freeRoute;
     this.#freeRoute = route;
@@ -538,7 +537,6 @@ export class Rib {
     this.#routeSlot = grownUint32(this.#routeSlot, capacity);
     this.#routeKey = grownUint32(this.#routeKey, capacity);
     this.#routeKeyLength = grownUint16(this.#routeKeyLength, capacity);
-    this.#routeHash = grownUint32(this.#routeHash, capacity);
     this.#routeFirst = grownUint32(this.#routeFirst, capacity);
     this.#routeHolds = grownUint16(this.#routeHolds, capacity);
     this.#routeDirty = grownUint8(this.#routeDirty, capacity);

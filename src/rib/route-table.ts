@@ -1,6 +1,6 @@
 import type { Family } from '../bgp/nlri/family.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
-import { grownUint32 } from './columns.js';
+import { grownUint32, nextCapacity } from './columns.js';
 import { NO_ROUTE, type RouteId } from './handles.js';
 import type { PathObserver, Rib } from './rib.js';
 
@@ -109,7 +109,7 @@ export class RouteTable implements Job {
   allocateSlot(route: RouteId): number {
     const slot = this.#freeSlots.pop() ?? this.#slots++;
     if (slot >= this.#routeOfSlot.length) {
-      this.#routeOfSlot = grownUint32(this.#routeOfSlot, this.#routeOfSlot.length * 2);
+      this.#routeOfSlot = grownUint32(this.#routeOfSlot, nextCapacity(this.#routeOfSlot.length));
     }
     this.#routeOfSlot[slot] = route;
     this.#routes++;

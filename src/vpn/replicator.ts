@@ -5,7 +5,7 @@ import { FamilyId, MAX_KEY_OCTETS } from '../bgp/nlri/family.js';
 import { unicastKeyOfL3vpn, writeL3vpnKey } from '../bgp/nlri/l3vpn.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AttributeFeature } from '../rib/attribute-features.js';
-import { grownUint32 } from '../rib/columns.js';
+import { grownUint32, nextCapacity, putUint32 } from '../rib/columns.js';
 import {
   NO_PATH,
   NO_ROUTE,
@@ -263,7 +263,7 @@ export class Replicator implements Job, PathObserver {
 
   pathAdded(path: PathId): void {
     if (path >= this.#nextSecondary.length) this.#growPaths(path + 1);
-    this.#firstOrPrevious[path] = NO_PATH;
+    putUint32(this.#firstOrPrevious, path, NO_PATH);
   }
 
   pathChanging(): void {
@@ -533,7 +533,7 @@ export class Replicator implements Job, PathObserver {
   }
 
   #growPaths(needed: number): void {
-    const capacity = Math.max(needed, this.#nextSecondary.length * 2);
+    const capacity = nextCapacity(this.#nextSecondary.length, needed);
     this.#firstOrPrevious = grownUint32(this.#firstOrPrevious, capacity);
     this.#nextSecondary = grownUint32(this.#nextSecondary, capacity);
   }

@@ -1,6 +1,6 @@
 import { NO_PATH, NO_TARGETS, type PathId, type TargetId, type TargetListId } from '../rib/handles.js';
 import type { PathObserver, Rib } from '../rib/rib.js';
-import { grownUint32 } from '../rib/columns.js';
+import { grownUint32, nextCapacity } from '../rib/columns.js';
 
 /**
  * Route target → paths of the VPN tables (design.md §4.7), so that a change of an import list or of somebody's interest
@@ -106,7 +106,7 @@ export class RouteTargetIndex implements PathObserver {
   }
 
   #grow(needed: number): void {
-    const capacity = Math.max(needed, this.#next.length * 2);
+    const capacity = nextCapacity(this.#next.length, needed);
     this.#previous = grownUint32(this.#previous, capacity);
     this.#next = grownUint32(this.#next, capacity);
   }
