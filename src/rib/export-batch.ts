@@ -27,6 +27,9 @@ export class ExportBatch {
   readonly #withdrawals = new Map<Audience, RouteId[]>();
   readonly #buckets = new Map<number, Bucket>();
 
+  /** Content announced last; 0 for none. */
+  lastContent = 0;
+
   withdraw(audience: Audience, route: RouteId): void {
     const routes = this.#withdrawals.get(audience);
     if (routes === undefined) this.#withdrawals.set(audience, [route]);
@@ -34,6 +37,7 @@ export class ExportBatch {
   }
 
   announce({ content, source, payload }: Advertisement, audience: Audience, route: RouteId): void {
+    this.lastContent = content;
     const first = this.#buckets.get(content);
     let bucket = first;
     while (bucket !== undefined && (bucket.source !== source || bucket.audience !== audience)) bucket = bucket.next;

@@ -13,6 +13,7 @@ import type { RouteTable, TableConsumer } from './route-table.js';
 
 /** Changed routes evaluated and encoded together. Larger batches pack better, smaller ones bound the time of a slice. */
 const BATCH_ROUTES = 2048;
+const MAX_BATCH_ROUTES = 2 * BATCH_ROUTES;
 /** Words of the owed bitmap served at a time: 64 × 32 routes. */
 const RANGE_WORDS = 64;
 /** Words of the advertised routes owed for a refresh between looks at the clock. */
@@ -305,9 +306,12 @@ export class ExportGroup implements TableConsumer, Job {
     const slots: number[] = [];
     const before: (Audience | undefined)[] = [];
     const batch = new ExportBatch();
-    const limit = Math.min(this.#pending.size, BATCH_ROUTES);
-    for (let i = 0; i < limit; i++) this.#evaluate(this.#pending.take(), slots, before, batch);
-    if (this.#fillRemaining > 0) this.#fillRemaining = Math.max(0, this.#fillRemaining - limit);
+    let taken = 0;
+    while (this.#pending.size > 0 && (taken < BATCH_ROUTES || (taken < MAX_BATCH_ROUTES && this.#continues(batch)))) {
+      this.#evaluate(this.#pending.take(), slots, before, batch);
+      taken++;
+    }
+    if (this.#fillRemaining > 0) this.#fillRemaining = Math.max(0, this.#fillRemaining - taken);
     if (slots.length === 0) return;
     this.#version++;
 
@@ -321,6 +325,13 @@ export class ExportGroup implements TableConsumer, Job {
     // Members out of step take turns with batches, so that neither starves the other: as much work for them as the batch is.
     this.#owedTurn = this.#outOfStep.size > 0 ? Math.max(MIN_OWED_TURN, workOf(slots.length, recipients.length)) : 0;
     this.#startDelivery(recipients, streams, slots, before, 0, 0);
+  }
+
+  /** Whether the next slot goes into the messages that the last one went into: they are filled before the batch ends. */
+  #continues(batch: ExportBatch): boolean {
+    const route = this.table.routeAt(this.#pending.peek());
+    const next = this.#advertisement;
+    return route !== NO_ROUTE && this.#exporter.evaluate(route, next) && batch.lastContent === next.content;
   }
 
   /** Brings the memory of one slot up to date and notes what has to be sent. */

@@ -18,6 +18,11 @@ export class PendingSlots {
     this.#queue[this.#tail++] = slot;
   }
 
+  /** What {@link take} will give. */
+  peek(): number {
+    return this.#queue[this.#head]!;
+  }
+
   /** The oldest slot; ask {@link size} first. */
   take(): number {
     const slot = this.#queue[this.#head++]!;

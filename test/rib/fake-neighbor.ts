@@ -21,6 +21,9 @@ export class FakeNeighbor implements BgpReceiver {
   credit = Infinity;
   synchronizations = 0;
   messages = 0;
+  octets = 0;
+  /** Of each announcement. */
+  readonly lengths: { readonly length: number; readonly routes: number }[] = [];
   /** False while routes may come again although they are held: during a refresh or a change of interest. */
   inStep: () => boolean = () => false;
   /**
@@ -71,6 +74,7 @@ export class FakeNeighbor implements BgpReceiver {
     previous: { readonly attributes: string; readonly length: number } | undefined,
   ): { readonly attributes: string; readonly length: number } | undefined {
     this.messages++;
+    this.octets += length;
     const { family, kind, fourOctetAs, maxMessageLength } = this.#options;
     const context = { fourOctetAs, external: kind === 'external' };
     const update = decodeUpdate(chunk, at + HEADER_OCTETS, at + length, context);
@@ -79,6 +83,7 @@ export class FakeNeighbor implements BgpReceiver {
     for (const announced of update.announced) {
       if (announced.family !== family.name) this.faults.push(`routes of ${announced.family}`);
       attributes = describeAttributes(announced.attributes);
+      this.lengths.push({ length, routes: announced.routes.length });
       for (const { key, payload, prefix } of announced.routes) {
         const text = `${attributes} ${hex(payload)}`;
         if (this.strict && this.inStep() && this.held.get(hex(key)) === text) {
