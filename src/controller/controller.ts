@@ -37,6 +37,7 @@ const SHUTDOWN_COMMUNICATION = 'Filament is shutting down';
 
 /** Removes the paths of a source whose session is gone: its own paths, not the tables (design.md §4.6). */
 class SourceRemoval implements Job {
+  readonly isLong = true;
   readonly #rib: Rib;
   readonly #source: Source;
   readonly #gone: () => void;

@@ -132,7 +132,7 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** See {@link Job.isLong}. */
   get isLong(): boolean {
-    return this.#memberCount > LONG_FAN_OUT;
+    return this.#memberCount > LONG_FAN_OUT || this.#pending.size > BATCH_ROUTES;
   }
 
   /** Routes advertised to at least the members that may have them. */

@@ -132,6 +132,11 @@ export class RouteTable implements Job {
     this.#scheduler.schedule(this);
   }
 
+  /** See {@link Job.isLong}. */
+  get isLong(): boolean {
+    return this.#dirtyCount - this.#dirtyDone > FLUSH_STEP;
+  }
+
   run(slice: Slice): boolean {
     const rib = this.#rib;
     const consumers = this.#consumers;

@@ -10,7 +10,7 @@ export interface Job {
    * @returns true when there is nothing left to do; false to be called again
    */
   run(slice: Slice): boolean;
-  /** True while a run is known to be long (a fan-out to thousands): it then lets short ones go first. */
+  /** True while a run is known to be long (a fan-out to thousands): asked when its turn comes, it then lets short ones go first. */
   readonly isLong?: boolean;
 }
 
@@ -41,9 +41,9 @@ export class Slice {
 /** Milliseconds a turn may take (design.md §4.6). */
 const SLICE_BUDGET_MS = 5;
 /** Milliseconds of a turn that short jobs leave to long ones. */
-const LONG_JOBS_MS = 2.5;
+const LONG_JOBS_MS = 2;
 /** Milliseconds that short jobs may take while input goes first. */
-const SHORT_JOBS_MS = 1;
+const SHORT_JOBS_MS = 2;
 /** Milliseconds for which input goes first between two turns while there is more work than a turn can do. */
 const INPUT_BUDGET_MS = 20;
 
@@ -61,7 +61,7 @@ export class Scheduler {
   #inputBefore = 0;
   /**
    * Short jobs go first, so that a change that concerns few does not wait behind fan-outs to many; a job that a slice was
-   * not enough for is a long one. Half of each turn is for the long ones.
+   * not enough for is a long one. A part of each turn is for the long ones.
    */
   readonly #short = new Lane();
   readonly #long = new Lane();
@@ -89,7 +89,7 @@ export class Scheduler {
   /** Queues a job unless it is queued already; it first runs after the I/O that is pending now. */
   schedule(job: Job): void {
     if (this.#short.has(job) || this.#long.has(job)) return;
-    (job.isLong === true ? this.#long : this.#short).add(job);
+    this.#short.add(job);
     this.#arm();
   }
 
@@ -150,16 +150,24 @@ export class Scheduler {
   #runShort(): void {
     this.#slice.start(SHORT_JOBS_MS);
     do {
-      const job = this.#short.take();
+      const job = this.#takeShort();
       if (job === undefined) return;
       this.#run(job);
     } while (!this.#slice.expired);
   }
 
   #take(): Job | undefined {
-    if (this.#short.size > 0 && (this.#long.size === 0 || !this.#slice.hasLess(LONG_JOBS_MS)))
-      return this.#short.take();
-    return this.#long.take() ?? this.#short.take();
+    if (this.#long.size > 0 && this.#slice.hasLess(LONG_JOBS_MS)) return this.#long.take();
+    return this.#takeShort() ?? this.#long.take();
+  }
+
+  #takeShort(): Job | undefined {
+    let job = this.#short.take();
+    while (job?.isLong === true) {
+      this.#long.add(job);
+      job = this.#short.take();
+    }
+    return job;
   }
 
   #run(job: Job): void {

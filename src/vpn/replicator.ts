@@ -315,6 +315,12 @@ export class Replicator implements Job, PathObserver {
 
   // Batches --------------------------------------------------------------------------------------------------------
 
+  /** See {@link Job.isLong}. */
+  get isLong(): boolean {
+    for (const { pending } of this.#awake) if (pending.size > STEP) return true;
+    return false;
+  }
+
   run(slice: Slice): boolean {
     for (const follower of this.#awake) {
       const { pending } = follower;

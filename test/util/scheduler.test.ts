@@ -202,6 +202,41 @@ describe('Scheduler', () => {
     expect(job.left).toBe(0);
   });
 
+  test('short jobs go before long ones, which have a part of each turn all the same', () => {
+    const { scheduler, spend, turn } = setUp();
+    const order: string[] = [];
+    const job = (name: string, runs: number, isLong: boolean): Job => ({
+      isLong,
+      run: () => {
+        order.push(name);
+        spend(1);
+        return --runs === 0;
+      },
+    });
+    scheduler.schedule(job('L', 4, true));
+    for (const name of 'abcdefghij') scheduler.schedule(job(name, 1, false));
+    turn();
+    expect(order.join('')).toBe('abcdL');
+    turn();
+    expect(order.join('')).toBe('abcdLefghL');
+    turn();
+    expect(order.join('')).toBe('abcdLefghLijLL');
+    expect(scheduler.pending).toBe(0);
+  });
+
+  test('short jobs run while input goes first', () => {
+    const { scheduler, spend, input, turn } = setUp();
+    const long = new Work(100, spend);
+    scheduler.schedule(long);
+    turn();
+    const short = new Work(1, spend);
+    scheduler.schedule(short);
+    const { left } = long;
+    input();
+    turn();
+    expect([short.left, long.left]).toEqual([0, left]);
+  });
+
   test('a job that throws is dropped and reported; the others go on', () => {
     const { scheduler, errors, spend, turn } = setUp();
     const bug = new Error('bug');
