@@ -325,9 +325,7 @@ export class Controller implements BgpService, InterestListener {
 
   interestChanging(source: SourceId, lists: ReadonlySet<TargetListId> | undefined): void {
     for (const membership of this.neighbors.bySource(source)?.constrainedMemberships() ?? []) {
-      membership.eligibilityChanging(
-        lists === undefined ? allSlots(membership.table) : this.#slotsOf(membership.table, lists),
-      );
+      membership.eligibilityChanging(lists === undefined ? undefined : this.#slotsOf(membership.table, lists));
     }
   }
 
@@ -369,10 +367,6 @@ export class Controller implements BgpService, InterestListener {
       bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
     this.membership.wantEverything(this.vrfs.tenantCount === 0 && reflects());
   }
-}
-
-function* allSlots(table: RouteTable): Generator<number> {
-  for (let slot = 0; slot < table.slotCount; slot++) yield slot;
 }
 
 function serverTls(tls: ResolvedTls): TlsParameters {

@@ -1,5 +1,6 @@
 import { BgpExporter, type BgpExportOptions, type BgpReceiver } from '../rib/bgp-exporter.js';
-import { ExportGroup, type ExportMember } from '../rib/export-group.js';
+import { ExportGroup } from '../rib/export-group.js';
+import type { ExportMember } from '../rib/export-member.js';
 import type { Exporter, ExportReceiver } from '../rib/exporter.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -49,13 +50,13 @@ export class Membership {
     this.#entry.group.writable();
   }
 
-  /** Announces that other routes will be meant for this receiver; {@link eligibilityChanged} must follow. */
-  eligibilityChanging(slots: Iterable<number>): void {
+  /** Announces that other routes, any if `undefined`, will be meant for this receiver; {@link eligibilityChanged} must follow. */
+  eligibilityChanging(slots: Iterable<number> | undefined): void {
     this.#entry.group.eligibilityChanging(this.#member, slots);
   }
 
   eligibilityChanged(): void {
-    this.#entry.group.eligibilityChanged();
+    this.#entry.group.eligibilityChanged(this.#member);
   }
 
   /** Leaves a receiver that stays: everything that it may hold of the table is withdrawn from it first. */

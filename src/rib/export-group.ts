@@ -1,9 +1,10 @@
 import { BitSet } from '../util/bitset.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AdvertisedCounts } from './advertised-counts.js';
-import { Audiences, type Audience } from './audiences.js';
+import { Audiences, MemberEligibility, type Audience } from './audiences.js';
 import { grownUint32, nextCapacity, putUint32 } from './columns.js';
 import { ExportBatch, type ExportStream } from './export-batch.js';
+import { ExportMember, type Delivery } from './export-member.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { NO_ROUTE, NO_SOURCE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
@@ -28,40 +29,6 @@ const MIN_OWED_TURN = 256;
 
 /** No content: nothing is advertised. */
 const NOTHING = 0;
-
-/** A receiver as the group sees it. */
-export class ExportMember {
-  readonly receiver: ExportReceiver;
-  /** Position in the group's bitmaps. */
-  readonly index: number;
-  /** Absent while the member is in step with the group. */
-  owed: OwedRoutes | undefined;
-  /** Delivery that still has to reach this member; 0 when none does. */
-  ticket = 0;
-  /** Next word of the advertised routes to be owed for a refresh; absent when none is under way. */
-  refreshFrom: number | undefined;
-  /** Asked again while it was. */
-  refreshAgain = false;
-
-  constructor(receiver: ExportReceiver, index: number) {
-    this.receiver = receiver;
-    this.index = index;
-  }
-}
-
-/** Encoded octets on their way to recipients, in slices. */
-interface Delivery {
-  readonly ticket: number;
-  readonly recipients: readonly ExportMember[];
-  position: number;
-  readonly streams: readonly ExportStream[];
-  /** Of a batch: the slots, and who had what was advertised there before. */
-  readonly slots: readonly number[];
-  readonly before: readonly (Audience | undefined)[];
-  /** Of owed routes: the range of words served. */
-  readonly firstWord: number;
-  readonly lastWord: number;
-}
 
 /**
  * Receivers that must see the same thing of one table (design.md §4.4 and §4.5).
@@ -234,18 +201,27 @@ export class ExportGroup implements TableConsumer, Job {
   /**
    * What a member may have is about to change for these slots (its route-target interest): call before the change, and
    * {@link eligibilityChanged} after it.
-   * @param slots  those of routes as they are in the table; the group adds the ones that it still advertises as they were
+   * @param slots  those of routes as they are in the table; the group adds the ones that it still advertises as they were.
+   *               `undefined`: any; a few milliseconds for a million routes
    */
-  eligibilityChanging(member: ExportMember, slots: Iterable<number>): void {
+  eligibilityChanging(member: ExportMember, slots: Iterable<number> | undefined): void {
     const owed = this.#putOutOfStep(member);
-    this.#oweAdvertised(member, owed, slots);
-    this.#oweAdvertised(member, owed, this.table.changedSlots());
-    this.#oweAdvertised(member, owed, this.#pending);
+    const eligibility = new MemberEligibility(this.#exporter, member.receiver);
+    if (slots === undefined) {
+      const words = this.#advertised.words.length;
+      for (let from = 0; from < words; from += REFRESH_WORDS) {
+        this.#oweAdvertised(eligibility, owed, this.#advertised.membersIn(from, from + REFRESH_WORDS));
+      }
+    } else {
+      this.#oweAdvertised(eligibility, owed, slots);
+      this.#oweAdvertised(eligibility, owed, this.table.changedSlots());
+      this.#oweAdvertised(eligibility, owed, this.#pending);
+    }
     this.#scheduler.schedule(this);
   }
 
-  eligibilityChanged(): void {
-    this.#audiences.invalidate();
+  eligibilityChanged(member: ExportMember): void {
+    this.#audiences.memberChanged(member);
     this.#version++;
   }
 
@@ -401,10 +377,11 @@ export class ExportGroup implements TableConsumer, Job {
   #oweRefreshes(slice: Slice): boolean {
     for (const member of this.#refreshing) {
       const owed = this.#putOutOfStep(member);
+      const eligibility = new MemberEligibility(this.#exporter, member.receiver);
       for (;;) {
         const from = member.refreshFrom ?? 0;
         const slots = this.#advertised.membersIn(from, from + REFRESH_WORDS);
-        this.#oweAdvertised(member, owed, slots);
+        this.#oweAdvertised(eligibility, owed, slots);
         member.refreshFrom = from + REFRESH_WORDS;
         if (member.refreshFrom >= this.#advertised.words.length) break;
         if (slice.expired) return false;
@@ -513,8 +490,11 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   /** Owes what is advertised in these slots now to a member that holds as much of it as it may have. */
-  #oweAdvertised(member: ExportMember, owed: OwedRoutes, slots: Iterable<number>): void {
-    for (const slot of slots) if (this.#advertised.has(slot)) owed.owe(slot, this.#audienceAt(slot).has(member.index));
+  #oweAdvertised(eligibility: MemberEligibility, owed: OwedRoutes, slots: Iterable<number>): void {
+    for (const slot of slots) {
+      if (!this.#advertised.has(slot)) continue;
+      owed.owe(slot, eligibility.mayHave(this.#content[slot]!, this.#source[slot] as SourceId));
+    }
   }
 
   #oweBatch(member: ExportMember, slots: readonly number[], before: readonly (Audience | undefined)[]): void {

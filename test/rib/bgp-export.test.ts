@@ -282,9 +282,12 @@ class World implements InterestListener {
   interestChanging(source: SourceId, lists: ReadonlySet<TargetListId> | undefined): void {
     const membership = this.sessionOfSource.get(source)?.membership;
     if (membership === undefined || !this.scenario.constrained) return;
+    if (lists === undefined) {
+      membership.eligibilityChanging(undefined);
+      return;
+    }
     const slots = new Set<number>();
-    if (lists === undefined) for (let slot = 0; slot < this.table.slotCount; slot++) slots.add(slot);
-    for (const list of lists ?? []) {
+    for (const list of lists) {
       this.replicator.index.forEachPathOfList(list, (path) => {
         const route = this.rib.routeOf(path);
         if (this.rib.tableOf(route) === this.table) slots.add(this.rib.slotOf(route));
