@@ -5,7 +5,7 @@ const MIN_BLOCK_OCTETS = 4;
 const NONE = 0xffffffff;
 /** Arenas double up to here, and then reserve this much at once, for the reason told in columns.ts. */
 const DOUBLED_OCTETS = 1 << 19;
-const RESERVED_OCTETS = 1 << 24;
+const RESERVED_OCTETS = 1 << 23;
 
 /**
  * Octets of many small objects in one growing buffer: NLRI keys, attribute sets. An offset stays valid until it is

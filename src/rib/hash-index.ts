@@ -1,4 +1,4 @@
-import { grownUint32 } from './columns.js';
+import { grownUint32, nextCapacity } from './columns.js';
 
 /**
  * An open-addressing index from 32-bit hashes to non-zero integer handles (linear probing, backward-shift deletion).
@@ -25,8 +25,8 @@ export class HashIndex {
   /** Homes below this one are split. */
   #split: number;
   #growAt: number;
-  /** Slots behind the last home. The very last one is always empty. */
-  #room: number;
+  /** Slots that are there behind the last home at least. The very last one is always empty. */
+  readonly #room: number;
   #moved = 0;
 
   /** @param initialHomes  a power of two, at least 4 */
@@ -86,26 +86,25 @@ export class HashIndex {
     const { ids } = this;
     let at = this.start(hash);
     while (ids[at] !== 0) at++;
-    if (at === ids.length - 1) {
-      this.#room *= 2;
-      this.#resize(this.#mask + 1);
-    }
+    if (at === ids.length - 1) this.#makeRoom(ids.length + 1);
     this.ids[at] = id;
     this.hashes[at] = hash;
   }
 
   #grow(): void {
     const homes = (this.#mask + 1) * 2;
-    this.#resize(homes);
+    this.#makeRoom(homes + this.#room);
     this.#mask = homes - 1;
     this.#split = 0;
     this.#growAt = limitOf(homes);
     this.#splitSome();
   }
 
-  #resize(homes: number): void {
-    this.ids = grownUint32(this.ids, homes + this.#room);
-    this.hashes = grownUint32(this.hashes, homes + this.#room);
+  #makeRoom(slots: number): void {
+    if (slots <= this.ids.length) return;
+    const capacity = nextCapacity(this.ids.length, slots);
+    this.ids = grownUint32(this.ids, capacity);
+    this.hashes = grownUint32(this.hashes, capacity);
   }
 
   /** Splits the next homes, up to an empty slot: nothing that begins in front of one lies behind it. */

@@ -316,7 +316,7 @@ export class Rib {
     this.#pathFlags[path] = flags;
     putUint32(this.#pathOrigin, path, origin);
     this.#pathSince[path] = this.#nowSec();
-    this.#pathNext[path] = this.#routeFirst[route]!;
+    putUint32(this.#pathNext, path, this.#routeFirst[route]!);
     this.#routeFirst[route] = path;
     if (this.#chains.size > 0) this.#chains.get(route)?.added(path);
     this.#sourcePrevious[path] = NO_PATH;
