@@ -8,7 +8,7 @@ export interface ExportStream {
   readonly chunks: Uint8Array[];
 }
 
-/** Routes of one content and source for one audience. */
+/** Routes that leave in the same form for one audience. */
 interface Bucket {
   readonly content: number;
   readonly source: SourceId;
@@ -24,11 +24,16 @@ interface Bucket {
  * number of routes, each content is encoded once, and once per audience.
  */
 export class ExportBatch {
+  readonly #exporter: Exporter;
   readonly #withdrawals = new Map<Audience, RouteId[]>();
   readonly #buckets = new Map<number, Bucket>();
 
   /** Content announced last; 0 for none. */
   lastContent = 0;
+
+  constructor(exporter: Exporter) {
+    this.#exporter = exporter;
+  }
 
   withdraw(audience: Audience, route: RouteId): void {
     const routes = this.#withdrawals.get(audience);
@@ -40,7 +45,7 @@ export class ExportBatch {
     this.lastContent = content;
     const first = this.#buckets.get(content);
     let bucket = first;
-    while (bucket !== undefined && (bucket.source !== source || bucket.audience !== audience)) bucket = bucket.next;
+    while (bucket !== undefined && !this.#fits(bucket, source, audience)) bucket = bucket.next;
     if (bucket === undefined) {
       // Mostly one route has a content: an array that grows has room for seventeen at once.
       bucket = { content, source, audience, routes: [route], payloads: [payload], next: first };
@@ -51,8 +56,14 @@ export class ExportBatch {
     bucket.payloads.push(payload);
   }
 
+  #fits(bucket: Bucket, source: SourceId, audience: Audience): boolean {
+    if (bucket.audience !== audience) return false;
+    return bucket.source === source || this.#exporter.rendersAlike(bucket.content, bucket.source, source);
+  }
+
   /** Everything as octets, withdrawals first; nothing for audiences without members. */
-  encode(exporter: Exporter): ExportStream[] {
+  encode(): ExportStream[] {
+    const exporter = this.#exporter;
     const streams = new Map<Audience, ExportStream>();
     const chunksOf = (audience: Audience): Uint8Array[] => {
       let stream = streams.get(audience);

@@ -281,7 +281,7 @@ export class ExportGroup implements TableConsumer, Job {
   #startBatch(): void {
     const slots: number[] = [];
     const before: (Audience | undefined)[] = [];
-    const batch = new ExportBatch();
+    const batch = new ExportBatch(this.#exporter);
     let taken = 0;
     while (this.#pending.size > 0 && (taken < BATCH_ROUTES || (taken < MAX_BATCH_ROUTES && this.#continues(batch)))) {
       this.#evaluate(this.#pending.take(), slots, before, batch);
@@ -366,7 +366,7 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   #encode(batch: ExportBatch): ExportStream[] {
-    const streams = batch.encode(this.#exporter);
+    const streams = batch.encode();
     for (const stream of streams) for (const chunk of stream.chunks) this.#encoded += chunk.length;
     return streams;
   }
@@ -409,7 +409,7 @@ export class ExportGroup implements TableConsumer, Job {
       }
     }
 
-    const batch = new ExportBatch();
+    const batch = new ExportBatch(this.#exporter);
     const everybody = this.#audiences.everybody;
     const slots = owed.slotsIn(first, last);
     this.#owedTurn -= workOf(slots.length, cohort.length);

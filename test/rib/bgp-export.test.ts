@@ -632,6 +632,28 @@ describe('ExportGroup and BgpExporter', () => {
     world.end();
   });
 
+  test('routes of a session that is gone and of the one that follows it share messages', () => {
+    const plain: PathAttributes = { nextHop: Uint8Array.of(10, 0, 0, 1), origin: 0, asPath: [] };
+    const announce = (from: number, count: number): Operation => ({
+      kind: 'announce',
+      source: 4,
+      span: { from, count },
+      set: 0,
+      label: 16,
+      flags: 0,
+    });
+    run({ family: 'ipv4-unicast', constrained: false, distinct: true, unit: 1, sets: [plain] }, [
+      { kind: 'join', neighbor: 0, credit: 0 },
+      { kind: 'up', neighbor: 4, credit: 0 },
+      announce(0, 30),
+      { kind: 'down', neighbor: 4, step: 1 },
+      { kind: 'up', neighbor: 4, credit: 0 },
+      announce(30, 1),
+      { kind: 'turn', looks: 3 },
+      { kind: 'compare' },
+    ]);
+  });
+
   describe('with route-target constraint (RFC 4684 §3)', () => {
     const withTarget = (which: number): PathAttributes => ({
       nextHop: Uint8Array.of(10, 0, 0, 1),
