@@ -29,6 +29,9 @@ export interface RouteTableOptions {
 /** Routes and paths a flush handles between looks at the clock: a single route may have very many paths. */
 const FLUSH_STEP = 512;
 
+/** Shared: most tables never release a slot while they have routes. */
+const NO_SLOTS = new Uint32Array(0);
+
 /**
  * One table of the RIB: its routes by slot, and the change feed.
  *
@@ -50,7 +53,9 @@ export class RouteTable implements Job {
   readonly #consumers: TableConsumer[] = [];
   #routeOfSlot = new Uint32Array(4);
   #slots = 0;
-  #freeSlots: number[] = [];
+  /** Released slots, the last one on top; not a list of numbers, which would double on the heap while a full table goes. */
+  #freeSlots = NO_SLOTS;
+  #freeSlotCount = 0;
   #routes = 0;
   #dirty = new Uint32Array(4);
   #dirtyCount = 0;
@@ -107,7 +112,7 @@ export class RouteTable implements Job {
 
   /** For the RIB: gives a new route its slot. */
   allocateSlot(route: RouteId): number {
-    const slot = this.#freeSlots.pop() ?? this.#slots++;
+    const slot = this.#freeSlotCount > 0 ? this.#freeSlots[--this.#freeSlotCount]! : this.#slots++;
     if (slot >= this.#routeOfSlot.length) {
       this.#routeOfSlot = grownUint32(this.#routeOfSlot, nextCapacity(this.#routeOfSlot.length));
     }
@@ -120,9 +125,15 @@ export class RouteTable implements Job {
     this.#routeOfSlot[slot] = NO_ROUTE;
     this.#routes--;
     if (this.#routes === 0) {
-      this.#slots = 0;
-      this.#freeSlots = [];
-    } else this.#freeSlots.push(slot);
+      this.#slots = this.#freeSlotCount = 0;
+      this.#freeSlots = NO_SLOTS;
+      return;
+    }
+    const free = this.#freeSlots.length;
+    if (this.#freeSlotCount === free) {
+      this.#freeSlots = grownUint32(this.#freeSlots, nextCapacity(Math.max(free, 4), free + 1));
+    }
+    this.#freeSlots[this.#freeSlotCount++] = slot;
   }
 
   /** For the RIB: a route changed and is not queued yet. */
