@@ -188,7 +188,8 @@ export class AgentRoutes implements AgentHandler, Job {
     agent.subscriptions.delete(vrf);
     const tables = this.#tablesOf(subscription.entry);
     const { rib } = this.#deps;
-    rib.removePathsIf(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
+    rib.startWalk(agent.source);
+    rib.walkRemoving(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
     this.#endSubscription(subscription);
   }
 
@@ -284,7 +285,8 @@ export class AgentRoutes implements AgentHandler, Job {
     const { rib, vrfs } = this.#deps;
     const tables = this.#tablesOf(from);
     const announce: (() => void)[] = [];
-    rib.removePathsIf(source, (path) => {
+    rib.startWalk(source);
+    rib.walkRemoving(source, (path) => {
       const route = rib.routeOf(path);
       const before = rib.tableOf(route);
       if (!tables.has(before)) return false;

@@ -263,10 +263,11 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   #createReceiver(negotiated: Negotiated, source: Source): UpdateReceiver {
-    const { rib, autonomousSystem, routerId, clusterId } = this.#service;
+    const { rib, scheduler, autonomousSystem, routerId, clusterId } = this.#service;
     return new UpdateReceiver({
       rib,
       source,
+      scheduler,
       context: { fourOctetAs: negotiated.fourOctetAs, external: negotiated.external },
       ownAses: [...new Set([autonomousSystem, negotiated.localAs])],
       allowOwnAs: this.#config.allowOwnAs,

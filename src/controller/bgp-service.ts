@@ -3,6 +3,7 @@ import type { Network } from '../net/transport.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import type { Source } from '../rib/source.js';
+import type { Scheduler } from '../util/scheduler.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
@@ -13,6 +14,7 @@ import type { GlobalTables } from './global-tables.js';
 /** What a BGP neighbor needs of the controller. */
 export interface BgpService {
   readonly rib: Rib;
+  readonly scheduler: Scheduler;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Uniform in [0, 1). */

@@ -137,6 +137,7 @@ class Stage {
     const receiver = new UpdateReceiver({
       rib: this.#rib,
       source,
+      scheduler: this.#scheduler,
       context: { external: false, fourOctetAs: true },
       ownAses: [LOCAL_AS],
       allowOwnAs: 0,

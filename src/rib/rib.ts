@@ -154,16 +154,23 @@ export class Rib {
     return source.firstPath === NO_PATH;
   }
 
+  /** Begins a walk through the paths that a source has now, of which there is one at a time: a new one takes its place. */
+  startWalk(source: Source): void {
+    source.walkedPath = source.firstPath;
+  }
+
   /**
-   * Removes those original paths of a source that a condition selects; their copies in other tables go with them.
-   * Walks all paths of the source.
+   * Walks on, over at most `limit` paths, and removes those original ones that a condition selects; their copies in other
+   * tables go with them. Paths may come and go between two calls: those that came are not walked.
+   * @returns true when the walk has come to its end
    */
-  removePathsIf(source: Source, condition: (path: PathId) => boolean): void {
-    const selected: PathId[] = [];
-    for (let path = source.firstPath; path !== NO_PATH; path = this.#sourceNext[path] as PathId) {
-      if (!this.isSecondary(path) && condition(path)) selected.push(path);
+  walkRemoving(source: Source, condition: (path: PathId) => boolean, limit = Infinity): boolean {
+    for (let walked = 0; walked < limit && source.walkedPath !== NO_PATH; walked++) {
+      const path = source.walkedPath;
+      source.walkedPath = this.#sourceNext[path] as PathId;
+      if (!this.isSecondary(path) && condition(path)) this.removePath(path);
     }
-    for (const path of selected) this.removePath(path);
+    return source.walkedPath === NO_PATH;
   }
 
   get routeCount(): number {
@@ -366,6 +373,7 @@ export class Rib {
 
     const previous = this.#sourcePrevious[path]!;
     const next = this.#sourceNext[path]!;
+    if (source.walkedPath === path) source.walkedPath = next as PathId;
     if (previous === NO_PATH) source.firstPath = next as PathId;
     else this.#sourceNext[previous] = next;
     if (next !== NO_PATH) this.#sourcePrevious[next] = previous;

@@ -32,6 +32,8 @@ export class Source {
   /** Head of the chain of this source's paths; kept by the RIB. */
   firstPath: PathId = NO_PATH;
   pathCount = 0;
+  /** Where a walk through the chain goes on ({@link Rib.startWalk}); kept by the RIB. */
+  walkedPath: PathId = NO_PATH;
 
   constructor(id: SourceId, options: SourceOptions) {
     this.id = id;

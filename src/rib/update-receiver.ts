@@ -14,12 +14,13 @@ import {
   type NlriSection,
   type ReachSection,
 } from '../bgp/message/update.js';
-import { BitSet } from '../util/bitset.js';
+import type { Scheduler } from '../util/scheduler.js';
 import { Writer } from '../wire/writer.js';
 import { DecodeContext } from './attribute-store.js';
 import { AttributeFeature } from './attribute-features.js';
 import { NO_PATH, NO_SET, type AttributeSetId } from './handles.js';
 import { PathFlag } from './path-flags.js';
+import { RefreshSweep } from './refresh-sweep.js';
 import type { Rib } from './rib.js';
 import type { RouteTable } from './route-table.js';
 import type { Source } from './source.js';
@@ -27,6 +28,7 @@ import type { Source } from './source.js';
 export interface UpdateReceiverOptions {
   readonly rib: Rib;
   readonly source: Source;
+  readonly scheduler: Scheduler;
   readonly context: CodecContext;
   /** The own AS numbers that must not occur in a path more often than `allowOwnAs` (RFC 4271 §9.1.2). */
   readonly ownAses: readonly number[];
@@ -53,12 +55,12 @@ export class UpdateReceiver {
   #worst: ProtocolFault | undefined;
   /** How often the own AS may occur in a path. */
   allowOwnAs: number;
-  /** Paths announced since a refresh of the family began (RFC 7313 §4). */
-  readonly #refreshed = new Map<FamilyId, BitSet>();
+  readonly #sweep: RefreshSweep;
 
   constructor(options: UpdateReceiverOptions) {
     this.#options = options;
     this.#rib = options.rib;
+    this.#sweep = new RefreshSweep(options.rib, options.source, options.scheduler);
     this.allowOwnAs = options.allowOwnAs;
     const { external, fourOctetAs } = options.context;
     if (fourOctetAs) this.#decodeContext = external ? DecodeContext.external : DecodeContext.internal;
@@ -106,19 +108,12 @@ export class UpdateReceiver {
 
   /** The neighbor begins to send a family anew. */
   beginRefresh(family: FamilyId): void {
-    this.#refreshed.set(family, new BitSet());
+    this.#sweep.begin(family);
   }
 
-  /** The neighbor has sent everything again: what it did not repeat is gone (RFC 7313 §4). */
+  /** The neighbor has sent everything again: what it did not repeat goes, in slices (RFC 7313 §4). */
   endRefresh(family: FamilyId): void {
-    const refreshed = this.#refreshed.get(family);
-    const table = this.#options.tableOf(family);
-    this.#refreshed.delete(family);
-    if (refreshed === undefined || table === undefined) return;
-    this.#rib.removePathsIf(
-      this.#options.source,
-      (path) => this.#rib.tableOf(this.#rib.routeOf(path)) === table && !refreshed.has(path),
-    );
+    this.#sweep.end(family, this.#options.tableOf(family));
   }
 
   #announce(
@@ -139,7 +134,8 @@ export class UpdateReceiver {
     const { bytes } = this.#scan;
     const { source } = this.#options;
     const flags = this.#flagsOf(set);
-    const refreshed = this.#refreshed.get(family.id);
+    const begun = this.#sweep.begunOf(family.id);
+    const concluded = this.#sweep.concludedOf(family.id);
     let position = start;
     let fault: ProtocolFault | undefined;
     while (position < end) {
@@ -153,7 +149,8 @@ export class UpdateReceiver {
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
       const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
       rib.payloads.release(payload);
-      refreshed?.add(path);
+      begun?.add(path);
+      concluded?.add(path);
     }
     rib.attributes.release(set);
     return fault;

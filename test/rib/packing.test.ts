@@ -75,6 +75,7 @@ class World {
     this.#receiver = new UpdateReceiver({
       rib,
       source: this.#source(1),
+      scheduler: hand.scheduler,
       context: { external: false, fourOctetAs: true },
       ownAses: [LOCAL_AS],
       allowOwnAs: 0,
