@@ -8,8 +8,8 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { AGENT_STATES, MESSAGE_TYPES } from '../controller/view.js';
 import type { ControllerView, NeighborView, VrfView } from '../controller/view.js';
 
-/** How often the delay of the event loop is sampled. */
-const EVENT_LOOP_RESOLUTION_MS = 10;
+/** How often the delay of the event loop is sampled: each time wakes an idle process (0.9 % of a core at 10 ms). */
+const EVENT_LOOP_RESOLUTION_MS = 25;
 const MILLISECONDS = 1e3;
 const NANOSECONDS = 1e9;
 
