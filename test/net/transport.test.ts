@@ -118,6 +118,7 @@ describe('a connection', () => {
     const received: Buffer[] = [];
     let turns = 0;
     let length = 0;
+    let lengthAtEnd: number | undefined;
     server.transport.attach({
       data: (chunk) => {
         chunksOfTurns.set(turns, (chunksOfTurns.get(turns) ?? 0) + 1);
@@ -130,12 +131,17 @@ describe('a connection', () => {
           setTimeout(() => server.transport.resumeReading(), 1);
         }
       },
-      ended: () => undefined,
+      ended: () => {
+        lengthAtEnd = length;
+      },
       drained: () => undefined,
       closed: () => undefined,
     });
     client.transport.write(octets);
-    for (; length < octets.length; turns++) await turn();
+    // The end is there long before the last chunk has had its turn, and must not overtake it.
+    client.transport.close();
+    for (; lengthAtEnd === undefined; turns++) await turn();
+    expect(lengthAtEnd).toBe(octets.length);
     expect(Buffer.concat(received).equals(octets)).toBe(true);
     // Two chunks use the time up; those that waited have another turn in the same iteration.
     expect(Math.max(...chunksOfTurns.values())).toBeLessThanOrEqual(4);
