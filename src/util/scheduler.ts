@@ -45,7 +45,7 @@ const LONG_JOBS_MS = 2;
 /** Milliseconds that short jobs may take while input goes first. */
 const SHORT_JOBS_MS = 2;
 /** Milliseconds for which input goes first between two turns while there is more work than a turn can do. */
-const INPUT_BUDGET_MS = 20;
+const INPUT_FIRST_MS = 20;
 
 /** Defers a turn of the scheduler; `setImmediate` in production, by hand in tests. */
 export type Defer = (turn: () => void) => void;
@@ -143,7 +143,7 @@ export class Scheduler {
       this.#run(job);
     } while (!this.#slice.expired);
     if (this.pending === 0) return;
-    this.#inputUntilMs = this.#nowMs() + INPUT_BUDGET_MS;
+    this.#inputUntilMs = this.#nowMs() + INPUT_FIRST_MS;
     this.#inputBefore = this.#inputEvents();
   }
 
