@@ -21,7 +21,8 @@ const MAY_IMPORT = {
   controller: ['util', 'wire', 'net', ...codecs, 'bgp/session', 'xmpp', 'rib', 'policy', 'vpn', 'config'],
   api: ['util', 'wire', 'config', 'controller'],
   agent: ['util', 'wire', 'net', 'bgp/attribute', 'bgp/nlri', 'xmpp'],
-  cli: ['util', 'wire', 'net', ...codecs, 'bgp/session', 'xmpp', 'agent', 'config', 'controller', 'api'],
+  rehearsal: ['util', 'wire', 'net', ...codecs, 'bgp/session', 'config', 'controller', 'agent'],
+  cli: ['util', 'wire', 'net', ...codecs, 'bgp/session', 'xmpp', 'agent', 'config', 'controller', 'api', 'rehearsal'],
 };
 
 const folder = (room) => `^src/${room}/`;

@@ -2,6 +2,6 @@
 import { Controller } from '../controller/controller.js';
 import type { ControllerFactory } from './run.js';
 
-export { rehearse } from '../controller/rehearsal.js';
+export { rehearse } from '../rehearsal/rehearsal.js';
 
 export const createController: ControllerFactory = (config, dependencies) => new Controller(config, dependencies);

@@ -86,6 +86,11 @@ export class AgentServer {
     this.#owner = this.#sessionOwner();
   }
 
+  /** Where it listens, ports as the system gave them. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener?.addresses ?? [];
+  }
+
   /**
    * Starts to listen.
    * @returns the addresses, ports as the system gave them
