@@ -323,8 +323,7 @@ export class AgentRoutes implements AgentHandler, Job {
         return session.writable;
       },
       send: (chunks: readonly Uint8Array[]) => {
-        for (const chunk of chunks) session.push(chunk);
-        session.flush();
+        session.push(chunks);
       },
       synchronized: () => {
         if (!dumping) return;

@@ -329,8 +329,7 @@ export class BgpNeighbor implements NeighborHandler {
         return neighbor.writable;
       },
       send: (chunks) => {
-        for (const chunk of chunks) neighbor.send(chunk);
-        neighbor.flush();
+        neighbor.sendAll(chunks);
       },
       synchronized: () => {
         this.#synchronized(family, state);

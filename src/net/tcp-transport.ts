@@ -119,8 +119,18 @@ export class TcpTransport implements Transport, WaitingInput {
     this.#socket.write(bytes);
   }
 
-  flush(): void {
-    this.#uncork();
+  writeAll(chunks: readonly Uint8Array[]): void {
+    if (this.closing) return;
+    const socket = this.#socket;
+    const [only] = chunks;
+    if (chunks.length === 1 && only !== undefined && !this.#corked) {
+      socket.write(only);
+      return;
+    }
+    if (!this.#corked) socket.cork();
+    for (const bytes of chunks) socket.write(bytes);
+    this.#corked = false;
+    socket.uncork();
   }
 
   close(lingerMs = DEFAULT_LINGER_MS): void {

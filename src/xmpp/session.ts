@@ -148,23 +148,20 @@ export class AgentSession {
   }
 
   /**
-   * Queues one route message: this agent's head and the shared body. All messages of one turn of the event loop leave in one
-   * system call. Dropped when the session is not established.
+   * Sends route messages, each this agent's head and a shared body, without waiting for the end of the turn (see
+   * {@link Transport.writeAll}). Dropped when the session is not established.
    *
-   * @param body  from `<TAB><event` through `</message>` and LF; shared by many agents and never changed afterwards
+   * @param bodies  each from `<TAB><event` through `</message>` and LF; shared by many agents and never changed afterwards
    */
-  push(body: Uint8Array): void {
+  push(bodies: readonly Uint8Array[]): void {
     if (this.state !== 'established') return;
-    this.counters.sent.message++;
+    this.counters.sent.message += bodies.length;
     this.#activityMs = this.#clock.nowMs();
-    this.#send(this.#head);
-    this.#send(body);
+    const chunks: Uint8Array[] = [];
+    for (const body of bodies) chunks.push(this.#head, body);
+    if (this.#heldBack) for (const chunk of chunks) this.#send(chunk);
+    else this.#transport.writeAll(chunks);
     if (this.writableLength >= HIGH_WATER_OCTETS) this.#blocked = true;
-  }
-
-  /** Hands what was queued to the operating system now, see {@link Transport.flush}. */
-  flush(): void {
-    this.#transport.flush();
   }
 
   /** Says whether content of a table is still to be pushed; the End-of-RIB marker waits for it (agent-channel.md §6.9). */

@@ -35,8 +35,8 @@ export class FakeTransport implements Transport {
     this.#handler = handler;
   }
 
-  flush(): void {
-    // Written at once.
+  writeAll(chunks: readonly Uint8Array[]): void {
+    for (const bytes of chunks) this.write(bytes);
   }
 
   write(bytes: Uint8Array): void {

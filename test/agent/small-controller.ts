@@ -155,5 +155,5 @@ function push(vrf: string, entry: Entry, sessions: Iterable<AgentSession>): void
   } else writeRetract(w, family, key);
   collector.end();
   collector.finish();
-  for (const session of sessions) for (const body of bodies) session.push(body);
+  for (const session of sessions) session.push(bodies);
 }

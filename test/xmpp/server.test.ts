@@ -128,7 +128,7 @@ describe('the transcript', () => {
       .map(({ bytes }) => bytes.subarray(bytes.indexOf('\t<event')));
     handler.after = (call, session) => {
       const body = /^(subscribed|publish|withdraw)/.test(call) ? bodies.shift() : undefined;
-      if (body) session.push(body);
+      if (body) session.push([body]);
     };
   }
 
@@ -223,7 +223,7 @@ describe('the server', () => {
     const body = Buffer.from(`\t<event>${'x'.repeat(100_000)}</event>\n</message>\n`);
     let pushed = 0;
     while (session.writable && pushed < 1000) {
-      session.push(body);
+      session.push([body]);
       pushed++;
       // Let the socket take what it can.
       await new Promise((resolve) => {
@@ -315,7 +315,7 @@ describe('TLS (agent-channel.md §2.4)', () => {
     client.socket.write('\xc8\x80', 'latin1');
     client.socket.write(readTranscript().find(({ title }) => title === 'subscribes to a VRF')!.bytes);
     await told(`compute-a subscribed ${FRONT} 4`);
-    server.sessions.get('compute-a')!.push(Buffer.from('\t<event/>\n</message>\n'));
+    server.sessions.get('compute-a')!.push([Buffer.from('\t<event/>\n</message>\n')]);
     expect(await client.take(90)).toContain('to="compute-a/bgp-peer"');
     expect(handler.calls[0]).toBe('compute-a up');
   });

@@ -98,7 +98,7 @@ describe('bring-up (agent-channel.md §2.1, §2.3)', () => {
   test('[M] nothing follows the answer until the agent is heard; then everything does, in order', () => {
     transport = connect();
     handler.after = (call, session) => {
-      if (call === 'up') session.push(BODY);
+      if (call === 'up') session.push([BODY]);
     };
     transport.receive(header());
     clock.advance(29_999);
@@ -112,7 +112,7 @@ describe('bring-up (agent-channel.md §2.1, §2.3)', () => {
   test('what the agent had sent together with its header does not count as hearing our answer, yet it is not left waiting', () => {
     transport = connect();
     handler.after = (call, session) => {
-      if (call.startsWith('subscribed')) session.push(BODY);
+      if (call.startsWith('subscribed')) session.push([BODY]);
     };
     transport.receive(header() + subscribe(BLUE));
     expect(transport.taken()).toBe(answer());
@@ -179,7 +179,7 @@ describe('keepalives and the hold time (agent-channel.md §2.6)', () => {
     transport = establish();
     for (let i = 0; i < 3; i++) {
       clock.advance(29_999);
-      sessionOf().push(BODY);
+      sessionOf().push([BODY]);
       expect(transport.taken()).toBe(pushed());
       clock.advance(1);
       transport.receive(' ');
@@ -556,7 +556,7 @@ describe('pushing', () => {
   test('[M] each agent gets its own `to` and the shared body', () => {
     transport = establish('compute1');
     const other = establish('a&amp;b', '127.0.0.12');
-    for (const session of server.sessions.values()) session.push(BODY);
+    for (const session of server.sessions.values()) session.push([BODY]);
     expect(transport.taken()).toBe(pushed());
     expect(other.taken()).toBe(pushed('a&amp;b'));
   });
@@ -578,7 +578,7 @@ describe('pushing', () => {
     transport = establish();
     const session = sessionOf();
     session.close('administrative-reset');
-    session.push(BODY);
+    session.push([BODY]);
     expect([transport.taken(), session.counters.sent.message]).toEqual(['', 0]);
   });
 });
@@ -613,7 +613,7 @@ describe("the server's End-of-RIB marker (agent-channel.md §6.9)", () => {
     after(5000);
     transport.receive(iq(''));
     expect(after(5000)).toBe('');
-    sessionOf().push(BODY);
+    sessionOf().push([BODY]);
     expect(after(5000)).toBe(pushed());
     expect(after(1000)).toBe(MARKER);
   });
@@ -658,7 +658,7 @@ test('counters tell stanzas, keepalives, subscriptions and items apart (agent-ch
   transport.receive(
     `${publish(BLUE, '9/9/x')}${iq(`<unsubscribe node="${BLUE}"/>`)}<message to="x/bgp-peer"/><presence/>`,
   );
-  sessionOf().push(BODY);
+  sessionOf().push([BODY]);
   const { received, sent, items, subscribes, unsubscribes, dropped } = sessionOf().counters;
   expect({ received, sent, items, subscribes, unsubscribes, dropped: Object.fromEntries(dropped) }).toEqual({
     received: { iq: 8, message: 1, presence: 1, keepalive: 2 },

@@ -305,13 +305,20 @@ export class Neighbor {
   send(bytes: Uint8Array): void {
     const transport = this.#session?.transport;
     if (!transport) return;
-    for (let at = 0; at < bytes.length; at += messageLengthAt(bytes, at)) this.#sent.add(messageTypeAt(bytes, at));
+    this.#count(bytes);
     transport.write(bytes);
   }
 
-  /** Hands what was queued to the operating system now, see {@link Transport.flush}. */
-  flush(): void {
-    this.#session?.transport?.flush();
+  /** Sends chunks of whole messages without waiting for the end of the turn, see {@link Transport.writeAll}. */
+  sendAll(chunks: readonly Uint8Array[]): void {
+    const transport = this.#session?.transport;
+    if (!transport) return;
+    for (const bytes of chunks) this.#count(bytes);
+    transport.writeAll(chunks);
+  }
+
+  #count(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += messageLengthAt(bytes, at)) this.#sent.add(messageTypeAt(bytes, at));
   }
 
   /** Asks the neighbor to send its routes of a family anew. @returns false when it cannot (no session, not negotiated) */
