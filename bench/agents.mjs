@@ -35,7 +35,7 @@ function figures(raw) {
 }
 
 /** @returns (speaker, scenario, options of agentload) → row, or `undefined` where the harness is not there */
-export function prepareAgents(context) {
+function prepareAgents(context) {
   const harness = Harness.prepare('agentload', context);
   if (harness === undefined) return undefined;
   const filament = { AGENTLOAD: harness.program, SPEAKER_CMD: harness.speaker };

@@ -3,7 +3,7 @@
  * each route brings with it (routes that share attributes, items an agent gets) stays the same; so a flat curve is a cost
  * that does not depend on the size.
  */
-import { prepareAgents } from './agents.mjs';
+import { runAgentLoad } from './load/agent-scenarios.mjs';
 import { runScenario } from './load/scenarios.mjs';
 import { repeat } from './repeat.mjs';
 
@@ -28,8 +28,8 @@ const importing = (routes, vrfs, mostVrfs) => ({
   importing: true,
 });
 
-/** Options of agentload: each agent in 5 VRFs, 125 agents a VRF, 2 routes of each there: 1,250 items for everybody. */
-const agents = (count) => Object.entries({ agents: count, vrfs: count / 25, k: 5, routes: 2, vips: 0 });
+/** Each agent in 5 VRFs, 125 agents a VRF, 2 routes of each there: 1,250 items for everybody. */
+const agents = (count) => ({ agents: count, vrfs: count / 25, vrfsPerAgent: 5, routes: 2 });
 
 const AXES = {
   routes: {
@@ -65,10 +65,9 @@ async function withOwnGenerator({ main }, scenario) {
   return outcome.ok ? { ...outcome, figures: perRoute(outcome.figures, routes, routes * receivers) } : outcome;
 }
 
-async function withAgents(run, count) {
-  const options = agents(count).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const row = await run('filament', 'A1', options, 'growth');
-  return row.ok ? { ...row, figures: perRoute(row.figures, row.raw.published, row.raw.items) } : row;
+async function withAgents({ main }, count) {
+  const { routes, items, ...outcome } = await runAgentLoad(main, agents(count));
+  return outcome.ok ? { ...outcome, figures: perRoute(outcome.figures, routes, items) } : outcome;
 }
 
 export async function runGrowth(context) {
@@ -76,11 +75,11 @@ export async function runGrowth(context) {
   const axes = context.scenarios((name) => name in AXES) ?? (quick ? ['routes', 'agents'] : Object.keys(AXES));
   for (const axis of axes) {
     const { sizes, scenario } = AXES[axis];
-    const run = axis === 'agents' ? prepareAgents(context) : undefined;
-    if (axis === 'agents' && run === undefined) continue;
     for (const size of quick ? sizes.quick : sizes.full) {
       await repeat(context, ['filament'], async (speaker) => {
-        const outcome = run ? await withAgents(run, size) : await withOwnGenerator(context, scenario(size, quick));
+        const outcome = await (axis === 'agents'
+          ? withAgents(context, size)
+          : withOwnGenerator(context, scenario(size, quick)));
         return { ...outcome, part: 'growth', scenario: `${axis} ${size.toLocaleString('en')}`, speaker };
       });
     }

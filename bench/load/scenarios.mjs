@@ -1,5 +1,6 @@
 /** The generator's own scenarios: N senders and M receivers around one Filament, all on loopback. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { countdown, inBursts, once, range } from './concurrency.mjs';
 import { eventLoopDelay } from './event-loop.mjs';
 import { cpuSeconds, freePort, machineCpuSeconds, memoryMb, SpeakerProcess } from './process.mjs';
 import { Receiver } from './receiver.mjs';
@@ -8,8 +9,6 @@ import { LoadTable } from './table.mjs';
 
 const ASN = 65_000;
 const SPEAKER_ADDRESS = '127.50.0.1';
-/** Handshakes under way at a time. */
-const BURST = 64;
 
 export const SCENARIOS = {
   'vpn-1-10': {
@@ -104,37 +103,6 @@ function addressOf(kind, n) {
   return `127.${51 + kind}.${Math.floor(n / 250)}.${(n % 250) + 1}`;
 }
 
-/** Resolves when `count` things have happened, rejects after a deadline. */
-function countdown(count, what, deadlineMs) {
-  let left = count;
-  let arrived;
-  const all = new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`${left} of ${count} ${what} missing after ${deadlineMs / 1000} s`)),
-      deadlineMs,
-    );
-    arrived = () => {
-      left--;
-      if (left > 0) return;
-      clearTimeout(timer);
-      resolve(performance.now());
-    };
-  });
-  // The caller awaits it later; a deadline that passes before must not end the process.
-  all.catch(() => {});
-  return { arrived, all };
-}
-
-async function inBursts(items, make) {
-  const made = [];
-  for (let at = 0; at < items.length; at += BURST) {
-    made.push(...(await Promise.all(items.slice(at, at + BURST).map((item, n) => make(item, at + n)))));
-  }
-  return made;
-}
-
-const range = (length) => Array.from({ length }, (_, n) => n);
-
 /**
  * Runs one scenario against a fresh Filament.
  *
@@ -156,8 +124,7 @@ export async function runScenario(main, scenario, deadlineMs = 120_000) {
   const establish = async (kind, n, onUpdate) => {
     const localAddress = addressOf(kind, n);
     const { afi, safi } = table.codec;
-    const routerId = localAddress.replace('127.', '10.');
-    const options = { speaker: { address: SPEAKER_ADDRESS, port }, localAddress, asn: ASN, routerId, afi, safi };
+    const options = { speaker: { address: SPEAKER_ADDRESS, port }, localAddress, asn: ASN, families: [{ afi, safi }] };
     const session = await LoadSession.establish(options, onUpdate);
     sessions.push(session);
     return session;
@@ -213,15 +180,6 @@ export async function runScenario(main, scenario, deadlineMs = 120_000) {
     for (const session of sessions) session.close();
     await speaker.stop();
   }
-}
-
-function once(callback) {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    callback();
-  };
 }
 
 async function joinLate(count, table, establish, pid, deadlineMs) {

@@ -2,13 +2,10 @@
  * A BGP session of several families that only counts: routes, messages and octets that arrive, and the longest time
  * between two KEEPALIVEs. Route-target memberships (RFC 4684) can be announced.
  */
-import { connect } from 'node:net';
+import { LoadSession } from '../load/session.mjs';
 import { message } from '../load/table.mjs';
 
-const OPEN = 1;
 const UPDATE = 2;
-const NOTIFICATION = 3;
-const KEEPALIVE = 4;
 const HEADER_OCTETS = 19;
 const MP_REACH = 14;
 const MP_UNREACH = 15;
@@ -19,20 +16,6 @@ const MEMBERSHIP_OCTETS = 13;
 export const VPNV4 = { afi: 1, safi: 128 };
 export const RTC = { afi: 1, safi: 132 };
 
-function open({ asn, routerId, families, holdTimeSec }) {
-  const capabilities = families.map(({ afi, safi }) => Buffer.from([1, 4, afi >> 8, afi & 255, 0, safi]));
-  const fourOctetAs = Buffer.from([65, 4, 0, 0, 0, 0]);
-  fourOctetAs.writeUInt32BE(asn, 2);
-  const parameters = Buffer.concat([...capabilities, fourOctetAs]);
-  const body = Buffer.alloc(12);
-  body[0] = 4;
-  body.writeUInt16BE(asn, 1);
-  body.writeUInt16BE(holdTimeSec, 3);
-  routerId.split('.').forEach((octet, n) => (body[5 + n] = Number(octet)));
-  body.set([parameters.length + 2, 2, parameters.length], 9);
-  return message(OPEN, Buffer.concat([body, parameters]));
-}
-
 /** The routes, messages and octets that a session has received. */
 class Counts {
   announced = 0;
@@ -42,62 +25,23 @@ class Counts {
 }
 
 export class CountingSession {
-  #tail = Buffer.alloc(0);
-  #socket;
+  #session;
   #options;
-  #timer;
-  #lastKeepaliveMs = 0;
-  longestSilenceMs = 0;
   vpn = new Counts();
-  failure = undefined;
 
-  constructor(socket, options) {
-    this.#socket = socket;
-    this.#options = options;
+  constructor(options) {
+    this.#options = { routerId: options.localAddress.replace('127.', '10.'), ...options };
   }
 
-  /** @param options {speaker, localAddress, asn, families, holdTimeSec} */
-  static establish(options) {
-    const { speaker, localAddress } = options;
-    const whole = { holdTimeSec: 240, routerId: localAddress.replace('127.', '10.'), ...options };
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host: speaker.address, port: speaker.port, localAddress, noDelay: true });
-      const session = new CountingSession(socket, whole);
-      socket.on('connect', () => socket.write(open(whole)));
-      socket.on('error', reject);
-      socket.on('close', () => {
-        clearInterval(session.#timer);
-        session.failure ??= 'closed by Filament';
-        reject(new Error(`session of ${localAddress}: ${session.failure}`));
-      });
-      socket.on('data', (chunk) => session.#receive(chunk, () => resolve(session)));
-    });
+  /** @param options {speaker, localAddress, asn, families, holdTimeSec?} */
+  static async establish(options) {
+    const counting = new CountingSession(options);
+    counting.#session = await LoadSession.establish(counting.#options, (...at) => counting.#update(...at));
+    return counting;
   }
 
-  #receive(chunk, established) {
-    const bytes = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk]);
-    let at = 0;
-    while (bytes.length - at >= HEADER_OCTETS) {
-      const end = at + bytes.readUInt16BE(at + 16);
-      if (end > bytes.length) break;
-      const type = bytes[at + 18];
-      if (type === OPEN) this.#socket.write(message(KEEPALIVE));
-      else if (type === KEEPALIVE) this.#keepalive(established);
-      else if (type === UPDATE) this.#update(bytes, at + HEADER_OCTETS, end);
-      else if (type === NOTIFICATION) this.failure = `NOTIFICATION ${bytes[at + 19]}/${bytes[at + 20]}`;
-      at = end;
-    }
-    this.#tail = at === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at));
-  }
-
-  #keepalive(established) {
-    const now = performance.now();
-    if (this.#timer === undefined) {
-      const everyMs = (this.#options.holdTimeSec / 3) * 1000;
-      this.#timer = setInterval(() => this.#socket.write(message(KEEPALIVE)), everyMs);
-      established();
-    } else this.longestSilenceMs = Math.max(this.longestSilenceMs, now - this.#lastKeepaliveMs);
-    this.#lastKeepaliveMs = now;
+  get longestSilenceMs() {
+    return this.#session.longestSilenceMs;
   }
 
   #update(bytes, start, end) {
@@ -119,7 +63,7 @@ export class CountingSession {
   }
 
   write(bytes) {
-    this.#socket.write(bytes);
+    this.#session.write(bytes);
   }
 
   /** Announces or withdraws memberships; `targets` are those of the generator's VRFs, `'default'` is every target. */
@@ -147,9 +91,7 @@ export class CountingSession {
   }
 
   close() {
-    clearInterval(this.#timer);
-    this.#socket.removeAllListeners('close');
-    this.#socket.destroy();
+    this.#session.close();
   }
 }
 
