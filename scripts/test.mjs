@@ -9,92 +9,11 @@
  * A file that could not run counts as a failed test, and so does a phase that crashed, ran into its time limit, or
  * finished but left sockets, timers or child processes open.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
-
-const PHASES = [
-  { name: 'unit', args: [`--maxWorkers=${String(availableParallelism())}`], limitMinutes: 20 },
-  { name: 'interop', args: ['--runInBand'], limitMinutes: 45 },
-];
-
-/** How long jest may take to exit after its last test before what keeps it alive counts as a leak. */
-const EXIT_GRACE_MS = 15_000;
-
-/** Ends jest and everything it started: it leads a process group of its own. */
-function killGroup(child) {
-  try {
-    process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // Already gone.
-  }
-}
-
-/** Runs one phase; resolves to what jest reported, or to the reason why there is no report. */
-function runPhase(phase, extra, resultFile) {
-  const child = spawn(
-    process.execPath,
-    [
-      '--experimental-vm-modules',
-      '--disable-warning=ExperimentalWarning',
-      jest,
-      '--selectProjects',
-      phase.name,
-      '--passWithNoTests',
-      '--json',
-      `--outputFile=${resultFile}`,
-      ...phase.args,
-      ...extra,
-    ],
-    // jest --json prints the same JSON on stdout, which nobody wants to read; its human report is on stderr.
-    { cwd: root, detached: true, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-
-  return new Promise((resolve) => {
-    let trouble;
-    let leakTimer;
-    const limit = setTimeout(() => {
-      trouble = `the ${phase.name} tests took more than ${String(phase.limitMinutes)} minutes`;
-      killGroup(child);
-    }, phase.limitMinutes * 60_000);
-    const watch = setInterval(() => {
-      if (leakTimer !== undefined || !existsSync(resultFile)) return;
-      leakTimer = setTimeout(() => {
-        trouble = `the ${phase.name} tests left something open (find it with --detectOpenHandles)`;
-        killGroup(child);
-      }, EXIT_GRACE_MS);
-    }, 500);
-    const interrupt = (signal) => {
-      trouble = `interrupted (${signal})`;
-      killGroup(child);
-    };
-    process.once('SIGINT', interrupt);
-    process.once('SIGTERM', interrupt);
-
-    child.on('error', (error) => {
-      trouble = `cannot start jest: ${error.message}`;
-    });
-    child.on('close', (code, signal) => {
-      clearTimeout(limit);
-      clearTimeout(leakTimer);
-      clearInterval(watch);
-      process.off('SIGINT', interrupt);
-      process.off('SIGTERM', interrupt);
-      const report = existsSync(resultFile) ? JSON.parse(readFileSync(resultFile, 'utf8')) : undefined;
-      if (report === undefined) {
-        trouble ??= `the ${phase.name} tests ended without a result (${signal ?? String(code)})`;
-      } else if (code !== 0 && report.success) {
-        trouble ??= `the ${phase.name} tests ended with code ${String(code)}`;
-      }
-      resolve({ report, trouble });
-    });
-  });
-}
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PHASES, root, runPhase } from './jest-phase.mjs';
 
 const extra = [];
 let only;

@@ -1,0 +1,166 @@
+/**
+ * `npm run faults`: runs the tests of the fault catalogue (test/faults/catalogue.json) and prints, row by row, whether
+ * the product stands the fault, and which test shows it. A test belongs to a row when its title, or that of a group around
+ * it, begins with the identifier: `A27 wrong TCP MD5 key: …`; several are separated by commas: `C01, C02: …`.
+ *
+ *   npm run faults                  every row, long tests included (FILAMENT_LONG_TESTS=1 is set for them)
+ *   npm run faults -- --quick       as `npm test` runs them: without the long ones
+ *   npm run faults -- A27 B         single rows, or whole sections
+ *   npm run faults -- --phase=unit  without the tests that start real daemons; --phase=interop: only them
+ *   npm run faults -- --list        runs nothing: the rows and the files that name them
+ *
+ *   pass       every test of the row passed          FAIL       one failed, or its file could not run
+ *   skipped    its tests did not run here            not built  there is no test; the reason where one is known
+ *
+ * The list is on stdout, jest's own report on stderr. Exit code 1 with a FAIL, 2 with wrong arguments.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { PHASES, root, runPhase } from './jest-phase.mjs';
+
+const ROWS = JSON.parse(readFileSync(join(root, 'test', 'faults', 'catalogue.json'), 'utf8'));
+
+/** A title with identifiers in front, and in a source such a title behind its quote. */
+const TITLE = /^[A-J]\d\d(?:(?:, ?| and |\/)[A-J]\d\d)*(?![\w-])/;
+const TITLE_IN_SOURCE = /['"`]([A-J]\d\d(?:(?:, ?| and |\/)[A-J]\d\d)*)(?=[\s:'"`])/g;
+
+const idsIn = (text) => text.match(/[A-J]\d\d/g) ?? [];
+const idsOfTitle = (title) => idsIn(TITLE.exec(title)?.[0] ?? '');
+
+function fail(message) {
+  process.stderr.write(`npm run faults: ${message}\n`);
+  process.exit(2);
+}
+
+/** Identifier → test files whose source has it at the beginning of a string. */
+function filesByRow() {
+  const files = new Map();
+  const names = readdirSync(join(root, 'test'), { recursive: true }).filter((name) => name.endsWith('.test.ts'));
+  for (const name of names.sort()) {
+    const path = join('test', name);
+    for (const [, found] of readFileSync(join(root, path), 'utf8').matchAll(TITLE_IN_SOURCE)) {
+      for (const id of idsIn(found)) files.set(id, (files.get(id) ?? new Set()).add(path));
+    }
+  }
+  return files;
+}
+
+const options = { quick: false, list: false, phase: undefined, wanted: [] };
+for (const argument of process.argv.slice(2)) {
+  if (argument === '--quick') options.quick = true;
+  else if (argument === '--list') options.list = true;
+  else if (argument.startsWith('--phase=')) options.phase = argument.slice('--phase='.length);
+  else if (/^[A-J](\d\d)?$/.test(argument)) options.wanted.push(argument);
+  else fail(`${argument}: neither an option nor a row; there are --quick, --list, --phase=unit|interop, A27, B`);
+}
+if (options.phase !== undefined && !PHASES.some(({ name }) => name === options.phase)) {
+  fail(`--phase=${options.phase}: no such phase; there are ${PHASES.map(({ name }) => name).join(', ')}`);
+}
+for (const each of options.wanted) {
+  if (!Object.keys(ROWS).some((id) => id.startsWith(each))) fail(`${each}: the catalogue has no such row`);
+}
+const ids = Object.keys(ROWS).filter(
+  (id) => options.wanted.length === 0 || options.wanted.some((each) => id.startsWith(each)),
+);
+const named = filesByRow();
+const unknown = [...named.keys()].filter((id) => !(id in ROWS));
+const tellUnknown = () => {
+  for (const id of unknown) process.stdout.write(`unknown row ${id}, named in ${[...named.get(id)].join(', ')}\n`);
+};
+
+if (options.list) {
+  for (const id of ids) {
+    const where = named.has(id) ? [...named.get(id)].join(', ') : `not built${reasonOf(id)}`;
+    process.stdout.write(`${id}  ${ROWS[id].title}: ${where}\n`);
+  }
+  tellUnknown();
+  process.exit(unknown.length > 0 ? 1 : 0);
+}
+
+function reasonOf(id) {
+  return ROWS[id].notBuilt === undefined ? '' : ` (${ROWS[id].notBuilt})`;
+}
+
+/** Runs the tests of the wanted rows. @returns identifier → [{ status, file, title, reason }] */
+async function run() {
+  const evidence = new Map(ids.map((id) => [id, []]));
+  const pattern = `(^| )(${ids.join('|')})([^\\w]|$)`;
+  const scratch = mkdtempSync(join(tmpdir(), 'filament-faults-'));
+  if (!options.quick) process.env.FILAMENT_LONG_TESTS = '1';
+  try {
+    for (const phase of PHASES) {
+      if (options.phase !== undefined && options.phase !== phase.name) continue;
+      const isInterop = (file) => file.startsWith(join('test', 'interop'));
+      const files = [...new Set(ids.flatMap((id) => [...(named.get(id) ?? [])]))].filter(
+        (file) => isInterop(file) === (phase.name === 'interop'),
+      );
+      if (files.length === 0) continue;
+      if (phase.name === 'interop') {
+        spawnSync(process.execPath, [join(root, 'scripts', 'daemons.mjs')], { cwd: root, stdio: ['ignore', 2, 2] });
+      }
+      const limitMinutes = options.quick ? phase.limitMinutes : 10 * phase.limitMinutes;
+      const { report, trouble } = await runPhase(
+        { ...phase, limitMinutes },
+        [`--testNamePattern=${pattern}`, '--runTestsByPath', ...files],
+        join(scratch, `${phase.name}.json`),
+      );
+      for (const file of report?.testResults ?? []) {
+        const path = relative(root, file.name);
+        for (const { ancestorTitles, title, status, failureMessages } of file.assertionResults) {
+          for (const id of new Set([...ancestorTitles, title].flatMap(idsOfTitle))) {
+            evidence.get(id)?.push({ status, file: path, title, reason: failureMessages[0] });
+          }
+        }
+        if (file.assertionResults.length === 0 && file.status === 'failed') {
+          for (const id of ids.filter((each) => named.get(each)?.has(path))) {
+            evidence.get(id).push({ status: 'failed', file: path, title: 'could not run', reason: file.message });
+          }
+        }
+      }
+      if (trouble === undefined) continue;
+      for (const id of ids.filter((each) => files.some((file) => named.get(each)?.has(file)))) {
+        if (report === undefined) evidence.get(id).push({ status: 'failed', file: trouble, title: 'no report' });
+      }
+      process.stdout.write(`trouble: ${trouble}\n`);
+      process.exitCode = 1;
+      if (trouble.startsWith('interrupted')) break;
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return evidence;
+}
+
+const evidence = await run();
+const counts = { pass: 0, FAIL: 0, skipped: 0, 'not built': 0 };
+for (const id of ids) {
+  const tests = evidence.get(id);
+  const failed = tests.filter(({ status }) => status === 'failed');
+  const passed = tests.filter(({ status }) => status === 'passed');
+  const verdict =
+    failed.length > 0
+      ? 'FAIL'
+      : passed.length > 0
+        ? 'pass'
+        : tests.length > 0 || named.has(id)
+          ? 'skipped'
+          : 'not built';
+  counts[verdict]++;
+  process.stdout.write(
+    `${id}  ${verdict.padEnd(9)}  ${ROWS[id].title}${verdict === 'not built' ? reasonOf(id) : ''}\n`,
+  );
+  for (const { file, title, reason } of failed.length > 0 ? failed : passed.length > 0 ? passed : tests) {
+    process.stdout.write(`                  ${file}: ${title}\n`);
+    const line = reason?.split('\n').find((each) => /[^\s●]/.test(each) && !each.includes('●'));
+    if (line !== undefined) process.stdout.write(`                    ${line.trim()}\n`);
+  }
+}
+tellUnknown();
+process.stdout.write(
+  `${ids.length} rows: ${Object.entries(counts)
+    .map(([verdict, count]) => `${count} ${verdict}`)
+    .join(', ')}\n`,
+);
+if (counts.FAIL > 0 || unknown.length > 0) process.exitCode = 1;
