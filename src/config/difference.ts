@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Steps } from '../util/steps.js';
+import { documentEffects, statedEffect, strongerEffect, type Effect, type FieldEffect } from './effect.js';
 import type { FieldPath } from './problem.js';
 import type {
   ResolvedAgents,
@@ -15,37 +16,13 @@ import type {
   ResolvedStaticRoute,
   ResolvedVrf,
 } from './resolved.js';
-import type { LogLevel } from './schema.js';
+import { configSchema, type LogLevel } from './schema.js';
+import { neighborSchema } from './session-schema.js';
 
-/**
- * What a changed session field does to an established session: nothing, both directions evaluated again (soft), or a new
- * session because something negotiated or assumed by the other side changed.
- */
-export type SessionEffect = 'none' | 'soft' | 'session-reset';
+/** What a changed session field can do to an established session (effect.ts). */
+export type SessionEffect = Extract<Effect, 'none' | 'soft' | 'session-reset'>;
 
-const SESSION_EFFECTS: Readonly<Record<keyof ResolvedNeighbor, SessionEffect>> = {
-  address: 'session-reset',
-  peerGroup: 'none',
-  description: 'none',
-  // Where and how often to connect matters to the next attempt only.
-  port: 'none',
-  passive: 'none',
-  connectRetryTime: 'none',
-  localAddress: 'session-reset',
-  peerAs: 'session-reset',
-  localAs: 'session-reset',
-  families: 'session-reset',
-  adminDown: 'session-reset',
-  holdTime: 'session-reset',
-  vrf: 'session-reset',
-  // A client's routes go to other neighbors than a non-client's.
-  routeReflectorClient: 'session-reset',
-  routeServerClient: 'session-reset',
-  nextHopSelf: 'session-reset',
-  asOverride: 'session-reset',
-  allowOwnAs: 'soft',
-  removePrivateAs: 'session-reset',
-};
+const NEIGHBOR_FIELDS: Readonly<Record<string, unknown>> = neighborSchema.shape;
 
 type SessionField = keyof ResolvedNeighbor;
 
@@ -55,8 +32,10 @@ export function sessionChangeEffect(before: ResolvedSession, after: ResolvedSess
 }
 
 /** What a change of one field of a session does to it. */
-export function sessionEffectOf(field: SessionField): SessionEffect {
-  return SESSION_EFFECTS[field];
+function sessionEffectOf(field: SessionField): SessionEffect {
+  const effect = statedEffect(NEIGHBOR_FIELDS[field]);
+  if (effect === 'none' || effect === 'soft' || effect === 'session-reset') return effect;
+  throw new Error(`the schema states no effect of ${field} on a session`);
 }
 
 export type ConfigChange =
@@ -85,7 +64,9 @@ export type ConfigChange =
   /** New agent connections follow the new values. */
   | { readonly kind: 'agents-changed'; readonly after: ResolvedAgents; readonly fields: readonly string[] }
   | { readonly kind: 'api-token-changed'; readonly token?: string }
-  | { readonly kind: 'log-level-changed'; readonly before: LogLevel; readonly after: LogLevel };
+  | { readonly kind: 'log-level-changed'; readonly before: LogLevel; readonly after: LogLevel }
+  /** A field of its own that the kinds above do not tell of. */
+  | { readonly kind: 'setting-changed'; readonly path: string; readonly effect: Effect };
 
 /** A VRF of the same name with other content; lists hold only what came and went. */
 export interface VrfChanged {
@@ -119,6 +100,8 @@ export function* compareConfigs(before: ResolvedConfig, after: ResolvedConfig): 
   const vrfs = pair(before.vrfs, after.vrfs, (vrf) => vrf.name);
   const neighbors = pair(before.bgp.neighbors, after.bgp.neighbors, (neighbor) => neighbor.address);
   const ranges = pair(before.bgp.dynamicNeighbors, after.bgp.dynamicNeighbors, (range) => range.prefix);
+  const settings = changedSettings(before, after);
+  const followed = settings.filter(({ effect }) => effect !== 'restart');
   yield;
   const vrfChanges: ConfigChange[] = [];
   for (const [old, vrf] of vrfs.kept) {
@@ -135,7 +118,8 @@ export function* compareConfigs(before: ResolvedConfig, after: ResolvedConfig): 
     ...neighbors.added.map((neighbor) => ({ kind: 'neighbor-added', neighbor }) as const),
     ...neighbors.kept.flatMap(([old, neighbor]) => neighborChange(old, neighbor)),
     ...vrfs.removed.map((vrf) => ({ kind: 'vrf-removed', vrf }) as const),
-    ...agentsChange(before.agents, after.agents),
+    ...agentsChange(followed, after.agents),
+    ...settingChanges(followed),
   ];
   if (before.api.token !== after.api.token) {
     changes.push({ kind: 'api-token-changed', ...(after.api.token === undefined ? {} : { token: after.api.token }) });
@@ -143,7 +127,13 @@ export function* compareConfigs(before: ResolvedConfig, after: ResolvedConfig): 
   if (before.log.level !== after.log.level) {
     changes.push({ kind: 'log-level-changed', before: before.log.level, after: after.log.level });
   }
-  return { changes, restartNeeded: restartNeeds(before, after) };
+  const restartNeeded = settings
+    .filter(({ effect }) => effect === 'restart')
+    .map(({ path }) => ({
+      path,
+      message: 'cannot change while the controller runs; allowed: the value in force, or a restart',
+    }));
+  return { changes, restartNeeded };
 }
 
 interface Paired<T> {
@@ -178,11 +168,10 @@ function changedFields<T extends object>(before: T, after: T): (keyof T)[] {
   return [...names].filter((name) => !isDeepStrictEqual(before[name], after[name]));
 }
 
-const EFFECT_ORDER: readonly SessionEffect[] = ['none', 'soft', 'session-reset'];
-
 function strongestEffect(fields: readonly SessionField[]): SessionEffect {
-  const strength = Math.max(0, ...fields.map((field) => EFFECT_ORDER.indexOf(sessionEffectOf(field))));
-  return EFFECT_ORDER[strength] ?? 'none';
+  let strongest: SessionEffect = 'none';
+  for (const field of fields) strongest = strongerEffect(strongest, sessionEffectOf(field));
+  return strongest;
 }
 
 function neighborChange(before: ResolvedNeighbor, after: ResolvedNeighbor): ConfigChange[] {
@@ -230,30 +219,33 @@ function vrfChange(before: ResolvedVrf, after: ResolvedVrf): ConfigChange[] {
   return real.length === 0 ? [] : [{ ...change, fields: real }];
 }
 
-function agentsChange(before: ResolvedAgents, after: ResolvedAgents): ConfigChange[] {
-  const fields = changedFields(before, after).filter((field) => field !== 'listen' && field !== 'tls');
+/** Lists of things that are compared one by one. */
+const COMPARED_LISTS = new Set(['bgp.peerGroups', 'bgp.neighbors', 'bgp.dynamicNeighbors', 'vrfs']);
+/** Fields that have a kind of change of their own. */
+const TOLD_APART = new Set(['api.token', 'log.level']);
+
+/** Fields outside of those lists, with what a change of them does. */
+const SETTINGS = documentEffects(configSchema).filter(({ path }) => !COMPARED_LISTS.has(path.join('.')));
+
+function changedSettings(before: ResolvedConfig, after: ResolvedConfig): FieldEffect[] {
+  return SETTINGS.filter(({ path }) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path)));
+}
+
+function valueAt(config: ResolvedConfig, path: FieldPath): unknown {
+  let value: unknown = config;
+  for (const step of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[step];
+  return value;
+}
+
+function agentsChange(changed: readonly FieldEffect[], after: ResolvedAgents): ConfigChange[] {
+  const fields = changed.filter(({ path }) => path[0] === 'agents').map(({ path }) => path.slice(1).join('.'));
   return fields.length === 0 ? [] : [{ kind: 'agents-changed', after, fields }];
 }
 
-function restartNeeds(before: ResolvedConfig, after: ResolvedConfig): RestartNeeded[] {
-  const needed: RestartNeeded[] = [];
-  const compare = (path: FieldPath, old: unknown, now: unknown): void => {
-    if (!isDeepStrictEqual(old, now)) {
-      needed.push({
-        path,
-        message: 'cannot change while the controller runs; allowed: the value in force, or a restart',
-      });
-    }
-  };
-  compare(['name'], before.name, after.name);
-  compare(['routerId'], before.routerId, after.routerId);
-  compare(['autonomousSystem'], before.autonomousSystem, after.autonomousSystem);
-  compare(['bgp', 'clusterId'], before.bgp.clusterId, after.bgp.clusterId);
-  compare(['bgp', 'listen'], before.bgp.listen, after.bgp.listen);
-  compare(['agents', 'listen'], before.agents.listen, after.agents.listen);
-  compare(['agents', 'tls'], before.agents.tls, after.agents.tls);
-  compare(['api', 'listen'], before.api.listen, after.api.listen);
-  return needed;
+function settingChanges(changed: readonly FieldEffect[]): ConfigChange[] {
+  return changed
+    .map(({ path, effect }) => ({ kind: 'setting-changed', path: path.join('.'), effect }) as const)
+    .filter(({ path }) => !path.startsWith('agents.') && !TOLD_APART.has(path));
 }
 
 /** One line for people; never holds a secret. */
@@ -283,6 +275,8 @@ export function describeChange(change: ConfigChange): string {
       return change.token === undefined ? 'API token removed' : 'API token changed';
     case 'log-level-changed':
       return `log level changed: ${change.before} to ${change.after}`;
+    case 'setting-changed':
+      return `${change.path} changed`;
   }
 }
 

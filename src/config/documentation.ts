@@ -1,8 +1,7 @@
 /** docs/configuration.md, made of the schema; a test compares the file with what this module makes. */
 import { z } from 'zod';
-import { sessionEffectOf } from './difference.js';
+import { statedEffect, unwrapSchema, type Effect } from './effect.js';
 import { allowedValues } from './field.js';
-import { unwrapSchema } from './load.js';
 import { configSchema } from './schema.js';
 import { sessionFields } from './session-schema.js';
 
@@ -58,7 +57,7 @@ ${EXAMPLE_CONFIG}\`\`\`
 export function configurationPage(): string {
   const parts = [INTRODUCTION, '## Fields\n'];
   for (const section of sectionsOf(configSchema, '')) parts.push(sectionText(section));
-  parts.push(reloadText());
+  parts.push(RELOAD_TEXT);
   return parts.join('\n');
 }
 
@@ -67,16 +66,19 @@ interface Section {
   readonly path: string;
   readonly description: string;
   readonly schema: z.ZodObject;
+  /** That of its fields when they state none. */
+  readonly effect: Effect | undefined;
 }
 
 /** The section and those inside it, outer ones first. */
-function sectionsOf(schema: unknown, path: string, description = ''): Section[] {
+function sectionsOf(schema: unknown, path: string, description = '', around?: Effect): Section[] {
   const inner = unwrapSchema(schema);
-  if (inner instanceof z.ZodArray) return sectionsOf(inner.element, `${path}[]`, description);
+  const effect = statedEffect(schema) ?? around;
+  if (inner instanceof z.ZodArray) return sectionsOf(inner.element, `${path}[]`, description, effect);
   if (!(inner instanceof z.ZodObject)) return [];
-  const section: Section = { path, description, schema: inner };
+  const section: Section = { path, description, schema: inner, effect };
   const nested = Object.entries(inner.shape).flatMap(([name, field]) =>
-    sectionsOf(field, path === '' ? name : `${path}.${name}`, descriptionOf(field)),
+    sectionsOf(field, path === '' ? name : `${path}.${name}`, descriptionOf(field), effect),
   );
   // Listen addresses are the same everywhere: described once, where they occur first.
   return [section, ...nested.filter((one) => !one.path.endsWith('.listen[]') || one.path === 'bgp.listen[]')];
@@ -86,18 +88,26 @@ function descriptionOf(schema: unknown): string {
   return schema instanceof z.ZodType ? (schema.description ?? '') : '';
 }
 
-function sectionText({ path, description, schema }: Section): string {
+function sectionText({ path, description, schema, effect }: Section): string {
   const title = path === '' ? 'The document' : `\`${path}\``;
   const isGroup = path === 'bgp.peerGroups[]';
   const rows = Object.entries(schema.shape)
     .filter(([name]) => !isGroup || !(name in sessionFields))
     .map(
-      ([name, field]) => `| \`${name}\` | ${allowedText(field)} | ${defaultText(field)} | ${descriptionOf(field)} |`,
+      ([name, field]) =>
+        `| \`${name}\` | ${allowedText(field)} | ${defaultText(field)} | ${effectText(statedEffect(field) ?? effect)} | ${descriptionOf(field)} |`,
     );
   const note = isGroup
     ? `${description} Every field of \`bgp.neighbors[]\` but \`address\` and \`peerGroup\`, and:`
     : description;
-  const lines = [`### ${title}`, '', '| Field | Allowed | Default | Meaning |', '|---|---|---|---|', ...rows, ''];
+  const lines = [
+    `### ${title}`,
+    '',
+    '| Field | Allowed | Default | Change | Meaning |',
+    '|---|---|---|---|---|',
+    ...rows,
+    '',
+  ];
   if (note !== '') lines.splice(2, 0, note, '');
   return lines.join('\n');
 }
@@ -129,28 +139,34 @@ function code(value: unknown): string {
   return typeof value === 'string' ? `\`${value}\`` : `\`${JSON.stringify(value)}\``;
 }
 
-function reloadText(): string {
-  const fields = Object.keys(sessionFields) as (keyof typeof sessionFields)[];
-  const list = (effect: string): string =>
-    fields
-      .filter((field) => sessionEffectOf(field) === effect)
-      .map((field) => `\`${field}\``)
-      .join(', ');
-  return `## Reload
+const EFFECT_TEXTS: Readonly<Record<Effect, string>> = {
+  none: 'none',
+  soft: 'soft',
+  'session-reset': 'this session',
+  'all-sessions': 'all sessions',
+  restart: 'restart',
+};
+
+/** A section whose fields differ states nothing itself. */
+function effectText(effect: Effect | undefined): string {
+  return effect === undefined ? '–' : EFFECT_TEXTS[effect];
+}
+
+const RELOAD_TEXT = `## Reload
 
 \`SIGHUP\` or \`POST /api/v1/config/reload\` reads the file again. It is validated whole; when something is wrong, nothing
 changes and the problems are reported. Otherwise the difference is applied: sessions and VRFs that did not change are not
-touched, a change of import or export targets evaluates only the routes that carry them.
+touched, a change of import or export targets evaluates only the routes that carry them. The column *Change* above says for
+every field what a reload does to what runs when its value is another one:
 
-| What changed | What happens |
+| Change | What happens |
 |---|---|
-| a neighbor, dynamic range or VRF came or went | it is started or stopped; others are not touched |
-| ${list('session-reset')} of a session | the session is reset |
-| ${list('soft')} of a session | its routes are evaluated again, the session stays up |
-| ${list('none')} of a session | nothing is interrupted |
-| \`importTargets\`, \`exportTargets\`, \`staticRoutes\` of a VRF | only the routes concerned change |
-| \`agents.holdTime\`, \`agents.maxStanzaBytes\` | agents that connect from now on |
-| \`api.token\`, \`log.level\` | at once |
-| \`name\`, \`routerId\`, \`autonomousSystem\`, \`bgp.clusterId\`, any \`listen\`, \`agents.tls\` | refused as a problem: restart the controller |
+| none | nothing is interrupted; the new value counts at once, or for connections and attempts from now on |
+| soft | the routes concerned are evaluated again; sessions stay up |
+| this session | the sessions that the field describes begin anew, no other; a neighbor or dynamic range that comes or goes is started or stopped |
+| all sessions | every session begins anew |
+| restart | refused as a problem, nothing is applied: restart the controller |
+
+Of several changed fields the strongest counts. What a field of a peer group does, it does to the neighbors that inherit it. A value
+written out that is the default, another order of neighbors, VRFs or fields, or another spelling of the same value is no change.
 `;
-}

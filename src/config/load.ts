@@ -4,6 +4,7 @@ import { runAtOnce } from '../util/steps.js';
 import { checkDocument } from './check.js';
 import { locateProblems, parseText } from './document.js';
 import type { ParsedText, Position } from './document.js';
+import { unwrapSchema } from './effect.js';
 import { shown } from './field.js';
 import type { ConfigProblem, FieldPath, FieldProblem } from './problem.js';
 import { resolveConfig } from './resolved.js';
@@ -73,20 +74,6 @@ function fieldNamesAt(path: FieldPath): string[] {
   }
   const section = unwrapSchema(schema);
   return section instanceof z.ZodObject ? Object.keys(section.shape) : [];
-}
-
-/** The schema without what only says whether a field may be left out. */
-export function unwrapSchema(schema: unknown): unknown {
-  let inner = schema;
-  while (
-    inner instanceof z.ZodOptional ||
-    inner instanceof z.ZodExactOptional ||
-    inner instanceof z.ZodDefault ||
-    inner instanceof z.ZodPrefault
-  ) {
-    inner = inner.unwrap();
-  }
-  return inner;
 }
 
 function unknownField(key: string, known: readonly string[]): string {

@@ -43,14 +43,19 @@ const listenSchema = z.strictObject({
 const bgpSchema = z.strictObject({
   listen: list(listenSchema).default([]).meta({
     description: 'Where BGP connections are accepted. Empty: only outgoing connections.',
+    effect: 'restart',
   }),
   clusterId: bgpIdentifier().exactOptional().meta({
     description: 'Cluster id as a route reflector (RFC 4456 §7); the router id when left out.',
+    effect: 'restart',
   }),
-  peerGroups: list(peerGroupSchema).default([]).meta({ description: 'Session fields that several neighbors share.' }),
-  neighbors: list(neighborSchema).default([]).meta({ description: 'Remote BGP routers.' }),
+  peerGroups: list(peerGroupSchema)
+    .default([])
+    .meta({ description: 'Session fields that several neighbors share.', effect: 'none' }),
+  neighbors: list(neighborSchema).default([]).meta({ description: 'Remote BGP routers.', effect: 'session-reset' }),
   dynamicNeighbors: list(dynamicNeighborSchema).default([]).meta({
     description: 'Address ranges from which unconfigured neighbors may connect.',
+    effect: 'session-reset',
   }),
 });
 
@@ -87,17 +92,22 @@ const agentGracefulRestartSchema = z.strictObject({
 const agentsSchema = z.strictObject({
   listen: list(listenSchema).default([]).meta({
     description: 'Where vRouter agents connect (XMPP). Empty: no agent channel.',
+    effect: 'restart',
   }),
   holdTime: integer(3, 65535, 'seconds').default(90).meta({
     description:
       'Seconds without a sign of life after which an agent is taken for gone; a keepalive is sent every third of it.',
+    effect: 'none',
   }),
   tls: tlsSchema
     .exactOptional()
-    .meta({ description: 'Encrypt the agent channel; agents without TLS are then refused.' }),
-  gracefulRestart: agentGracefulRestartSchema.prefault({}).meta({ description: 'Agents that come back soon.' }),
+    .meta({ description: 'Encrypt the agent channel; agents without TLS are then refused.', effect: 'restart' }),
+  gracefulRestart: agentGracefulRestartSchema
+    .prefault({})
+    .meta({ description: 'Agents that come back soon.', effect: 'none' }),
   maxStanzaBytes: integer(4096, 67_108_864, 'octets').default(1_048_576).meta({
     description: 'Largest stanza accepted of an agent; a larger one closes its connection.',
+    effect: 'none',
   }),
 });
 
@@ -132,42 +142,55 @@ const staticRouteSchema = z.strictObject({
 export const vrfSchema = z.strictObject({
   name: text().meta({
     description: 'Unique name, as agents subscribe to it, e.g. `default-domain:demo:blue:blue`.',
+    effect: 'soft',
   }),
-  virtualNetwork: virtualNetworkSchema.meta({ description: 'The virtual network that the VRF belongs to.' }),
+  virtualNetwork: virtualNetworkSchema.meta({
+    description: 'The virtual network that the VRF belongs to.',
+    effect: 'soft',
+  }),
   routeDistinguisher: routeDistinguisher().exactOptional().meta({
     description: 'Unique; `<routerId>:<n>` with the first free number when left out, kept over a reload.',
+    effect: 'soft',
   }),
   importTargets: list(routeTarget())
     .default([])
-    .meta({ description: 'Routes with one of these route targets enter the VRF.' }),
-  exportTargets: list(routeTarget()).default([]).meta({ description: 'Route targets that routes of the VRF carry.' }),
+    .meta({ description: 'Routes with one of these route targets enter the VRF.', effect: 'soft' }),
+  exportTargets: list(routeTarget())
+    .default([])
+    .meta({ description: 'Route targets that routes of the VRF carry.', effect: 'soft' }),
   alwaysImport: flag().default(false).meta({
     description: 'Ask BGP neighbors for routes of the import targets (RFC 4684) also while no agent is subscribed.',
+    effect: 'soft',
   }),
   staticRoutes: list(staticRouteSchema)
     .default([])
-    .meta({ description: 'Routes that the controller originates in this VRF.' }),
+    .meta({ description: 'Routes that the controller originates in this VRF.', effect: 'soft' }),
 });
 
 const apiSchema = z.strictObject({
   listen: list(listenSchema)
     .default([{ address: '127.0.0.1', port: 8083 }])
-    .meta({ description: 'Where the HTTP API is served. Empty: not at all.' }),
+    .meta({ description: 'Where the HTTP API is served. Empty: not at all.', effect: 'restart' }),
   token: secret().exactOptional().meta({
     description:
       'Bearer token. Once set, every change needs it, and so does reading from another host. Must be set to listen off loopback.',
+    effect: 'none',
   }),
 });
 
 const logSchema = z.strictObject({
-  level: choice(LOG_LEVELS).default('info').meta({ description: 'The least important lines that are written.' }),
+  level: choice(LOG_LEVELS)
+    .default('info')
+    .meta({ description: 'The least important lines that are written.', effect: 'none' }),
 });
 
 /** The whole document. */
 export const configSchema = z.strictObject({
-  name: text().exactOptional().meta({ description: 'Name of this controller; the host name when left out.' }),
-  routerId: bgpIdentifier().meta({ description: 'BGP identifier.' }),
-  autonomousSystem: asNumber().meta({ description: 'Own AS number.' }),
+  name: text()
+    .exactOptional()
+    .meta({ description: 'Name of this controller; the host name when left out.', effect: 'restart' }),
+  routerId: bgpIdentifier().meta({ description: 'BGP identifier.', effect: 'restart' }),
+  autonomousSystem: asNumber().meta({ description: 'Own AS number.', effect: 'restart' }),
   bgp: bgpSchema.prefault({}).meta({ description: 'BGP neighbors.' }),
   agents: agentsSchema.prefault({}).meta({ description: 'The agent channel.' }),
   vrfs: list(vrfSchema)
@@ -176,6 +199,7 @@ export const configSchema = z.strictObject({
       description:
         `Virtual routing and forwarding tables. The fabric VRF \`${FABRIC_VRF_NAME}\` shows agents the global routes: ` +
         'it takes no targets, no static routes and no neighbors.',
+      effect: 'soft',
     }),
   api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
   log: logSchema.prefault({}).meta({ description: 'The log.' }),

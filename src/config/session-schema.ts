@@ -59,84 +59,102 @@ const defaults = SESSION_DEFAULTS;
 
 /** In the order of the documentation. */
 export const sessionFields = {
-  port: remotePort().exactOptional().meta({ description: 'TCP port to connect to.', default: defaults.port }),
+  port: remotePort()
+    .exactOptional()
+    .meta({ description: 'TCP port to connect to.', default: defaults.port, effect: 'none' }),
   localAddress: hostIp().exactOptional().meta({
     description:
       'Source address of outgoing connections, of the same IP version as the neighbor. Chosen by the system when left out.',
+    effect: 'session-reset',
   }),
   peerAs: asNumber().exactOptional().meta({
     description:
       'AS number of the neighbor. Must be given by the neighbor or its peer group; a peer group of dynamic neighbors may leave it out and then takes neighbors of any AS.',
+    effect: 'session-reset',
   }),
   localAs: asNumber().exactOptional().meta({
     description: 'Own AS number on this session; `autonomousSystem` when left out.',
+    effect: 'session-reset',
   }),
-  description: text().exactOptional().meta({ description: 'For people; shown by the API.' }),
+  description: text().exactOptional().meta({ description: 'For people; shown by the API.', effect: 'none' }),
   families: list(choice(FAMILY_NAMES))
     .min(1, { error: 'an empty list is not valid; allowed: at least one family' })
     .exactOptional()
     .meta({
       description: `Address families to negotiate. Inside a VRF only ${CE_FAMILIES.map((name) => `\`${name}\``).join(' and ')}, which are then the default.`,
       default: defaults.families,
+      effect: 'session-reset',
     }),
   passive: flag().exactOptional().meta({
     description: 'Never connect, only accept connections of the neighbor.',
     default: defaults.passive,
+    effect: 'none',
   }),
   adminDown: flag().exactOptional().meta({
     description: 'Keep the session down.',
     default: defaults.adminDown,
+    effect: 'session-reset',
   }),
   holdTime: holdTime().exactOptional().meta({
     description:
       'Proposed hold time in seconds; the smaller one of both sides counts, a third of it is the keepalive interval. 0: no hold timer, no keepalives.',
     default: defaults.holdTime,
+    effect: 'session-reset',
   }),
   connectRetryTime: integer(1, 65535, 'seconds').exactOptional().meta({
     description: 'Seconds between two attempts to connect.',
     default: defaults.connectRetryTime,
+    effect: 'none',
   }),
   routeReflectorClient: flag().exactOptional().meta({
     description: 'Reflect routes to and from this iBGP neighbor (RFC 4456).',
     default: defaults.routeReflectorClient,
+    effect: 'session-reset',
   }),
   routeServerClient: flag().exactOptional().meta({
     description: 'Pass routes to this eBGP neighbor without adding the own AS (RFC 7947).',
     default: defaults.routeServerClient,
+    effect: 'session-reset',
   }),
   nextHopSelf: flag().exactOptional().meta({
     description: 'Announce the own address as next hop. Otherwise the next hop of VPN routes is passed on unchanged.',
     default: defaults.nextHopSelf,
+    effect: 'session-reset',
   }),
   vrf: text().exactOptional().meta({
     description:
       'Name of a VRF: this is a CE session inside it, which gets the unicast routes of the VRF and whose routes enter the VRF.',
+    effect: 'session-reset',
   }),
   asOverride: flag().exactOptional().meta({
     description:
       "Replace the neighbor's AS number in the AS path by the own one, so that two sites may use the same AS.",
     default: defaults.asOverride,
+    effect: 'session-reset',
   }),
   allowOwnAs: integer(0, 255).exactOptional().meta({
     description: 'How often the own AS number may occur in a received AS path before it counts as a loop.',
     default: defaults.allowOwnAs,
+    effect: 'soft',
   }),
   removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
     description:
       'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',
     default: defaults.removePrivateAs,
+    effect: 'session-reset',
   }),
 };
 
 export const peerGroupSchema = z.strictObject({
-  name: text().meta({ description: 'Unique name, to be referred to by `peerGroup`.' }),
+  name: text().meta({ description: 'Unique name, to be referred to by `peerGroup`.', effect: 'none' }),
   ...sessionFields,
 });
 
 export const neighborSchema = z.strictObject({
-  address: hostIp().meta({ description: 'Address of the neighbor, unique.' }),
+  address: hostIp().meta({ description: 'Address of the neighbor, unique.', effect: 'session-reset' }),
   peerGroup: text().exactOptional().meta({
     description: "Name of a peer group that gives what is not set here; the neighbor's own fields win.",
+    effect: 'none',
   }),
   ...sessionFields,
 });
@@ -145,6 +163,7 @@ export const dynamicNeighborSchema = z.strictObject({
   prefix: prefix().meta({
     description:
       'Connections from this range that belong to no configured neighbor are accepted; the longest match counts.',
+    effect: 'session-reset',
   }),
-  peerGroup: text().meta({ description: 'Name of the peer group that describes these neighbors.' }),
+  peerGroup: text().meta({ description: 'Name of the peer group that describes these neighbors.', effect: 'none' }),
 });

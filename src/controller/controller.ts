@@ -269,7 +269,8 @@ export class Controller implements BgpService, InterestListener {
         return;
       case 'api-token-changed':
       case 'log-level-changed':
-        // Both live outside; see ControllerDependencies.configApplied.
+      case 'setting-changed':
+        // These live outside; see ControllerDependencies.configApplied.
         return;
     }
   }
