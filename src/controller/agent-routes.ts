@@ -188,8 +188,7 @@ export class AgentRoutes implements AgentHandler, Job {
     agent.subscriptions.delete(vrf);
     const tables = this.#tablesOf(subscription.entry);
     const { rib } = this.#deps;
-    rib.startWalk(agent.source);
-    rib.walkRemoving(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
+    rib.removeWhere(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
     this.#endSubscription(subscription);
   }
 
@@ -285,8 +284,7 @@ export class AgentRoutes implements AgentHandler, Job {
     const { rib, vrfs } = this.#deps;
     const tables = this.#tablesOf(from);
     const announce: (() => void)[] = [];
-    rib.startWalk(source);
-    rib.walkRemoving(source, (path) => {
+    rib.removeWhere(source, (path) => {
       const route = rib.routeOf(path);
       const before = rib.tableOf(route);
       if (!tables.has(before)) return false;

@@ -10,6 +10,7 @@ import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
 import type { ResolvedSession } from '../config/resolved.js';
 import { NeighborKind, type BgpExportOptions, type BgpReceiver, type TargetInterest } from '../rib/bgp-exporter.js';
+import { SourceSweep } from '../rib/source-sweep.js';
 import { SourceKind, type Source } from '../rib/source.js';
 import { UpdateReceiver } from '../rib/update-receiver.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -37,6 +38,7 @@ interface FamilyState {
 interface Session {
   readonly negotiated: Negotiated;
   readonly source: Source;
+  readonly sweep: SourceSweep;
   readonly receiver: UpdateReceiver;
   readonly families: Map<FamilyId, FamilyState>;
   membershipWait?: Timer;
@@ -167,7 +169,10 @@ export class BgpNeighbor implements NeighborHandler {
     for (const family of negotiated.families) {
       families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
     }
-    const session: Session = { negotiated, source, receiver: this.#createReceiver(negotiated, source), families };
+    const sweep = new SourceSweep(this.#service.rib, source, this.#service.scheduler);
+    source.staleness = sweep;
+    const receiver = this.#createReceiver(negotiated, source, sweep);
+    const session: Session = { negotiated, source, sweep, receiver, families };
     this.#session = session;
     this.#service.sessionUp(this, source);
     const constrained = negotiated.families.includes(FamilyId.rtc);
@@ -187,8 +192,8 @@ export class BgpNeighbor implements NeighborHandler {
     const session = this.#session;
     const state = session?.families.get(family);
     if (session === undefined || state === undefined) return;
-    if (subtype === RouteRefreshSubtype.beginning) session.receiver.beginRefresh(family);
-    else if (subtype === RouteRefreshSubtype.end) session.receiver.endRefresh(family);
+    if (subtype === RouteRefreshSubtype.beginning) session.sweep.beginRefresh(family);
+    else if (subtype === RouteRefreshSubtype.end) session.sweep.endRefresh(family, this.#tableIn(family));
     else this.#refreshOut(session, family, state);
   }
 
@@ -262,12 +267,12 @@ export class BgpNeighbor implements NeighborHandler {
     };
   }
 
-  #createReceiver(negotiated: Negotiated, source: Source): UpdateReceiver {
-    const { rib, scheduler, autonomousSystem, routerId, clusterId } = this.#service;
+  #createReceiver(negotiated: Negotiated, source: Source, sweep: SourceSweep): UpdateReceiver {
+    const { rib, autonomousSystem, routerId, clusterId } = this.#service;
     return new UpdateReceiver({
       rib,
       source,
-      scheduler,
+      sweep,
       context: { fourOctetAs: negotiated.fourOctetAs, external: negotiated.external },
       ownAses: [...new Set([autonomousSystem, negotiated.localAs])],
       allowOwnAs: this.#config.allowOwnAs,
@@ -359,6 +364,7 @@ export class BgpNeighbor implements NeighborHandler {
       removePrivateAs: config.removePrivateAs,
       vrf,
       extendedNextHop: negotiated.extendedNextHopFamilies.includes(family),
+      longLivedStale: false,
     };
   }
 
@@ -392,6 +398,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#session = undefined;
     session.membershipWait?.cancel();
     for (const state of session.families.values()) state.membership?.leave();
+    session.sweep.cancel();
     this.#service.removeSource(session.source);
   }
 }

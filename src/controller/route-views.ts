@@ -13,14 +13,15 @@ import { prefixOfUnicastKey, unicastKey } from '../bgp/nlri/ip-unicast.js';
 import { labelsOfPayload } from '../bgp/nlri/mpls-label.js';
 import { longestMatch } from '../rib/longest-match.js';
 import { NO_PATH, NO_ROUTE, type PathId, type RouteId } from '../rib/handles.js';
-import { formatPathFlags } from '../rib/path-flags.js';
+import { AttributeFeature } from '../rib/attribute-features.js';
+import { formatPathFlags, PathFlag } from '../rib/path-flags.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import { parseIp } from '../wire/ip.js';
 import { parsePrefix, prefixContains, type Prefix } from '../wire/prefix.js';
-import type { PathFlag, PathView, RoutesQuery, RoutesResult, RouteView } from './view.js';
+import type { PathView, RoutesQuery, RoutesResult, RouteView } from './view.js';
 
 const ORIGINS = ['igp', 'egp', 'incomplete'] as const;
 const DEFAULT_LIMIT = 1000;
@@ -143,7 +144,7 @@ export class RouteViews {
       ...extendedCommunitiesOf(a),
       ...(a.clusterList === undefined ? {} : { clusterList: a.clusterList.map(formatIpv4) }),
       ...(a.originatorId === undefined ? {} : { originatorId: formatIpv4(a.originatorId) }),
-      flags: formatPathFlags(rib.flagsOf(path)) as PathFlag[],
+      flags: formatPathFlags(shownFlags(rib, path)) as PathView['flags'],
       ageSeconds: Math.floor(rib.ageSecOf(path)),
     };
   }
@@ -175,6 +176,12 @@ function extendedCommunitiesOf(attributes: PathAttributes): { readonly extendedC
       ...(ipv6ExtendedCommunities === undefined ? [] : formatIpv6ExtendedCommunities(ipv6ExtendedCommunities)),
     ],
   };
+}
+
+/** Flags of a path with those that follow from its source and its attributes. */
+function shownFlags(rib: Rib, path: PathId): number {
+  const longLived = rib.attributes.hasFeature(rib.setOf(path), AttributeFeature.llgrStale);
+  return rib.flagsOf(path) | (rib.isStale(path) ? PathFlag.stale : 0) | (longLived ? PathFlag.llgrStale : 0);
 }
 
 /** The key of a route's text in a table. */

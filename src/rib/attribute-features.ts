@@ -14,6 +14,7 @@ export const AttributeFeature = {
   hasRouteTarget: 0x100,
   hasOriginVn: 0x200,
   hasOriginatorId: 0x400,
+  noLlgr: 0x800,
 } as const;
 
 /** What path selection compares, as numbers (columns of the attribute store). */
@@ -76,6 +77,7 @@ const FEATURE_OF_COMMUNITY = new Map<number, number>([
   [0xffffff02, AttributeFeature.noAdvertise],
   [0xffffff03, AttributeFeature.noExportSubconfed],
   [0xffff0006, AttributeFeature.llgrStale],
+  [0xffff0007, AttributeFeature.noLlgr],
 ]);
 
 /** @param communities  4 octets each (RFC 1997) */

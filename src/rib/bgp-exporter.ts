@@ -51,6 +51,8 @@ export interface BgpExportOptions {
   readonly vrf: boolean;
   /** IPv6 next hops may be sent for IPv4 routes (RFC 8950). */
   readonly extendedNextHop: boolean;
+  /** Long-lived stale routes may be sent: the neighbor prefers everything else to them (RFC 9494 §4.3). */
+  readonly longLivedStale: boolean;
 }
 
 /** Which route targets a neighbor wants (RFC 4684); decides per list of targets. */
@@ -79,6 +81,8 @@ const AFI_SAFI_OCTETS = 3;
 export class BgpExporter implements Exporter {
   readonly #rib: Rib;
   readonly #options: Omit<BgpExportOptions, 'nextHopSelf'> & { readonly nextHopSelf: Uint8Array | undefined };
+  /** Features of routes that no member may have. */
+  readonly #refused: number;
   readonly #rewriter = new AttributeRewriter();
   readonly #asPaths: AsPathRules;
   readonly #out = new Writer(1 << 16);
@@ -109,7 +113,9 @@ export class BgpExporter implements Exporter {
       removePrivateAs: options.removePrivateAs,
       vrf: options.vrf,
       extendedNextHop: options.extendedNextHop,
+      longLivedStale: options.longLivedStale,
     };
+    this.#refused = AttributeFeature.noAdvertise | (options.longLivedStale ? 0 : AttributeFeature.llgrStale);
     this.#asPaths = new AsPathRules(options.localAs, options.asOverride, options.removePrivateAs);
   }
 
@@ -158,7 +164,7 @@ export class BgpExporter implements Exporter {
   #mayHave(path: ReturnType<Rib['bestPathOf']>): boolean {
     const rib = this.#rib;
     const features = rib.attributes.flags[rib.setOf(path)]!;
-    if ((features & AttributeFeature.noAdvertise) !== 0 || !this.#canCarryNextHop(rib.setOf(path))) return false;
+    if ((features & this.#refused) !== 0 || !this.#canCarryNextHop(rib.setOf(path))) return false;
     if (this.#options.kind === NeighborKind.external) {
       // A route server passes on what its clients say to each other (RFC 7947 §2.2).
       if (this.#options.routeServerClient) return true;

@@ -6,16 +6,16 @@ import { SourceKind } from './source.js';
 
 /**
  * Steps of path selection, in order. Paths equal up to and including `med` are equal-cost (ECMP).
- * The order is that of the Contrail control node, which agents rely on; where it differs from RFC 4271 §9.1.2.2 the
- * comparator says so.
+ * The order is that of the Contrail control node, which agents rely on, but for LLGR_STALE (there it comes after the
+ * mobility sequence); where it differs from RFC 4271 §9.1.2.2 the comparator says so.
  */
 const SELECTION_STEPS = [
   'usable',
+  'llgr-stale',
   'local-preference',
   'etree-root',
   'sticky-mac',
   'mobility-sequence',
-  'llgr-stale',
   'as-path-length',
   'origin',
   'med',
@@ -185,16 +185,16 @@ export class PathSelection {
     switch (step) {
       case 0: // usable before unusable
         return (rib.isUsable(a) ? 0 : 1) - (rib.isUsable(b) ? 0 : 1);
-      case 1: // higher LOCAL_PREF (RFC 4271 §9.1.1)
-        return t.localPreference[setB]! - t.localPreference[setA]!;
-      case 2: // local extension: E-Tree root before leaf
-        return this.#has(setA, AttributeFeature.etreeLeaf) - this.#has(setB, AttributeFeature.etreeLeaf);
-      case 3: // sticky MAC before one that may move (RFC 7432 §15.2); the reference has it inverted
-        return this.#has(setB, AttributeFeature.sticky) - this.#has(setA, AttributeFeature.sticky);
-      case 4: // higher MAC mobility sequence (RFC 7432 §15.1), in every family
-        return t.mobilitySequence[setB]! - t.mobilitySequence[setA]!;
-      case 5: // without LLGR_STALE before with it (RFC 9494 §4.4)
+      case 1: // without LLGR_STALE before with it, whatever else they say (RFC 9494 §4.3)
         return this.#has(setA, AttributeFeature.llgrStale) - this.#has(setB, AttributeFeature.llgrStale);
+      case 2: // higher LOCAL_PREF (RFC 4271 §9.1.1)
+        return t.localPreference[setB]! - t.localPreference[setA]!;
+      case 3: // local extension: E-Tree root before leaf
+        return this.#has(setA, AttributeFeature.etreeLeaf) - this.#has(setB, AttributeFeature.etreeLeaf);
+      case 4: // sticky MAC before one that may move (RFC 7432 §15.2); the reference has it inverted
+        return this.#has(setB, AttributeFeature.sticky) - this.#has(setA, AttributeFeature.sticky);
+      case 5: // higher MAC mobility sequence (RFC 7432 §15.1), in every family
+        return t.mobilitySequence[setB]! - t.mobilitySequence[setA]!;
       case 6: // shorter AS_PATH (RFC 4271 §9.1.2.2 a)
         return t.asPathLength[setA]! - t.asPathLength[setB]!;
       case 7: // lower ORIGIN (RFC 4271 §9.1.2.2 b)

@@ -160,17 +160,29 @@ export class Rib {
   }
 
   /**
-   * Walks on, over at most `limit` paths, and removes those original ones that a condition selects; their copies in other
-   * tables go with them. Paths may come and go between two calls: those that came are not walked.
+   * Walks on, over at most `limit` paths, and shows the original ones to a visitor, who may remove or restate them. Paths
+   * may come and go between two calls: those that came are not walked.
    * @returns true when the walk has come to its end
    */
-  walkRemoving(source: Source, condition: (path: PathId) => boolean, limit = Infinity): boolean {
+  walk(source: Source, visit: (path: PathId) => void, limit: number): boolean {
     for (let walked = 0; walked < limit && source.walkedPath !== NO_PATH; walked++) {
       const path = source.walkedPath;
       source.walkedPath = this.#sourceNext[path] as PathId;
-      if (!this.isSecondary(path) && condition(path)) this.removePath(path);
+      if (!this.isSecondary(path)) visit(path);
     }
     return source.walkedPath === NO_PATH;
+  }
+
+  /** Walks over all paths of a source and removes those original ones that a condition selects, with their copies. */
+  removeWhere(source: Source, condition: (path: PathId) => boolean): void {
+    this.startWalk(source);
+    this.walk(
+      source,
+      (path) => {
+        if (condition(path)) this.removePath(path);
+      },
+      Infinity,
+    );
   }
 
   get routeCount(): number {
@@ -337,6 +349,19 @@ export class Rib {
     this.markDirty(table, route);
     table.observer?.pathAdded(path);
     return path;
+  }
+
+  /** Gives a path other attributes; nothing else of it changes. A reference to `set` is taken by the RIB itself. */
+  restate(path: PathId, set: AttributeSetId): void {
+    const table = this.tableOf(this.#pathRoute[path] as RouteId);
+    this.#replace(table, this.sourceOf(path), path, set, this.payloadOf(path), this.flagsOf(path));
+  }
+
+  /** Whether the speaker that announced a path, or the path this one was derived from, has yet to repeat it. */
+  isStale(path: PathId): boolean {
+    const { staleness } = this.sourceOf(path);
+    if (staleness === undefined) return false;
+    return staleness.isStale(this.isSecondary(path) ? this.originOf(path) : path);
   }
 
   /** Withdraws what a source announced under a key (any origin {@link NO_PATH}). @returns true when there was such a path */

@@ -7,6 +7,12 @@ export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind];
 
 const FAMILY_SLOTS = 16;
 
+/** Knows which paths of a source its speaker has not repeated since it was lost (RFC 4724 §4.2). */
+export interface Staleness {
+  /** @param path  an original path of the source */
+  isStale(path: PathId): boolean;
+}
+
 /**
  * Where paths come from. One object per session, agent stream or configuration: a neighbor that comes back gets a new
  * source, so that late work on the old one touches nothing new.
@@ -32,6 +38,8 @@ export class Source {
   /** Head of the chain of this source's paths; kept by the RIB. */
   firstPath: PathId = NO_PATH;
   pathCount = 0;
+  /** Absent: none of its paths is stale. */
+  staleness: Staleness | undefined;
   /** Where a walk through the chain goes on ({@link Rib.startWalk}); kept by the RIB. */
   walkedPath: PathId = NO_PATH;
 

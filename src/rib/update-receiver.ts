@@ -14,21 +14,21 @@ import {
   type NlriSection,
   type ReachSection,
 } from '../bgp/message/update.js';
-import type { Scheduler } from '../util/scheduler.js';
 import { Writer } from '../wire/writer.js';
 import { DecodeContext } from './attribute-store.js';
 import { AttributeFeature } from './attribute-features.js';
 import { NO_PATH, NO_SET, type AttributeSetId } from './handles.js';
 import { PathFlag } from './path-flags.js';
-import { RefreshSweep } from './refresh-sweep.js';
 import type { Rib } from './rib.js';
 import type { RouteTable } from './route-table.js';
+import type { SourceSweep } from './source-sweep.js';
 import type { Source } from './source.js';
 
 export interface UpdateReceiverOptions {
   readonly rib: Rib;
   readonly source: Source;
-  readonly scheduler: Scheduler;
+  /** Told of what is repeated. */
+  readonly sweep: SourceSweep;
   readonly context: CodecContext;
   /** The own AS numbers that must not occur in a path more often than `allowOwnAs` (RFC 4271 §9.1.2). */
   readonly ownAses: readonly number[];
@@ -55,12 +55,12 @@ export class UpdateReceiver {
   #worst: ProtocolFault | undefined;
   /** How often the own AS may occur in a path. */
   allowOwnAs: number;
-  readonly #sweep: RefreshSweep;
+  readonly #sweep: SourceSweep;
 
   constructor(options: UpdateReceiverOptions) {
     this.#options = options;
     this.#rib = options.rib;
-    this.#sweep = new RefreshSweep(options.rib, options.source, options.scheduler);
+    this.#sweep = options.sweep;
     this.allowOwnAs = options.allowOwnAs;
     const { external, fourOctetAs } = options.context;
     if (fourOctetAs) this.#decodeContext = external ? DecodeContext.external : DecodeContext.internal;
@@ -104,16 +104,6 @@ export class UpdateReceiver {
       return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
     }
     return scan.hasAttributes && !scan.hasReachable ? this.#checkAttributes('none') : undefined;
-  }
-
-  /** The neighbor begins to send a family anew. */
-  beginRefresh(family: FamilyId): void {
-    this.#sweep.begin(family);
-  }
-
-  /** The neighbor has sent everything again: what it did not repeat goes, in slices (RFC 7313 §4). */
-  endRefresh(family: FamilyId): void {
-    this.#sweep.end(family, this.#options.tableOf(family));
   }
 
   #announce(

@@ -46,7 +46,7 @@ const NEIGHBORS: readonly NeighborKindOf[] = [
     client: false,
     options: { kind: 'external', nextHopSelf: Uint8Array.of(10, 9, 9, 9), fourOctetAs: false },
   },
-  { peerAs: 65001, client: false, options: { kind: 'external', asOverride: 65001 } },
+  { peerAs: 65001, client: false, options: { kind: 'external', asOverride: 65001, longLivedStale: true } },
   { peerAs: 65002, client: false, options: { kind: 'external', routeServerClient: true } },
   { peerAs: 65004, client: false, options: { kind: 'external', removePrivateAs: 'remove', maxMessageLength: 260 } },
   { peerAs: 65004, client: false, options: { kind: 'external', removePrivateAs: 'remove-all' } },
@@ -353,6 +353,7 @@ class World implements InterestListener {
       removePrivateAs: 'none',
       vrf: false,
       extendedNextHop: false,
+      longLivedStale: false,
       ...NEIGHBORS[index]!.options,
     };
   }

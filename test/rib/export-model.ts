@@ -30,6 +30,7 @@ export interface ExpectedFor {
 
 const NO_EXPORT = 0xffffff01;
 const NO_ADVERTISE = 0xffffff02;
+const LLGR_STALE = 0xffff0006;
 const NO_EXPORT_SUBCONFED = 0xffffff03;
 
 /** What the receiver must hold of a route with these paths; `undefined` for nothing. */
@@ -64,6 +65,7 @@ function expectedMembership(paths: readonly ExportPath[], receiver: ExpectedFor)
 
 function mayHave({ attributes, source }: ExportPath, { options, peerAs, memberships }: ExpectedFor): boolean {
   if (hasCommunity(attributes, NO_ADVERTISE)) return false;
+  if (hasCommunity(attributes, LLGR_STALE) && !options.longLivedStale) return false;
   const nextHop = options.nextHopSelf ?? attributes.nextHop;
   if (options.family.afi === 1 && options.family.name !== 'rtc' && nextHop?.length !== 4 && !options.extendedNextHop) {
     return false;

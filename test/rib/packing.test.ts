@@ -7,6 +7,7 @@ import { familyById } from '../../src/bgp/nlri/registry.js';
 import { ExportGroups } from '../../src/controller/export-groups.js';
 import type { BgpExportOptions } from '../../src/rib/bgp-exporter.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
+import { SourceSweep } from '../../src/rib/source-sweep.js';
 import { UpdateReceiver } from '../../src/rib/update-receiver.js';
 import { Writer } from '../../src/wire/writer.js';
 import { FakeNeighbor } from './fake-neighbor.js';
@@ -72,10 +73,11 @@ class World {
     this.#family = familyById(shape.family);
     const { rib, hand } = this;
     this.table = rib.createTable({ name: shape.name, family: this.#family, scheduler: hand.scheduler });
+    const source = this.#source(1);
     this.#receiver = new UpdateReceiver({
       rib,
-      source: this.#source(1),
-      scheduler: hand.scheduler,
+      source,
+      sweep: new SourceSweep(rib, source, hand.scheduler),
       context: { external: false, fourOctetAs: true },
       ownAses: [LOCAL_AS],
       allowOwnAs: 0,
@@ -112,6 +114,7 @@ class World {
       removePrivateAs: 'none',
       vrf: false,
       extendedNextHop: false,
+      longLivedStale: false,
     };
     for (let i = 0; i < count; i++) {
       const receiver = new FakeNeighbor(options, this.#source(100 + i).id, LOCAL_AS, undefined);

@@ -177,8 +177,7 @@ class Pair {
       }
       case 'remove-if':
         this.#forEach(op.source, (at, octets, path) => path.origin !== undefined && this.#remove(at, octets, path));
-        rib.startWalk(this.sources[op.source]!);
-        rib.walkRemoving(this.sources[op.source]!, (path) => rib.tableOf(rib.routeOf(path)) === this.tables[op.table]);
+        rib.removeWhere(this.sources[op.source]!, (path) => rib.tableOf(rib.routeOf(path)) === this.tables[op.table]);
         this.#forEach(
           op.source,
           (at, octets, path) => at === op.table && this.#dropAt(at, octets, this.paths(at, octets).indexOf(path)),

@@ -30,11 +30,11 @@ function beforeMed({ usable, attributes }: SelectablePath): Rank {
   const mobility = macMobilityOf(attributes);
   return [
     usable ? 0 : 1,
+    hasCommunity(attributes, LLGR_STALE) ? 1 : 0,
     -(attributes.localPreference ?? 100),
     isEtreeLeaf(attributes) ? 1 : 0,
     mobility?.sticky === true ? 0 : 1,
     -(mobility?.sequence ?? 0),
-    hasCommunity(attributes, LLGR_STALE) ? 1 : 0,
     pathLength(attributes),
     attributes.origin ?? 2,
   ];

@@ -10,6 +10,7 @@ import { finishMpAttribute, writeAttributes, writeMpUnreachHeader } from '../../
 import { PathFlag } from '../../src/rib/path-flags.js';
 import type { RouteTable } from '../../src/rib/route-table.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
+import { SourceSweep } from '../../src/rib/source-sweep.js';
 import { UpdateReceiver } from '../../src/rib/update-receiver.js';
 import { Writer } from '../../src/wire/writer.js';
 import { ROUTES, type Route } from '../bgp/nlri/family-arbitraries.js';
@@ -43,6 +44,7 @@ class World {
   readonly tables = new Map<FamilyId, RouteTable>();
   readonly endsOfRib: FamilyId[] = [];
   readonly sources: Source[] = [];
+  readonly sweeps: SourceSweep[] = [];
   readonly receivers: UpdateReceiver[] = [];
 
   constructor(allowOwnAs = 0) {
@@ -61,11 +63,13 @@ class World {
         address: Uint8Array.of(192, 0, 2, n),
       });
       this.sources.push(source);
+      const sweep = new SourceSweep(this.rib, source, this.hand.scheduler);
+      this.sweeps.push(sweep);
       this.receivers.push(
         new UpdateReceiver({
           rib: this.rib,
           source,
-          scheduler: this.hand.scheduler,
+          sweep,
           context,
           ownAses: [OWN_AS],
           allowOwnAs,
@@ -82,6 +86,14 @@ class World {
     // Somewhere in a larger buffer, as out of a socket.
     const buffer = Uint8Array.from([9, 9, 9, ...body, 9]);
     return this.receivers[session]!.receive(buffer, 3, 3 + body.length);
+  }
+
+  beginRefresh(session: number, family: FamilyId): void {
+    this.sweeps[session]!.beginRefresh(family);
+  }
+
+  endRefresh(session: number, family: FamilyId): void {
+    this.sweeps[session]!.endRefresh(family, this.tables.get(family));
   }
 
   /** Paths of a source: family and key → attributes, payload and flags. */
@@ -319,10 +331,10 @@ describe('UpdateReceiver', () => {
           for (const [n, each] of steps.entries()) {
             const model = models[each.session]!;
             if (each.kind === 'begin') {
-              world.receivers[each.session]!.beginRefresh(familyByName(each.family)!.id);
+              world.beginRefresh(each.session, familyByName(each.family)!.id);
               model.begin(each.family);
             } else if (each.kind === 'end') {
-              world.receivers[each.session]!.endRefresh(familyByName(each.family)!.id);
+              world.endRefresh(each.session, familyByName(each.family)!.id);
               model.end(each.family);
             } else {
               const body = bodyOf(each, pool, sets);
@@ -442,7 +454,6 @@ describe('UpdateReceiver', () => {
 
   test('what a refresh did not repeat goes in slices, and what is announced meanwhile stays (RFC 7313 §4)', () => {
     const world = new World();
-    const receiver = world.receivers[INTERNAL]!;
     const ipv4 = FamilyId.ipv4Unicast;
     const nlri = (from: number, to: number): string =>
       Array.from({ length: to - from }, (_, n) => hex(Uint8Array.of(24, 10, (from + n) >>> 8, from + n))).join('');
@@ -453,9 +464,9 @@ describe('UpdateReceiver', () => {
     };
     announce(0, 3000);
     world.hand.settle();
-    receiver.beginRefresh(ipv4);
+    world.beginRefresh(INTERNAL, ipv4);
     announce(0, 500);
-    receiver.endRefresh(ipv4);
+    world.endRefresh(INTERNAL, ipv4);
     expect(world.rib.pathCount).toBe(3000);
     world.hand.turn(1);
     const left = world.rib.pathCount;
@@ -465,11 +476,11 @@ describe('UpdateReceiver', () => {
     announce(500, 700);
     world.receive(INTERNAL, updateBody({ withdrawn: nlri(2300, 2700) + nlri(100, 200) }));
     announce(3000, 3100);
-    receiver.beginRefresh(ipv4);
+    world.beginRefresh(INTERNAL, ipv4);
     announce(700, 800);
     world.hand.settle();
     expect(world.rib.pathCount).toBe(400 + 200 + 100 + 100);
-    receiver.endRefresh(ipv4);
+    world.endRefresh(INTERNAL, ipv4);
     world.hand.settle();
     expect(world.rib.pathCount).toBe(100);
     world.end();
