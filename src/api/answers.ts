@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { FAMILY_NAMES } from '../config/session-schema.js';
 import type { ConfigProblem } from '../config/problem.js';
-import { AGENT_STATES, NEIGHBOR_STATES, PATH_FLAGS } from '../controller/view.js';
+import { AGENT_STATES, LIMIT_ACTIONS, LIMIT_STATES, NEIGHBOR_STATES, PATH_FLAGS } from '../controller/view.js';
 import type { AgentView, ControllerInfo, NeighborView, Readiness, RouteView, VrfView } from '../controller/view.js';
 
 const count = z.int().min(0);
@@ -36,6 +36,25 @@ const messageCounts = z.object({
   routeRefresh: count,
 });
 
+const prefixLimit = z.object({
+  maximum: count,
+  action: z.enum(LIMIT_ACTIONS),
+  state: z.enum(LIMIT_STATES).meta({
+    description: 'How near the limit is; `shutdown`: it has ended the session, which stays down for now.',
+  }),
+  discarded: count.exactOptional().meta({ description: 'Announcements left out in this session.' }),
+  restartInSeconds: z.int().exactOptional().meta({
+    description: 'Until a session that was shut down begins anew; absent when an operator must reset it.',
+  }),
+});
+
+const malformedUpdates = z.object({
+  'attribute-discard': count,
+  'treat-as-withdraw': count,
+  'afi-safi-disable': count,
+  'session-reset': count,
+});
+
 export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   address: z.string(),
   peerAs: z
@@ -60,10 +79,12 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
       advertised: count.meta({ description: 'Routes the neighbor has been sent and not been withdrawn.' }),
       endOfRibReceived: z.boolean(),
       endOfRibSent: z.boolean(),
+      prefixLimit: prefixLimit.exactOptional(),
     }),
   ),
   capabilities: z.array(z.string()).meta({ description: 'What the neighbor announced; empty before its OPEN.' }),
   messages: z.object({ received: messageCounts, sent: messageCounts }),
+  malformedUpdates: malformedUpdates.meta({ description: 'Malformed UPDATEs by what followed (RFC 7606 §2).' }),
   flaps: count.meta({ description: 'How often the session has left `established`.' }),
   lastError: z.string().exactOptional(),
 });

@@ -5,7 +5,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { AGENT_STATES, MESSAGE_TYPES } from '../controller/view.js';
+import { AGENT_STATES, ERROR_ACTIONS, MESSAGE_TYPES } from '../controller/view.js';
 import type { ControllerView, NeighborView, VrfView } from '../controller/view.js';
 
 /** How often the delay of the event loop is sampled: each time wakes an idle process (0.9 % of a core at 10 ms). */
@@ -47,6 +47,10 @@ export class MetricsExporter {
         'neighbor',
         'family',
         'kind',
+      ]),
+      neighborMalformed: counter('filament_neighbor_malformed_updates_total', 'Malformed UPDATEs by what followed.', [
+        'neighbor',
+        'action',
       ]),
       agents: gauge('filament_agents', 'Agents by state of their channel.', ['state']),
       agentSubscriptions: gauge('filament_agent_subscriptions', 'Subscriptions of all agents.'),
@@ -121,7 +125,8 @@ export class MetricsExporter {
     this.#metrics.uptime.set(info.uptimeSeconds);
   }
 
-  #collectNeighbor({ address: neighbor, state, peerAs, uptimeSeconds, flaps, messages, families }: NeighborView): void {
+  #collectNeighbor(view: NeighborView): void {
+    const { address: neighbor, state, peerAs, uptimeSeconds, flaps, messages, families, malformedUpdates } = view;
     const metrics = this.#metrics;
     metrics.neighborUp.set(
       { neighbor, peer_as: peerAs === undefined ? '' : String(peerAs) },
@@ -134,6 +139,9 @@ export class MetricsExporter {
       for (const type of MESSAGE_TYPES) {
         metrics.neighborMessages.inc({ neighbor, direction, type }, messages[direction][type]);
       }
+    }
+    for (const action of ERROR_ACTIONS) {
+      metrics.neighborMalformed.inc({ neighbor, action }, malformedUpdates[action]);
     }
     for (const { family, received, accepted, advertised } of families) {
       metrics.neighborRoutes.set({ neighbor, family, kind: 'received' }, received);

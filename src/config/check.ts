@@ -132,6 +132,7 @@ function checkBgp({ bgp, autonomousSystem }: ConfigDocument, vrfs: VrfChecks, re
     checkVrfExists(names, group.vrf, path, report);
     checkFamilies(group, undefined, path, report);
     checkSessionType(names, group, undefined, path, report);
+    checkPrefixLimits(group, path, report);
   }
   const addresses = new Uniqueness('address', ['bgp', 'neighbors'], 'address', report);
   for (const [index, neighbor] of bgp.neighbors.entries()) {
@@ -181,6 +182,7 @@ function checkNeighbor(names: Names, neighbor: NeighborDocument, path: FieldPath
   checkVrfExists(names, neighbor.vrf, path, report);
   checkFamilies(neighbor, group, path, report);
   checkSessionType(names, neighbor, group, path, report);
+  checkPrefixLimits(neighbor, path, report);
   const { localAddress } = session;
   if (localAddress !== undefined && parseIp(localAddress)?.length !== parseIp(neighbor.address)?.length) {
     const field = neighbor.localAddress === undefined ? 'address' : 'localAddress';
@@ -209,6 +211,11 @@ function checkFamilies(
     const where = own.families === undefined ? fieldPath(own, 'vrf', path) : [...path, 'families', index];
     report(where, `${family} cannot be used inside a VRF; allowed: ${CE_FAMILIES.join(', ')}`);
   }
+}
+
+function checkPrefixLimits(own: NeighborDocument | PeerGroupDocument, path: FieldPath, report: Report): void {
+  const families = new Uniqueness('family', [...path, 'prefixLimit'], 'family', report);
+  for (const [index, { family }] of (own.prefixLimit ?? []).entries()) families.add(family, index);
 }
 
 /** Reflection is for internal sessions (RFC 4456 §4), a route server's clients are external (RFC 7947 §2). */

@@ -12,6 +12,17 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** How many routes of a family a neighbor may announce. */
+export interface ResolvedPrefixLimit {
+  readonly family: ConfigFamily;
+  readonly maximum: number;
+  /** Percent of `maximum`. */
+  readonly warningThreshold: number;
+  readonly action: 'warn' | 'shutdown' | 'discard';
+  /** Seconds until a session that was shut down begins anew. Absent: when an operator says so. */
+  readonly idleTime?: number;
+}
+
 /** Everything that describes a BGP session but the address of the neighbor. */
 export interface ResolvedSession {
   readonly port: number;
@@ -35,6 +46,7 @@ export interface ResolvedSession {
   readonly asOverride: boolean;
   readonly allowOwnAs: number;
   readonly removePrivateAs: RemovePrivateAs;
+  readonly prefixLimit: readonly ResolvedPrefixLimit[];
 }
 
 export interface ResolvedNeighbor extends ResolvedSession {

@@ -41,6 +41,7 @@ export const SESSION_DEFAULTS = {
   asOverride: false,
   allowOwnAs: 0,
   removePrivateAs: 'none',
+  prefixLimit: [],
 } as const satisfies Record<string, unknown>;
 
 const MAXIMUM_AS = 0xffff_ffff;
@@ -54,6 +55,25 @@ export function asNumber(): z.ZodInt {
 function remotePort(): z.ZodInt {
   return integer(1, 65535);
 }
+
+/** What happens to routes beyond a limit. */
+const LIMIT_ACTIONS = ['warn', 'shutdown', 'discard'] as const;
+
+const prefixLimitSchema = z.strictObject({
+  family: choice(FAMILY_NAMES).meta({ description: 'The family whose routes are counted; each only once.' }),
+  maximum: integer(1, 0xffff_ffff).meta({ description: 'Routes that the neighbor may announce, usable or not.' }),
+  warningThreshold: integer(1, 100, 'percent').default(75).meta({
+    description: 'A warning is logged when more than this share of `maximum` is announced.',
+  }),
+  action: choice(LIMIT_ACTIONS).default('shutdown').meta({
+    description:
+      'What happens beyond `maximum`: only a warning (`warn`); the session ends with Cease/Maximum Number of Prefixes Reached (`shutdown`); or routes beyond it are left out (`discard`; they come with the next refresh once there is room).',
+  }),
+  idleTime: integer(1, 86_400, 'seconds').exactOptional().meta({
+    description:
+      'With `shutdown`: seconds after which the session is started again. Left out: it stays down until an operator resets it. Dynamic neighbors are forgotten after 300 seconds.',
+  }),
+});
 
 const defaults = SESSION_DEFAULTS;
 
@@ -137,6 +157,9 @@ export const sessionFields = {
     default: defaults.allowOwnAs,
     effect: 'soft',
   }),
+  prefixLimit: list(prefixLimitSchema)
+    .exactOptional()
+    .meta({ description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.', effect: 'none' }),
   removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
     description:
       'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',

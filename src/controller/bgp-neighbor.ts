@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ProtocolFault } from '../bgp/attribute/fault.js';
 import { endOfRib } from '../bgp/message/update-encode.js';
 import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-refresh.js';
@@ -19,6 +20,8 @@ import { parseIp } from '../wire/ip.js';
 import type { BgpService } from './bgp-service.js';
 import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
+import { PrefixLimits } from './prefix-limits.js';
+import type { PrefixLimitView } from './view.js';
 import { defined } from '../util/assert.js';
 
 /** How long the VPN families wait for the neighbor's route-target membership (agent-channel and reference: 30 s). */
@@ -62,6 +65,8 @@ export class BgpNeighbor implements NeighborHandler {
   /** What was counted by earlier {@link Neighbor} objects of this neighbor. */
   #earlierFlaps = 0;
   #reason: string | undefined;
+  /** Absent without limits. */
+  #limits: PrefixLimits | undefined;
 
   constructor(
     service: BgpService,
@@ -76,6 +81,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.dynamic = options.dynamic;
     this.#config = config;
     this.#neighbor = this.#createNeighbor();
+    this.#limits = this.#createLimits();
   }
 
   get config(): ResolvedSession {
@@ -109,6 +115,10 @@ export class BgpNeighbor implements NeighborHandler {
     return families.map((family) => ({ family, state: session?.families.get(family) }));
   }
 
+  prefixLimitOf(family: FamilyId): PrefixLimitView | undefined {
+    return this.#limits?.view(family, this.#session?.receiver.discarded.get(family) ?? 0);
+  }
+
   start(): void {
     this.#neighbor.start();
   }
@@ -116,6 +126,7 @@ export class BgpNeighbor implements NeighborHandler {
   /** Ends the session for good. */
   async stop(subcode: number, communication?: string): Promise<void> {
     this.#dropped = true;
+    this.#limits?.release();
     await this.#neighbor.stop(communication === undefined ? { subcode } : { subcode, communication });
   }
 
@@ -128,8 +139,10 @@ export class BgpNeighbor implements NeighborHandler {
       subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange,
     });
     this.#endSession();
+    this.#limits?.release();
     this.#config = config;
     this.#peerGroup = peerGroup;
+    this.#limits = this.#createLimits();
     const neighbor = this.#createNeighbor();
     this.#neighbor = neighbor;
     await stopped;
@@ -141,8 +154,10 @@ export class BgpNeighbor implements NeighborHandler {
   adopt(config: ResolvedSession, peerGroup: string | undefined): void {
     const before = this.#sessionConfig();
     const reevaluate = config.allowOwnAs !== this.#config.allowOwnAs;
+    const relimit = !isDeepStrictEqual(config.prefixLimit, this.#config.prefixLimit);
     this.#config = config;
     this.#peerGroup = peerGroup;
+    if (relimit) this.#changeLimits();
     const { port, passive, connectRetryTimeSec } = this.#sessionConfig();
     if (port !== before.port || passive !== before.passive || connectRetryTimeSec !== before.connectRetryTimeSec) {
       this.#neighbor.reconfigure({ port, passive, connectRetryTimeSec });
@@ -174,6 +189,8 @@ export class BgpNeighbor implements NeighborHandler {
     const receiver = this.#createReceiver(negotiated, source, sweep);
     const session: Session = { negotiated, source, sweep, receiver, families };
     this.#session = session;
+    session.receiver.discardBeyond = this.#limits?.discardBeyond;
+    this.#limits?.begin(source);
     this.#service.sessionUp(this, source);
     const constrained = negotiated.families.includes(FamilyId.rtc);
     for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
@@ -185,7 +202,9 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
-    return this.#session?.receiver.receive(bytes, start, end);
+    const fault = this.#session?.receiver.receive(bytes, start, end);
+    if (this.#limits === undefined || fault?.action === 'session-reset') return fault;
+    return this.#limits.check() ?? fault;
   }
 
   routeRefresh(family: FamilyId, subtype: RouteRefreshSubtype): void {
@@ -199,6 +218,7 @@ export class BgpNeighbor implements NeighborHandler {
 
   closed(_reason: CloseReason): void {
     this.#endSession();
+    this.#limits?.end();
     this.#service.sessionDown(this);
   }
 
@@ -213,7 +233,8 @@ export class BgpNeighbor implements NeighborHandler {
   // Resets -----------------------------------------------------------------------------------------------------------
 
   resetHard(communication?: string): void {
-    this.#neighbor.reset(communication);
+    if (this.#limits?.release() === true) this.#neighbor.start();
+    else this.#neighbor.reset(communication);
   }
 
   /** Asks for all routes again. @returns false when the neighbor cannot be asked */
@@ -265,6 +286,35 @@ export class BgpNeighbor implements NeighborHandler {
       holdTimeSec: config.holdTime,
       connectRetryTimeSec: config.connectRetryTime,
     };
+  }
+
+  #createLimits(): PrefixLimits | undefined {
+    const { prefixLimit } = this.#config;
+    if (prefixLimit.length === 0) return undefined;
+    const { clock, logger } = this.#service;
+    return new PrefixLimits(
+      {
+        address: this.address,
+        clock,
+        logger,
+        hold: (subcode, data) => void this.#neighbor.stop({ subcode, data }),
+        resume: () => {
+          this.#neighbor.start();
+        },
+      },
+      prefixLimit,
+    );
+  }
+
+  /** Other limits hold at once, also for what is there already. */
+  #changeLimits(): void {
+    if (this.#limits?.release() === true) this.#neighbor.start();
+    this.#limits = this.#createLimits();
+    const session = this.#session;
+    if (session === undefined) return;
+    session.receiver.discardBeyond = this.#limits?.discardBeyond;
+    this.#limits?.begin(session.source);
+    this.#limits?.enforce();
   }
 
   #createReceiver(negotiated: Negotiated, source: Source, sweep: SourceSweep): UpdateReceiver {

@@ -217,6 +217,7 @@ export class ControllerViews implements ControllerView {
         : { routerId: formatIpv4(negotiated.peerRouterId), holdTime: negotiated.holdTimeSec }),
       families: bgp.families().map(({ family, state }): NeighborFamilyView => {
         const received = bgp.source?.receivedOf(family) ?? 0;
+        const prefixLimit = bgp.prefixLimitOf(family);
         return {
           family: familyById(family).name,
           received,
@@ -224,10 +225,12 @@ export class ControllerViews implements ControllerView {
           advertised: state?.membership?.countAdvertised() ?? 0,
           endOfRibReceived: state?.endOfRibReceived ?? false,
           endOfRibSent: state?.endOfRibSent ?? false,
+          ...(prefixLimit === undefined ? {} : { prefixLimit }),
         };
       }),
       capabilities: negotiated?.remoteCapabilities ?? [],
       messages: { received: { ...neighbor.counters.received }, sent: { ...neighbor.counters.sent } },
+      malformedUpdates: { ...neighbor.faults },
       flaps: bgp.flaps,
       ...(bgp.lastError === undefined ? {} : { lastError: bgp.lastError }),
     };

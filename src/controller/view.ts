@@ -40,6 +40,25 @@ export const MESSAGE_TYPES = ['open', 'update', 'notification', 'keepalive', 'ro
 /** BGP messages of one direction, counted since the neighbor exists. */
 type MessageCounts = Readonly<Record<(typeof MESSAGE_TYPES)[number], number>>;
 
+/** What `prefixLimit` does with routes beyond it. */
+export const LIMIT_ACTIONS = ['warn', 'shutdown', 'discard'] as const;
+/** How near a limit is; `shutdown`: it has ended the session, which stays down for now. */
+export const LIMIT_STATES = ['below', 'warning', 'reached', 'shutdown'] as const;
+
+/** The limit on the routes of a family. */
+export interface PrefixLimitView {
+  readonly maximum: number;
+  readonly action: (typeof LIMIT_ACTIONS)[number];
+  readonly state: (typeof LIMIT_STATES)[number];
+  /** Announcements that were left out in this session. */
+  readonly discarded?: number;
+  /** Seconds until a session that was shut down begins anew; absent when an operator must say so. */
+  readonly restartInSeconds?: number;
+}
+
+/** What malformed UPDATEs led to (RFC 7606 §2). */
+export const ERROR_ACTIONS = ['attribute-discard', 'treat-as-withdraw', 'afi-safi-disable', 'session-reset'] as const;
+
 /** One negotiated (or, while the session is down, configured) family of a neighbor. */
 export interface NeighborFamilyView {
   readonly family: FamilyName;
@@ -51,6 +70,7 @@ export interface NeighborFamilyView {
   readonly advertised: number;
   readonly endOfRibReceived: boolean;
   readonly endOfRibSent: boolean;
+  readonly prefixLimit?: PrefixLimitView;
 }
 
 /** One remote BGP router, configured or dynamic. */
@@ -77,6 +97,8 @@ export interface NeighborView {
   /** Names of the capabilities the neighbor announced; empty before its OPEN. */
   readonly capabilities: readonly string[];
   readonly messages: { readonly received: MessageCounts; readonly sent: MessageCounts };
+  /** Malformed UPDATEs since the neighbor exists, by what followed. */
+  readonly malformedUpdates: Readonly<Record<(typeof ERROR_ACTIONS)[number], number>>;
   /** How often the session has left `established`. */
   readonly flaps: number;
   readonly lastError?: string;

@@ -517,8 +517,12 @@ export class Rib {
   }
 
   #count(source: Source, table: RouteTable, flags: number, by: 1 | -1): void {
-    if ((flags & PathFlag.secondary) !== 0 || table.hidden) return;
+    if ((flags & PathFlag.secondary) !== 0) return;
     const family = table.family.id;
+    if (table.hidden) {
+      source.raw[family]! += by;
+      return;
+    }
     source.received[family]! += by;
     if ((flags & UNUSABLE) === 0) source.accepted[family]! += by;
   }

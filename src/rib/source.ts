@@ -35,6 +35,8 @@ export class Source {
   /** Paths received per family, and those of them that may be used. Secondary paths do not count. */
   readonly received = new Uint32Array(FAMILY_SLOTS);
   readonly accepted = new Uint32Array(FAMILY_SLOTS);
+  /** Paths in hidden tables: what a CE neighbor said, before its next hops were resolved. */
+  readonly raw = new Uint32Array(FAMILY_SLOTS);
   /** Head of the chain of this source's paths; kept by the RIB. */
   firstPath: PathId = NO_PATH;
   pathCount = 0;
@@ -56,6 +58,10 @@ export class Source {
 
   receivedOf(family: FamilyId): number {
     return this.received[family]!;
+  }
+
+  rawOf(family: FamilyId): number {
+    return this.raw[family]!;
   }
 
   acceptedOf(family: FamilyId): number {

@@ -55,6 +55,10 @@ export class UpdateReceiver {
   #worst: ProtocolFault | undefined;
   /** How often the own AS may occur in a path. */
   allowOwnAs: number;
+  /** Families of which only so many routes are taken; those beyond are left out. */
+  discardBeyond: ReadonlyMap<FamilyId, number> | undefined;
+  /** Routes left out, per family, each time they came. */
+  readonly discarded = new Map<FamilyId, number>();
   readonly #sweep: SourceSweep;
 
   constructor(options: UpdateReceiverOptions) {
@@ -126,6 +130,7 @@ export class UpdateReceiver {
     const flags = this.#flagsOf(set);
     const begun = this.#sweep.begunOf(family.id);
     const concluded = this.#sweep.concludedOf(family.id);
+    const bound = this.discardBeyond?.get(family.id);
     let position = start;
     let fault: ProtocolFault | undefined;
     while (position < end) {
@@ -139,11 +144,23 @@ export class UpdateReceiver {
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
       const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
       rib.payloads.release(payload);
+      if (bound !== undefined && this.#isBeyond(bound, table)) {
+        rib.withdraw(table, source, nlri.key, 0, nlri.keyLength);
+        this.discarded.set(family.id, (this.discarded.get(family.id) ?? 0) + 1);
+        continue;
+      }
       begun?.add(path);
       concluded?.add(path);
     }
     rib.attributes.release(set);
     return fault;
+  }
+
+  /** With the route just announced there are too many. One that was there before is only replaced, so it never is. */
+  #isBeyond(bound: number, table: RouteTable): boolean {
+    const { source } = this.#options;
+    const counts = table.hidden ? source.raw : source.received;
+    return counts[table.family.id]! > bound;
   }
 
   #withdraw(family: Family, section: NlriSection, start: number, end: number): ProtocolFault | undefined {

@@ -15,6 +15,7 @@ import type {
 } from '../../src/controller/view.js';
 
 const COUNTS = { open: 1, update: 20, notification: 0, keepalive: 7, routeRefresh: 1 };
+const MALFORMED = { 'attribute-discard': 1, 'treat-as-withdraw': 2, 'afi-safi-disable': 0, 'session-reset': 0 };
 
 export const ROUTES: readonly RouteView[] = Array.from({ length: 25 }, (_, index) => ({
   prefix: `10.0.${index}.0/24`,
@@ -84,6 +85,7 @@ export class FakeView implements ControllerView {
         ],
         capabilities: ['multiprotocol l3vpn-ipv4-unicast', 'route-refresh'],
         messages: { received: COUNTS, sent: COUNTS },
+        malformedUpdates: MALFORMED,
         flaps: 2,
         lastError: 'hold timer expired',
       },
@@ -97,6 +99,7 @@ export class FakeView implements ControllerView {
         families: [],
         capabilities: [],
         messages: { received: COUNTS, sent: COUNTS },
+        malformedUpdates: MALFORMED,
         flaps: 0,
       },
     ];

@@ -51,7 +51,6 @@ test('the fields whose behaviour comes later are not in the schema', () => {
     'md5Password',
     'ttlSecurity',
     'ebgpMultihop',
-    'prefixLimit',
     'addPath',
     'importPolicy',
     'exportPolicy',

@@ -1,12 +1,13 @@
 /**
  * Every file of fixtures/config/invalid against the problems written down beside it (`<file>.problems`, one line each:
- * `LINE:COLUMN: path: message`), and every file of fixtures/config/valid.
+ * `LINE:COLUMN: path: message`, `<session fields>` for the names of all of them), and every file of fixtures/config/valid.
  */
 import { describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadConfig } from '../../src/config/load.js';
 import type { LoadResult } from '../../src/config/load.js';
 import { formatProblem } from '../../src/config/problem.js';
+import { sessionFields } from '../../src/config/session-schema.js';
 
 const FIXTURES = new URL('../../fixtures/config/', import.meta.url);
 
@@ -25,6 +26,7 @@ describe('a wrong configuration file is answered with all its problems, at their
     const result = load(`invalid/${name}`);
     const problems = result.kind === 'invalid' ? result.problems.map(formatProblem) : [];
     const expected = readFileSync(new URL(`invalid/${name}.problems`, FIXTURES), 'utf8')
+      .replaceAll('<session fields>', Object.keys(sessionFields).join(', '))
       .trimEnd()
       .split('\n');
     expect(problems).toEqual(expected.map((line) => `invalid/${name}:${line}`));

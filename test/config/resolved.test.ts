@@ -50,6 +50,7 @@ describe('defaults', () => {
       asOverride: false,
       allowOwnAs: 0,
       removePrivateAs: 'none',
+      prefixLimit: [],
     });
   });
 

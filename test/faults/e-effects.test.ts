@@ -18,6 +18,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   localAs: 64512,
   vrf: 'blue',
   description: 'another text',
+  prefixLimit: [{ family: 'l2vpn-evpn', maximum: 1000 }],
 };
 /** The session that is changed is an external one for these; for the others it is internal. */
 const EXTERNAL_ONLY = new Set(['routeServerClient', 'peerAs']);

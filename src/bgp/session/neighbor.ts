@@ -11,9 +11,8 @@
  */
 import type { Clock, Timer } from '../../util/clock.js';
 import type { Logger } from '../../util/logger.js';
-import { formatHex } from '../../wire/hex.js';
 import type { Network, Transport } from '../../net/transport.js';
-import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
+import type { ProtocolFault } from '../attribute/fault.js';
 import { CeaseSubcode, ErrorCode } from '../message/iana.js';
 import { encodeCommunication, encodeNotification } from '../message/notification.js';
 import { encodeRouteRefresh, RouteRefreshSubtype } from '../message/route-refresh.js';
@@ -29,6 +28,7 @@ import { Connection } from './connection.js';
 import type { ConnectionContext, ConnectionOwner } from './connection.js';
 import { SESSION_STATES } from './fsm-events.js';
 import type { NotificationContent, SessionState } from './fsm-events.js';
+import { MalformedUpdates, type FaultCounts } from './malformed-updates.js';
 import { MessageCounts } from './message-counts.js';
 import type { MessageCountsView } from './message-counts.js';
 import type { NeighborConfig } from './neighbor-config.js';
@@ -50,8 +50,6 @@ const MAX_DAMPING_MS = 60_000;
 /** A session that lasted this long ends damping. */
 const STABLE_MS = 60_000;
 const LOST_COLLISION = 'another connection won';
-/** At most one log record about malformed UPDATEs of a neighbor in this time. */
-const FAULT_LOG_MS = 10_000;
 
 /** What a neighbor tells the controller; nothing of it is called from within a call to the neighbor that is not a state change. */
 export interface NeighborHandler {
@@ -59,7 +57,7 @@ export interface NeighborHandler {
   established(negotiated: Negotiated): void;
   /**
    * Body of an UPDATE, `bytes[start, end)`, valid only during the call. A fault of action `session-reset` makes the
-   * neighbor send the NOTIFICATION and close; any other is counted and logged.
+   * neighbor send the NOTIFICATION and close. One of an UPDATE message error is counted and logged as malformed.
    */
   update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined;
   /** A ROUTE-REFRESH for a negotiated family; subtypes 1 and 2 only when enhanced refresh is negotiated (RFC 7313 §4). */
@@ -86,10 +84,9 @@ export interface StopReason {
   readonly subcode: number;
   /** Shutdown communication, sent with Administrative Shutdown and Reset (RFC 9003). */
   readonly communication?: string;
+  /** Data of the NOTIFICATION, with another subcode. */
+  readonly data?: Uint8Array;
 }
-
-/** Malformed UPDATEs by what they led to (RFC 7606 §2). */
-export type FaultCounts = Readonly<Record<ErrorAction, number>>;
 
 /** What of its configuration a neighbor can take over while it has a session: it matters to the next connection. */
 export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec'>;
@@ -106,6 +103,8 @@ export class Neighbor {
   #session: Connection | undefined;
 
   #enabled = false;
+  /** Cease subcode for those who connect while it is not. */
+  #refusal: number = CeaseSubcode.administrativeShutdown;
   /** The current pause is for damping. */
   #damping = false;
   readonly #connectBackOff: BackOff;
@@ -114,9 +113,7 @@ export class Neighbor {
 
   readonly #received = new MessageCounts();
   readonly #sent = new MessageCounts();
-  readonly #faults = { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'afi-safi-disable': 0, 'session-reset': 0 };
-  #faultsNotLogged = 0;
-  #faultLoggedMs = -Infinity;
+  readonly #malformed: MalformedUpdates;
   #flaps = 0;
   #lastError: string | undefined;
   #establishedMs = 0;
@@ -131,6 +128,7 @@ export class Neighbor {
     this.#handler = handler;
     this.#clock = clock;
     this.#logger = logger;
+    this.#malformed = new MalformedUpdates(config.address, clock, logger);
     const current = (): NeighborConfig => this.#config;
     const connectRetryMs = (): number => Math.max(FIRST_PAUSE_MS, this.#config.connectRetryTimeSec * 1000);
     this.#context = {
@@ -179,7 +177,7 @@ export class Neighbor {
   }
 
   get faults(): FaultCounts {
-    return this.#faults;
+    return this.#malformed.counts;
   }
 
   /** How often an established session has ended. */
@@ -223,6 +221,7 @@ export class Neighbor {
    */
   stop(reason: StopReason): Promise<void> {
     this.#enabled = false;
+    this.#refusal = reason.subcode;
     this.#damping = false;
     const notification = cease(reason);
     this.#dropHeld();
@@ -269,7 +268,7 @@ export class Neighbor {
   /** An inbound connection from the neighbor's address; owned from here on. */
   accept(transport: Transport): void {
     if (!this.#enabled) {
-      refuseConnection(transport, CeaseSubcode.administrativeShutdown);
+      refuseConnection(transport, this.#refusal);
       return;
     }
     const inbound = this.#inbound;
@@ -421,8 +420,10 @@ export class Neighbor {
   #update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
     const fault = this.#handler.update(bytes, start, end);
     if (!fault) return undefined;
-    this.#faults[fault.action]++;
-    this.#logFault(fault, bytes, start, end);
+    const { negotiated } = this;
+    if (fault.code === ErrorCode.updateMessage && negotiated) {
+      this.#malformed.add(fault, bytes, start, end, negotiated);
+    }
     return fault.action === 'session-reset' ? fault : undefined;
   }
 
@@ -481,27 +482,14 @@ export class Neighbor {
     this.#inbound.discard();
     this.#inbound = undefined;
   }
-
-  #logFault(fault: ProtocolFault, bytes: Uint8Array, start: number, end: number): void {
-    const now = this.#clock.nowMs();
-    if (now - this.#faultLoggedMs < FAULT_LOG_MS) {
-      this.#faultsNotLogged++;
-      return;
-    }
-    const neighbor = this.config.address;
-    const { action, reason } = fault;
-    this.#logger.warn({ neighbor, action, reason, notLogged: this.#faultsNotLogged }, 'malformed update');
-    this.#logger.debug({ neighbor, update: formatHex(bytes, start, end) }, 'malformed update');
-    this.#faultLoggedMs = now;
-    this.#faultsNotLogged = 0;
-  }
 }
 
-function cease({ subcode, communication }: StopReason): NotificationContent {
+function cease({ subcode, communication, data }: StopReason): NotificationContent {
   const carriesText = subcode === CeaseSubcode.administrativeShutdown || subcode === CeaseSubcode.administrativeReset;
   return {
     code: ErrorCode.cease,
     subcode,
+    ...(data && { data }),
     ...(communication !== undefined && carriesText && { data: encodeCommunication(communication) }),
   };
 }

@@ -1,0 +1,67 @@
+/** Malformed UPDATEs of one neighbor: counted by what they led to, and written to the log (RFC 7606 §6). */
+import type { Clock } from '../../util/clock.js';
+import type { Logger } from '../../util/logger.js';
+import { formatHex } from '../../wire/hex.js';
+import type { CodecContext } from '../attribute/codec.js';
+import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
+import { decodeUpdate } from '../message/update-decode.js';
+
+/** At most one log record in this time; the next one says how many there would have been. */
+const LOG_MS = 10_000;
+/** Prefixes in a record; all are in the octets. */
+const MAX_LOGGED_PREFIXES = 64;
+
+/** Malformed UPDATEs by what they led to (RFC 7606 §2). */
+export type FaultCounts = Readonly<Record<ErrorAction, number>>;
+
+export class MalformedUpdates {
+  readonly #neighbor: string;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #counts = { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'afi-safi-disable': 0, 'session-reset': 0 };
+  #notLogged = 0;
+  #loggedMs = -Infinity;
+
+  /** @param neighbor  its address */
+  constructor(neighbor: string, clock: Clock, logger: Logger) {
+    this.#neighbor = neighbor;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  get counts(): FaultCounts {
+    return this.#counts;
+  }
+
+  /** The UPDATE with the body `bytes[start, end)` was malformed. */
+  add(fault: ProtocolFault, bytes: Uint8Array, start: number, end: number, context: CodecContext): void {
+    this.#counts[fault.action]++;
+    const now = this.#clock.nowMs();
+    if (now - this.#loggedMs < LOG_MS) {
+      this.#notLogged++;
+      return;
+    }
+    const { action, reason } = fault;
+    this.#logger.warn(
+      {
+        neighbor: this.#neighbor,
+        action,
+        reason,
+        prefixes: prefixesOf(bytes, start, end, context),
+        update: formatHex(bytes, start, end),
+        notLogged: this.#notLogged,
+      },
+      'malformed update',
+    );
+    this.#loggedMs = now;
+    this.#notLogged = 0;
+  }
+}
+
+/** The routes that the message is about, as far as they can be read. */
+function prefixesOf(bytes: Uint8Array, start: number, end: number, context: CodecContext): string[] {
+  const { announced, withdrawn } = decodeUpdate(bytes, start, end, context);
+  return [...announced, ...withdrawn]
+    .flatMap(({ family, routes }) => routes.map(({ prefix }) => `${family} ${prefix}`))
+    .slice(0, MAX_LOGGED_PREFIXES);
+}

@@ -1,0 +1,271 @@
+/**
+ * A BGP router that says what a test wants it to, octet by octet, and remembers what it was told. What it understands of
+ * UPDATEs is written here from the RFCs, independent of the product's decoders.
+ */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { BGP_KEEPALIVE, BGP_NOTIFICATION, BGP_OPEN, BGP_UPDATE, bgpMessage } from './raw-client.js';
+import { octets, updateBody, type UpdateParts } from './update-messages.js';
+
+const GIVE_UP_MS = 30_000;
+
+export interface RouterOptions {
+  readonly server: { readonly address: string; readonly port: number };
+  /** Source address of the connection. */
+  readonly address: string;
+  readonly autonomousSystem: number;
+  /** Dotted quad; the address when left out. */
+  readonly routerId?: string;
+  /** AFI and SAFI; IPv4 unicast when left out. */
+  readonly families?: ReadonlyArray<readonly [afi: number, safi: number]>;
+  /** Whole capabilities in hex: code, length, value. */
+  readonly capabilities?: string;
+  readonly fourOctetAs?: boolean;
+  /** Bytes of messages that begin with a larger length are only accepted when this was announced (RFC 8654). */
+  readonly extendedMessages?: boolean;
+}
+
+/** A route as it was announced: values of its attributes by type, in hex. */
+export type HeldAttributes = ReadonlyMap<number, string>;
+
+export interface SeenNotification {
+  readonly code: number;
+  readonly subcode: number;
+  readonly data: string;
+}
+
+export class RawRouter {
+  readonly address: string;
+  /** Routes it holds: `<afi>/<safi> <NLRI in hex, without labels>`. */
+  readonly routes = new Map<string, HeldAttributes>();
+  /** Announcements and withdrawals, in order: `+` or `-` and the route. */
+  readonly history: string[] = [];
+  readonly endsOfRib: string[] = [];
+  notification: SeenNotification | undefined;
+  /** OPEN of the other side in hex, header left out. */
+  open = '';
+  longestMessage = 0;
+  closed = false;
+  established = false;
+  readonly #socket: Socket;
+  #input = Buffer.alloc(0);
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(socket: Socket, options: RouterOptions) {
+    this.#socket = socket;
+    this.address = options.address;
+    socket.on('data', (chunk) => {
+      this.#input = Buffer.concat([this.#input, chunk]);
+      this.#read();
+      for (const look of [...this.#waiting]) look();
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => {
+      this.closed = true;
+      for (const look of [...this.#waiting]) look();
+    });
+  }
+
+  /** Connects and sends its OPEN. */
+  static async connect(options: RouterOptions): Promise<RawRouter> {
+    const { server, address } = options;
+    const socket = connect({ host: server.address, port: server.port, localAddress: address });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', () => resolve());
+      socket.once('error', reject);
+    });
+    const router = new RawRouter(socket, options);
+    router.send(openOf(options));
+    return router;
+  }
+
+  /** As {@link connect}, and waits until the session is up. */
+  static async establish(options: RouterOptions): Promise<RawRouter> {
+    const router = await RawRouter.connect(options);
+    await router.until('the session is up', () => router.established || router.closed);
+    if (!router.established) {
+      throw new Error(`${options.address} was refused: ${JSON.stringify(router.notification)}`);
+    }
+    return router;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#socket.writable) this.#socket.write(bytes);
+  }
+
+  /** An UPDATE of parts in hex. */
+  update(parts: UpdateParts): void {
+    this.send(bgpMessage(BGP_UPDATE, updateBody(parts)));
+  }
+
+  /** Resolves when the condition holds; looked at whenever something arrives. */
+  until(what: string, holds: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+      };
+      const look = (): void => {
+        if (!holds()) return;
+        done();
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        done();
+        const held = [...this.routes.keys()].slice(0, 20).join(', ');
+        reject(
+          new Error(
+            `${this.address} gave up waiting until ${what}; closed: ${this.closed}, ${JSON.stringify(this.notification)}, holds ${held}`,
+          ),
+        );
+      }, GIVE_UP_MS);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Waits until it holds a route. @returns its attributes */
+  async has(route: string): Promise<HeldAttributes> {
+    await this.until(`it has ${route}`, () => this.routes.has(route));
+    return this.routes.get(route)!;
+  }
+
+  /** Waits until it does not hold a route. */
+  lacks(route: string): Promise<void> {
+    return this.until(`it has no ${route}`, () => !this.routes.has(route));
+  }
+
+  /** Waits for the end of the session. @returns the NOTIFICATION, if there was one */
+  async end(): Promise<SeenNotification | undefined> {
+    await this.until('the session has ended', () => this.closed);
+    return this.notification;
+  }
+
+  /** Stops reading, so that the other side's window closes. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(): void {
+    for (;;) {
+      const input = this.#input;
+      if (input.length < 19) return;
+      const length = input.readUInt16BE(16);
+      if (input.length < length) return;
+      this.longestMessage = Math.max(this.longestMessage, length);
+      this.#message(input.readUInt8(18), input.subarray(19, length));
+      this.#input = input.subarray(length);
+    }
+  }
+
+  #message(type: number, body: Buffer): void {
+    if (type === BGP_OPEN) {
+      this.open = body.toString('hex');
+      this.send(bgpMessage(BGP_KEEPALIVE));
+    } else if (type === BGP_KEEPALIVE) this.established = true;
+    else if (type === BGP_NOTIFICATION) {
+      this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
+    } else if (type === BGP_UPDATE) this.#update(body);
+  }
+
+  /** RFC 4271 §4.3, RFC 4760 §3 and §4. */
+  #update(body: Buffer): void {
+    const withdrawnEnd = 2 + body.readUInt16BE(0);
+    const attributesEnd = withdrawnEnd + 2 + body.readUInt16BE(withdrawnEnd);
+    const attributes = new Map<number, string>();
+    let reach: Buffer | undefined;
+    let unreach: Buffer | undefined;
+    for (let at = withdrawnEnd + 2; at < attributesEnd;) {
+      const extended = (body[at]! & 0x10) !== 0;
+      const type = body[at + 1]!;
+      const start = at + (extended ? 4 : 3);
+      const end = start + (extended ? body.readUInt16BE(at + 2) : body[at + 2]!);
+      const value = body.subarray(start, end);
+      if (type === 14) reach = value;
+      else if (type === 15) unreach = value;
+      else if (attributes.has(type)) throw new Error(`attribute ${type} appears twice`);
+      else attributes.set(type, value.toString('hex'));
+      at = end;
+    }
+    if (body.length === 4) this.endsOfRib.push('1/1');
+    if (unreach?.length === 3 && attributes.size === 0) this.endsOfRib.push(familyOf(unreach));
+    for (const key of keysOf('1/1', body.subarray(2, withdrawnEnd))) this.#withdraw(key);
+    if (unreach) for (const key of keysOf(familyOf(unreach), unreach.subarray(3))) this.#withdraw(key);
+    for (const key of keysOf('1/1', body.subarray(attributesEnd))) this.#announce(key, attributes);
+    if (reach) {
+      const nextHopLength = reach[3]!;
+      const held = new Map(attributes).set(14, reach.subarray(4, 4 + nextHopLength).toString('hex'));
+      for (const key of keysOf(familyOf(reach), reach.subarray(5 + nextHopLength))) this.#announce(key, held);
+    }
+  }
+
+  #announce(key: string, attributes: HeldAttributes): void {
+    this.routes.set(key, attributes);
+    this.history.push(`+${key}`);
+  }
+
+  #withdraw(key: string): void {
+    this.routes.delete(key);
+    this.history.push(`-${key}`);
+  }
+}
+
+function familyOf(mp: Buffer): string {
+  return `${mp.readUInt16BE(0)}/${mp[2]!}`;
+}
+
+/** The routes of a field of NLRI, each as text without its labels. */
+function keysOf(family: string, nlri: Buffer): string[] {
+  const keys: string[] = [];
+  for (let at = 0; at < nlri.length;) {
+    if (family === '25/70') {
+      const end = at + 2 + nlri[at + 1]!;
+      keys.push(`${family} ${evpnKey(nlri.subarray(at, end))}`);
+      at = end;
+    } else {
+      const end = at + 1 + Math.ceil(nlri[at]! / 8);
+      // RFC 8277 §2.2, RFC 4364 §4.3.4: one label in front of RD and prefix.
+      const labels = family.endsWith('/128') || family.endsWith('/4') ? 3 : 0;
+      keys.push(`${family} ${nlri.toString('hex', at, at + 1)}${nlri.toString('hex', at + 1 + labels, end)}`);
+      at = end;
+    }
+  }
+  return keys;
+}
+
+/** What identifies an EVPN route (RFC 7432 §7.2: RD, tag, MAC and IP; RFC 9136 §3.1: RD, tag and prefix). */
+function evpnKey(route: Buffer): string {
+  const type = route[0]!;
+  const rd = route.toString('hex', 2, 10);
+  if (type === 2) return `02${rd}${route.toString('hex', 20, 32 + route[31]! / 8)}`;
+  if (type === 5) return `05${rd}${route.toString('hex', 20, route[1] === 34 ? 29 : 41)}`;
+  return route.toString('hex');
+}
+
+/** OPEN with hold time 0. */
+function openOf(options: RouterOptions): Buffer {
+  const { autonomousSystem, address, routerId = address, families = [[1, 1]], fourOctetAs = true } = options;
+  const asOctets = Buffer.alloc(4);
+  asOctets.writeUInt32BE(autonomousSystem);
+  const capabilities = Buffer.concat([
+    ...families.map(([afi, safi]) => Buffer.of(1, 4, afi >> 8, afi & 0xff, 0, safi)),
+    Buffer.of(2, 0),
+    ...(fourOctetAs ? [Buffer.of(65, 4), asOctets] : []),
+    ...(options.extendedMessages === true ? [Buffer.of(6, 0)] : []),
+    octets(options.capabilities ?? ''),
+  ]);
+  const body = Buffer.alloc(10);
+  body[0] = 4;
+  body.writeUInt16BE(autonomousSystem > 0xffff ? 23456 : autonomousSystem, 1);
+  body.set(routerId.split('.').map(Number), 5);
+  body[9] = capabilities.length + 2;
+  return bgpMessage(BGP_OPEN, Buffer.concat([body, Buffer.of(2, capabilities.length), capabilities]));
+}
