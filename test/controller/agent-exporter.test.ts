@@ -387,13 +387,11 @@ class World {
     const [first] = shown;
     if (first === undefined) return undefined;
     const hops = shown.map((path) => {
-      const { encapsulations, originVn } = communitiesOf(path.attributes);
+      const { encapsulations } = communitiesOf(path.attributes);
       const address = formatIp(path.attributes.nextHop!);
-      const identity = `${address} ${path.label} ${encapsulations} ${originVn}`;
-      return { identity, text: `${address} ${path.label} ${encapsulations} ${evpn ? '' : this.#networkOf(path)}` };
+      return `${address} ${path.label} ${encapsulations} ${evpn ? '' : this.#networkOf(path)}`;
     });
-    const once = hops.filter(({ identity }, i) => hops.findIndex((other) => other.identity === identity) === i);
-    return `${once.map(({ text }) => text).join(' | ')} | ${this.#networkOf(first)} ${first.attributes.med} ${first.attributes.localPreference}`;
+    return `${[...new Set(hops)].join(' | ')} | ${this.#networkOf(first)} ${first.attributes.med} ${first.attributes.localPreference}`;
   }
 
   #networkOf({ attributes: set, secondary }: ModelPath): string {

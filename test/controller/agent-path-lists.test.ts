@@ -48,8 +48,8 @@ class World {
     return this.rib.createSource({ kind: SourceKind.agent, text: `agent ${index}`, routerId: index, address });
   }
 
-  /** Announces a route. @param nextHop  the last octet of an address, or a whole one */
-  announce(source: Source, route: number, nextHop: number | Uint8Array, label: number): void {
+  /** Announces a route. @param nextHop  the last octet of an address, or a whole one @param network  0 for none of its own */
+  announce(source: Source, route: number, nextHop: number | Uint8Array, label: number, network = 7): void {
     const { rib } = this;
     const key = keyOf(route);
     const payload = new Uint8Array(3);
@@ -58,7 +58,7 @@ class World {
       origin: 0,
       asPath: [],
       nextHop: typeof nextHop === 'number' ? Uint8Array.of(192, 0, 2, nextHop) : nextHop,
-      extendedCommunities: originVnCommunity(64512, 7),
+      ...(network > 0 && { extendedCommunities: originVnCommunity(64512, network) }),
     });
     const handle = rib.payloads.intern(payload, payload.length);
     rib.announce(this.table, source, key, 0, key.length, set, handle, 0, NO_PATH);
@@ -125,6 +125,15 @@ describe('lists of equal-cost paths for agents', () => {
     for (const index of [1, 2, 3]) world.announce(world.source(index), 1, index === 3 ? 3 : 1, 16);
     const { lists } = world;
     expect(lists.contentOf(world.held(1)).nextHops).toHaveLength(2);
+  });
+
+  test('a workload that the agent announced here and to another controller is one next hop', () => {
+    const world = new World();
+    world.names.set(7, 'own');
+    // What comes back from the other controller names the virtual network that it has here anyway.
+    world.announce(world.source(1), 1, 1, 16, 0);
+    world.announce(world.source(2), 1, 1, 16, 7);
+    expect(world.lists.contentOf(world.held(1)).nextHops).toHaveLength(1);
   });
 
   test('a route without a label or with an IPv6 next hop has no list', () => {

@@ -40,6 +40,11 @@ export class TestAgent {
     this.#agent.stop();
   }
 
+  /** Drops the connection without a word, as a host that dies; it dials again. */
+  cut(): void {
+    this.#agent.cut();
+  }
+
   get established(): boolean {
     return this.#agent.state === 'established';
   }

@@ -8,7 +8,7 @@
 import { routerMacOf } from '../../bgp/attribute/evpn-communities.js';
 import type { PathAttributes } from '../../bgp/attribute/path-attributes.js';
 import { encapsulationsOf, TunnelType } from '../../bgp/attribute/tunnel-communities.js';
-import { originVnOf, tagsOf } from '../../bgp/attribute/virtual-network-communities.js';
+import { tagsOf } from '../../bgp/attribute/virtual-network-communities.js';
 import { FULL_TAIL_OFFSET } from '../../bgp/nlri/evpn-payload.js';
 import { FamilyId } from '../../bgp/nlri/family.js';
 import { LABEL_OCTETS, labelFieldAt, mplsLabelAt } from '../../bgp/nlri/mpls-label.js';
@@ -40,7 +40,7 @@ export interface NextHopTemplate {
   readonly afterZeroLabel: Uint8Array;
   /** Are EVPN label fields VNIs? */
   readonly isVni: boolean;
-  /** What tells two next hops apart, beside the labels: address, router MAC, origin virtual network, encapsulations, tags. */
+  /** What tells two next hops apart, beside the labels: address, router MAC, virtual network where it is shown, encapsulations, tags. */
   readonly identity: string;
 }
 
@@ -119,7 +119,7 @@ export function nextHopTemplate(
     afterLabel,
     afterZeroLabel: evpn ? afterLabel : octets.of(labelEnd + encapsulationList([]) + end),
     isVni: tunnelTypes.includes(TunnelType.vxlan),
-    identity: [address, routerMac, originVnOf(attributes)?.index ?? 0, names.join(), tags.join()].join(' '),
+    identity: [address, routerMac, evpn ? '' : virtualNetwork, names.join(), tags.join()].join(' '),
   };
 }
 
