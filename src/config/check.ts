@@ -385,10 +385,21 @@ function checkStaticRoutes(vrf: VrfDocument, path: FieldPath, report: Report): v
 }
 
 function checkTls({ agents }: ConfigDocument, report: Report): void {
-  if (agents.tls?.requireClientCertificate === true && agents.tls.ca === undefined) {
-    report(
-      ['agents', 'tls', 'requireClientCertificate'],
-      'true needs agents.tls.ca; allowed: false, or name the file of `ca`',
+  const { tls } = agents;
+  if (tls === undefined) return;
+  const reportField = (field: string, message: string): void => {
+    report(['agents', 'tls', field], message);
+  };
+  if (tls.requireClientCertificate && tls.ca === undefined) {
+    reportField('requireClientCertificate', 'true needs agents.tls.ca; allowed: false, or name the file of `ca`');
+  }
+  if (tls.verifyAgentName === true && !tls.requireClientCertificate) {
+    reportField(
+      'verifyAgentName',
+      'true needs agents.tls.requireClientCertificate; allowed: false, or require certificates',
     );
+  }
+  if (tls.revocationList !== undefined && tls.ca === undefined) {
+    reportField('revocationList', 'a list needs agents.tls.ca; allowed: no list, or name the file of `ca`');
   }
 }

@@ -48,7 +48,7 @@ function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadRes
   const { file } = result;
   const { tls } = result.config.agents;
   const problems: ConfigProblem[] = [];
-  for (const field of ['certificate', 'key', 'ca'] as const) {
+  for (const field of ['certificate', 'key', 'ca', 'revocationList'] as const) {
     const name = tls?.[field];
     if (name === undefined || isReadable(name)) continue;
     const path = ['agents', 'tls', field];

@@ -228,7 +228,10 @@ const TOLD_APART = new Set(['api.token', 'log.level']);
 const SETTINGS = documentEffects(configSchema).filter(({ path }) => !COMPARED_LISTS.has(path.join('.')));
 
 function changedSettings(before: ResolvedConfig, after: ResolvedConfig): FieldEffect[] {
-  return SETTINGS.filter(({ path }) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path)));
+  const changed = SETTINGS.filter(({ path }) => !isDeepStrictEqual(valueAt(before, path), valueAt(after, path)));
+  if ((before.agents.tls === undefined) === (after.agents.tls === undefined)) return changed;
+  // Files of TLS may change, but not whether there is TLS: agents that are connected would stay as they are.
+  return changed.map((one) => (one.path.join('.') === 'agents.tls' ? { ...one, effect: 'restart' } : one));
 }
 
 function valueAt(config: ResolvedConfig, path: FieldPath): unknown {
@@ -270,7 +273,7 @@ export function describeChange(change: ConfigChange): string {
     case 'vrf-changed':
       return `VRF ${change.after.name} changed: ${change.fields.map((field) => vrfFieldWords(change, field)).join(', ')}`;
     case 'agents-changed':
-      return `agent channel changed: ${change.fields.join(', ')} (for new connections)`;
+      return `agent channel changed: ${change.fields.join(', ')}${change.fields.includes('allowed') ? '' : ' (for new connections)'}`;
     case 'api-token-changed':
       return change.token === undefined ? 'API token removed' : 'API token changed';
     case 'log-level-changed':

@@ -91,7 +91,18 @@ export interface ResolvedTls {
   readonly certificate: string;
   readonly key: string;
   readonly ca?: string;
+  readonly revocationList?: string;
   readonly requireClientCertificate: boolean;
+  readonly verifyAgentName: boolean;
+}
+
+/** An agent that may connect; `*` in names stands for any characters. */
+interface ResolvedAllowedAgent {
+  readonly name: string;
+  /** Absent: any. */
+  readonly addresses?: readonly string[];
+  /** Absent: all. */
+  readonly vrfs?: readonly string[];
 }
 
 export interface ResolvedAgents {
@@ -99,6 +110,8 @@ export interface ResolvedAgents {
   /** Seconds. */
   readonly holdTime: number;
   readonly tls?: ResolvedTls;
+  /** Absent: everybody. */
+  readonly allowed?: readonly ResolvedAllowedAgent[];
   readonly maxStanzaBytes: number;
   readonly gracefulRestart: { readonly enabled: false; readonly restartTime: number; readonly longLivedTime: number };
 }
@@ -205,7 +218,9 @@ export function resolveConfig(
               certificate: file(tls.certificate),
               key: file(tls.key),
               ...(tls.ca === undefined ? {} : { ca: file(tls.ca) }),
+              ...(tls.revocationList === undefined ? {} : { revocationList: file(tls.revocationList) }),
               requireClientCertificate: tls.requireClientCertificate,
+              verifyAgentName: tls.verifyAgentName ?? tls.requireClientCertificate,
             },
           }),
     },

@@ -67,8 +67,26 @@ const tlsSchema = z.strictObject({
   ca: text(4096)
     .exactOptional()
     .meta({ description: 'PEM file with the certificates that agent certificates must be signed by.' }),
+  revocationList: text(4096).exactOptional().meta({
+    description: 'PEM file with the certificate revocation lists of every CA in `ca`.',
+  }),
   requireClientCertificate: flag().default(false).meta({
     description: 'Refuse agents without a certificate signed by `ca`.',
+  }),
+  verifyAgentName: flag()
+    .exactOptional()
+    .meta({
+      description:
+        'Refuse an agent whose name is not in its certificate: a DNS name, or the common name where there is none (RFC 6125). ' +
+        'The value of `requireClientCertificate` when left out.',
+    }),
+});
+
+const allowedAgentSchema = z.strictObject({
+  name: text().meta({ description: 'Name of the agent; `*` stands for any characters.' }),
+  addresses: list(prefix()).exactOptional().meta({ description: 'Where it connects from; anywhere when left out.' }),
+  vrfs: list(text()).exactOptional().meta({
+    description: 'VRFs that it may have, `*` as in `name`; all when left out.',
   }),
 });
 
@@ -99,9 +117,20 @@ const agentsSchema = z.strictObject({
       'Seconds without a sign of life after which an agent is taken for gone; a keepalive is sent every third of it.',
     effect: 'none',
   }),
-  tls: tlsSchema
+  tls: tlsSchema.exactOptional().meta({
+    description:
+      'Encrypt the agent channel; agents without TLS are then refused. Its files are read again at each reload, for ' +
+      'connections from then on; whether there is TLS cannot change without a restart.',
+    effect: 'none',
+  }),
+  allowed: list(allowedAgentSchema)
     .exactOptional()
-    .meta({ description: 'Encrypt the agent channel; agents without TLS are then refused.', effect: 'restart' }),
+    .meta({
+      description:
+        'Agents that may connect; the first entry that fits decides. Everybody, and every VRF, when left out; nobody when ' +
+        'empty. A reload disconnects the agents that may have something else now.',
+      effect: 'session-reset',
+    }),
   gracefulRestart: agentGracefulRestartSchema
     .prefault({})
     .meta({ description: 'Agents that come back soon.', effect: 'none' }),

@@ -178,6 +178,7 @@ export class ControllerViews implements ControllerView {
     }
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
+    add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
     return {
       tables: [

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { Network } from '../net/transport.js';
 import { TcpNetwork } from '../net/tcp-transport.js';
-import { tlsParameters, type TlsParameters } from '../net/tls.js';
+import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { compareConfigs, describeChange, type ConfigChange } from '../config/difference.js';
-import type { ResolvedConfig, ResolvedTls } from '../config/resolved.js';
+import type { ResolvedConfig } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
 import { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -20,6 +19,7 @@ import { RouteTargetMembership, type InterestListener } from '../vpn/route-targe
 import { parseIpv4 } from '../wire/ipv4.js';
 import { AgentServer } from '../xmpp/server.js';
 import { AgentRoutes } from './agent-routes.js';
+import { readAgentTls, type AgentTls } from './agent-tls.js';
 import { BgpNeighbors } from './bgp-neighbors.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
@@ -82,8 +82,11 @@ export class Controller implements BgpService, InterestListener {
   readonly agents: AgentServer;
   readonly view: ControllerView;
   readonly startedMs: number;
+  /** Reloads that were refused because certificate, key or CA of the agent channel could not be used. */
+  agentTlsFailures = 0;
   #config: ResolvedConfig;
   #running = false;
+  #agentTls: AgentTls | undefined;
   /** VRFs of the CE sessions that are up: the configuration of a neighbor may name another one by the time it goes down. */
   readonly #vrfOf = new Map<BgpNeighbor, ConfiguredVrf>();
 
@@ -157,14 +160,18 @@ export class Controller implements BgpService, InterestListener {
         this.scheduler.schedule(new SourceRemoval(this.rib, source, gone));
       },
     });
-    const { tls } = config.agents;
+    const { tls, allowed } = config.agents;
+    this.#agentTls = tls === undefined ? undefined : readAgentTls(tls);
     this.agents = new AgentServer(
       {
         serverName: config.name,
         listen: config.agents.listen,
         holdTimeSec: config.agents.holdTime,
         maxStanzaBytes: config.agents.maxStanzaBytes,
-        ...(tls === undefined ? {} : { tls: serverTls(tls) }),
+        ...(this.#agentTls === undefined
+          ? {}
+          : { tls: this.#agentTls.parameters, verifyAgentName: this.#agentTls.verifyAgentName }),
+        ...(allowed === undefined ? {} : { allowed }),
       },
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
@@ -226,8 +233,19 @@ export class Controller implements BgpService, InterestListener {
       }));
       return { applied: false, problems };
     }
+    const agentTls = this.#readAgentTls(loaded.config);
+    if (typeof agentTls === 'string') {
+      const path = ['agents', 'tls', 'certificate'];
+      const problem = { file: loaded.file, ...loaded.locate(path), path: path.join('.'), message: agentTls };
+      return { applied: false, problems: [problem] };
+    }
     this.#config = loaded.config;
     const changes: string[] = [];
+    if (agentTls !== undefined && agentTls.fingerprint !== this.#agentTls?.fingerprint) {
+      this.#agentTls = agentTls;
+      this.agents.setTls(agentTls.parameters, agentTls.verifyAgentName);
+      changes.push('agent certificates read anew (for new connections)');
+    }
     for (const change of difference.changes) {
       this.#apply(change);
       changes.push(describeChange(change));
@@ -236,6 +254,19 @@ export class Controller implements BgpService, InterestListener {
     this.#updateDefaultMembership();
     configApplied?.(loaded.config);
     return { applied: true, changes };
+  }
+
+  /** @returns what the files hold now; why they cannot be used, then the old content stays in force */
+  #readAgentTls({ agents: { tls } }: ResolvedConfig): AgentTls | string | undefined {
+    if (tls === undefined) return undefined;
+    try {
+      return readAgentTls(tls);
+    } catch (error) {
+      if (!(error instanceof TlsMaterialError)) throw error;
+      this.agentTlsFailures++;
+      this.logger.error({ error: error.message }, 'agent certificates refused');
+      return `${error.message}; allowed: files that fit together (those in force stay)`;
+    }
   }
 
   #apply(change: ConfigChange): void {
@@ -266,6 +297,7 @@ export class Controller implements BgpService, InterestListener {
       case 'agents-changed':
         this.agents.setHoldTime(change.after.holdTime);
         this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
+        this.agents.setAllowed(change.after.allowed);
         return;
       case 'api-token-changed':
       case 'log-level-changed':
@@ -368,16 +400,4 @@ export class Controller implements BgpService, InterestListener {
       bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
     this.membership.wantEverything(this.vrfs.tenantCount === 0 && reflects());
   }
-}
-
-function serverTls(tls: ResolvedTls): TlsParameters {
-  return tlsParameters(
-    'server',
-    {
-      certificate: readFileSync(tls.certificate),
-      key: readFileSync(tls.key),
-      ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-    },
-    { verifyPeer: tls.ca !== undefined, requireCertificate: tls.requireClientCertificate },
-  );
 }

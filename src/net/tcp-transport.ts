@@ -1,4 +1,5 @@
 /** TCP and TLS sockets as {@link Transport}, and outgoing TCP connections. */
+import type { X509Certificate } from 'node:crypto';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 
@@ -37,8 +38,15 @@ function verificationError(secure: tls.TLSSocket, required: boolean): Error | un
   if (!required && Object.keys(secure.getPeerCertificate()).length === 0) return undefined;
   const { ssl } = secure as unknown as { readonly ssl?: { verifyError?: () => Error | null } };
   if (typeof ssl?.verifyError !== 'function') return new Error('the client certificate could not be verified');
-  const error = ssl.verifyError();
+  const error = ssl.verifyError() ?? expiredSince(secure);
   return error ? new Error(`the client certificate was not accepted: ${error.message}`, { cause: error }) : undefined;
+}
+
+/** A resumed session has the verdict of its first handshake, which may be hours old. */
+function expiredSince(secure: tls.TLSSocket): Error | null {
+  const certificate = secure.isSessionReused() ? secure.getPeerX509Certificate() : undefined;
+  const isOver = certificate !== undefined && Date.parse(certificate.validTo) < Date.now();
+  return isOver ? new Error('certificate has expired') : null;
 }
 
 /** A connected `net.Socket` behind the {@link Transport} interface. */
@@ -61,6 +69,7 @@ export class TcpTransport implements Transport, WaitingInput {
   #corked = false;
   #linger: Timer | undefined;
   #error: TransportError | undefined;
+  #peerCertificate: X509Certificate | undefined;
 
   /** @param socket  connected, allowHalfOpen; owned from here on */
   constructor(socket: net.Socket, clock: Clock) {
@@ -95,6 +104,10 @@ export class TcpTransport implements Transport, WaitingInput {
 
   get readingPaused(): boolean {
     return this.#readingPaused;
+  }
+
+  get peerCertificate(): X509Certificate | undefined {
+    return this.#peerCertificate;
   }
 
   attach(handler: TransportHandler): void {
@@ -207,8 +220,12 @@ export class TcpTransport implements Transport, WaitingInput {
     secure.on('_tlsError', (error: Error) => secure.destroy(error));
     secure.once(role === 'server' ? 'secure' : 'secureConnect', () => {
       const failure = role === 'server' && verifyPeer ? verificationError(secure, requireCertificate) : undefined;
-      if (failure) secure.destroy(failure);
-      else if (!this.closing) onSecure();
+      if (failure) {
+        secure.destroy(failure);
+        return;
+      }
+      if (verifyPeer) this.#peerCertificate = secure.getPeerX509Certificate();
+      if (!this.closing) onSecure();
     });
     if (this.#handler) this.#listen(secure);
   }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import type { TlsParameters } from './tls.js';
 
 /** Why a transport ended: the peer or we closed it in order (`undefined`), or the socket failed. */
@@ -32,6 +33,8 @@ export interface Transport {
   readonly closing: boolean;
   /** True while {@link pauseReading} holds octets back. */
   readonly readingPaused: boolean;
+  /** The peer's certificate once TLS has verified it; a certificate that nobody has verified is none. */
+  readonly peerCertificate?: X509Certificate | undefined;
 
   /** Sets the owner (anew). Reading starts with the first handler; what arrived before waits. */
   attach(handler: TransportHandler): void;

@@ -8,11 +8,19 @@ type DropReason =
   | 'node-malformed'
   | 'family-unknown'
   | 'family-not-served'
-  | 'vrf-deleted';
+  | 'vrf-deleted'
+  | 'vrf-not-allowed';
 
 /** Why a stanza had no effect. */
 export type IgnoreReason =
-  'presence' | 'message' | 'config-service' | 'service-unknown' | 'iq-type' | 'action-unknown' | 'node-missing';
+  | 'presence'
+  | 'message'
+  | 'config-service'
+  | 'service-unknown'
+  | 'iq-type'
+  | 'action-unknown'
+  | 'node-missing'
+  | 'vrf-not-allowed';
 
 /** Mutable; read it, do not write it, outside of the session. */
 export class ChannelCounters {

@@ -20,6 +20,7 @@ export type CloseReason =
   | 'closed-by-agent'
   | 'stream-closed-by-agent'
   | 'connection-failed'
+  | 'tls-handshake-failed'
   | 'no-stream-header'
   | 'hold-time-expired'
   | 'unexpected-stanza'
@@ -31,6 +32,9 @@ export type CloseReason =
   | 'replaced-by-new-connection'
   | 'server-stopped'
   | 'administrative-reset'
+  | 'agent-not-allowed'
+  | 'permission-changed'
+  | 'certificate-name-mismatch'
   | FramingFault
   | HeaderFault
   | SubscriptionFault;

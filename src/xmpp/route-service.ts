@@ -13,6 +13,10 @@ import type { Subscription, SubscriptionFault, SubscriptionLimits, Transaction, 
 /** Where the service's decisions go, one session's part of the controller. */
 export interface RouteServiceOutput {
   vrfState(vrf: string): VrfState;
+  /** Whether the operator lets the agent have the VRF. */
+  maySubscribe(vrf: string): boolean;
+  /** The first subscription of the session that was refused; later ones are only counted. */
+  refused(vrf: string): void;
   /** The agent showed or lost interest in a VRF, whether it is known or not. */
   interest(vrf: string, interested: boolean): void;
   subscribed(vrf: string, instanceId: number, noRibOut: boolean): void;
@@ -112,6 +116,11 @@ export class RouteService {
     noRibOut,
   }: RouteOperation & { readonly kind: 'subscribe' }): SubscriptionFault | undefined {
     this.#counters.subscribes++;
+    if (!this.#output.maySubscribe(vrf)) {
+      if (!this.#counters.ignored.has('vrf-not-allowed')) this.#output.refused(vrf);
+      this.#counters.ignore('vrf-not-allowed');
+      return undefined;
+    }
     const outcome = this.#subscriptions.subscribe(vrf, instanceId, noRibOut);
     if (outcome !== 'registered' && outcome !== 'pending') return outcome;
     this.#output.interest(vrf, true);
@@ -122,6 +131,10 @@ export class RouteService {
   #unsubscribe(vrf: string): SubscriptionFault | undefined {
     this.#counters.unsubscribes++;
     const outcome = this.#subscriptions.unsubscribe(vrf);
+    if (outcome === 'spurious-unsubscribe' && !this.#output.maySubscribe(vrf)) {
+      this.#counters.ignore('vrf-not-allowed');
+      return undefined;
+    }
     if (outcome !== 'unregistered' && outcome !== 'cancelled') return outcome;
     this.#output.interest(vrf, false);
     if (outcome === 'unregistered') this.#output.unsubscribed(vrf);
@@ -175,7 +188,12 @@ export class RouteService {
         this.#counters.dropTransaction('vrf-deleted');
         return undefined;
       case 'fault':
-        return admission.fault;
+        // The agent does not know that it was refused the VRF.
+        if (admission.fault !== 'publish-without-subscription' || this.#output.maySubscribe(transaction.vrf)) {
+          return admission.fault;
+        }
+        this.#counters.dropTransaction('vrf-not-allowed');
+        return undefined;
     }
   }
 

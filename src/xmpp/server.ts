@@ -9,6 +9,7 @@ import type { Logger } from '../util/logger.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentHandler } from './agent-handler.js';
+import { AgentPolicy, type AllowedAgent } from './agent-policy.js';
 import type { CloseReason } from './channel-fsm.js';
 import { judgeCollision } from './collision.js';
 import { DEFAULT_END_OF_RIB_TIMING } from './end-of-rib.js';
@@ -30,6 +31,10 @@ export interface AgentServerOptions {
   readonly maxStanzaBytes?: number;
   /** Given: TLS is required of every agent. */
   readonly tls?: TlsParameters;
+  /** With `tls`: an agent's certificate must carry the agent's name. */
+  readonly verifyAgentName?: boolean;
+  /** The agents that may connect, and what each may have; absent: everybody, everything. */
+  readonly allowed?: readonly AllowedAgent[];
   /** Given: only agents of this sub-cluster are served. */
   readonly subCluster?: string;
   /** Take the End-of-RIB message of real agents for what it says (agent-channel.md §5.11); off by default. */
@@ -63,6 +68,9 @@ export class AgentServer {
   #listener: TcpListener | undefined;
   #holdTimeSec: number;
   #maxStanzaOctets: number;
+  #tls: TlsParameters | undefined;
+  #verifyAgentName: boolean;
+  #policy: AgentPolicy;
   #startedMs: number;
   /** Every connection, by source address and port. */
   readonly #connections = new Map<string, AgentSession>();
@@ -82,6 +90,9 @@ export class AgentServer {
     this.#deps = deps;
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
+    this.#tls = options.tls;
+    this.#verifyAgentName = options.verifyAgentName ?? false;
+    this.#policy = new AgentPolicy(options.allowed);
     this.#startedMs = deps.clock.nowMs();
     this.#owner = this.#sessionOwner();
   }
@@ -162,6 +173,18 @@ export class AgentServer {
     this.#maxStanzaOctets = octets;
   }
 
+  /** Changes certificate, key and what is asked of agents' certificates, for handshakes from now on; TLS must have been on already. */
+  setTls(parameters: TlsParameters, verifyAgentName: boolean): void {
+    this.#tls = parameters;
+    this.#verifyAgentName = verifyAgentName;
+  }
+
+  /** Changes who may connect. Agents that are allowed something else now are disconnected. */
+  setAllowed(allowed: readonly AllowedAgent[] | undefined): void {
+    this.#policy = new AgentPolicy(allowed);
+    for (const session of [...this.#connections.values()]) session.policyChanged();
+  }
+
   /**
    * The controller has a VRF that it did not have before: pending subscriptions become real and deferred publications follow, in
    * slices of the scheduler. {@link AgentHandler.vrfState} must say `known` already. An agent that publishes before its turn came
@@ -228,6 +251,9 @@ export class AgentServer {
     const holdTimeSec = (): number => this.#holdTimeSec;
     const startedMs = (): number => this.#startedMs;
     const maxStanzaOctets = (): number => this.#maxStanzaOctets;
+    const tls = (): TlsParameters | undefined => this.#tls;
+    const verifyAgentName = (): boolean => this.#verifyAgentName;
+    const policy = (): AgentPolicy => this.#policy;
     return {
       serverName: server.serverName,
       subCluster: server.subCluster ?? '',
@@ -243,7 +269,15 @@ export class AgentServer {
         return maxStanzaOctets();
       },
       subscriptionLimits: server.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS,
-      tls: server.tls,
+      get tls() {
+        return tls();
+      },
+      get verifyAgentName() {
+        return verifyAgentName();
+      },
+      get policy() {
+        return policy();
+      },
       handler,
       tails: new StanzaTails(),
       claim: (session, name) => this.#claim(session, name),

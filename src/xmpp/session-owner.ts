@@ -1,5 +1,6 @@
 import type { TlsParameters } from '../net/tls.js';
 import type { AgentHandler } from './agent-handler.js';
+import type { AgentPolicy } from './agent-policy.js';
 import type { CloseReason } from './channel-fsm.js';
 import type { EndOfRibTiming } from './end-of-rib.js';
 import type { AgentSession } from './session.js';
@@ -25,6 +26,9 @@ export interface SessionOwner {
   readonly maxStanzaOctets: number;
   readonly subscriptionLimits: SubscriptionLimits;
   readonly tls: TlsParameters | undefined;
+  /** An agent's certificate must carry the agent's name; only with TLS. */
+  readonly verifyAgentName: boolean;
+  readonly policy: AgentPolicy;
   readonly handler: AgentHandler;
   /** Shared by all sessions. */
   readonly tails: StanzaTails;

@@ -3,10 +3,12 @@
  * actions into octets, timers and calls of the handler.
  */
 import { describeSocketError } from '../net/errors.js';
+import { describeSubject, isCertificateOf } from '../net/tls.js';
 import type { Transport, TransportError } from '../net/transport.js';
 import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { parseIpv4 } from '../wire/ipv4.js';
+import type { AgentPermit } from './agent-policy.js';
 import { ChannelCounters } from './channel-counters.js';
 import { ChannelFsm } from './channel-fsm.js';
 import type { ChannelAction, ChannelEvent, ChannelState, CloseReason } from './channel-fsm.js';
@@ -42,6 +44,14 @@ const PIPELINED_HOLD_BACK_MS = 200;
 /** How long the last words may take to leave. */
 const FAREWELL_LINGER_MS = 1000;
 
+/** Ends that an operator wants to know of: somebody is here who may not, or says to be somebody else. */
+const REFUSALS: ReadonlySet<CloseReason> = new Set([
+  'agent-not-allowed',
+  'certificate-name-mismatch',
+  'name-in-use-by-other-address',
+  'tls-handshake-failed',
+]);
+
 type TimerName = 'header' | 'hold' | 'keepalive' | 'end-of-rib' | 'hold-back';
 
 export class AgentSession {
@@ -61,6 +71,8 @@ export class AgentSession {
   #logger: Logger;
   #name = '';
   #record: AgentRecord | undefined;
+  /** From the header on. */
+  #permit: AgentPermit | undefined;
   /** What to say beside the close reason. */
   #detail = '';
   #head: Uint8Array = new Uint8Array(0);
@@ -188,6 +200,14 @@ export class AgentSession {
     this.#routes.vrfDeleted(vrf);
   }
 
+  /** The operator allows other agents now: this one goes when it is allowed something else, and comes back if it may (§1.2). */
+  policyChanged(): void {
+    if (!this.#permit) return;
+    const permit = this.#owner.policy.permitOf(this.#name, this.address);
+    if (!permit) this.close('agent-not-allowed');
+    else if (!permit.equals(this.#permit)) this.close('permission-changed');
+  }
+
   /** The configured hold time has changed; both timers start anew (agent-channel.md §2.6). */
   holdTimeChanged(): void {
     if (!this.#timers.has('hold')) return;
@@ -201,6 +221,8 @@ export class AgentSession {
     return new RouteService(
       {
         vrfState: (vrf) => handler.vrfState(vrf),
+        maySubscribe: (vrf) => this.#permit?.maySubscribe(vrf) ?? false,
+        refused: (vrf) => this.#logger.warn({ vrf, reason: 'vrf-not-allowed' }, 'agent subscription refused'),
         interest: (vrf, interested) => this.#owner.interest(this, vrf, interested),
         subscribed: (vrf, instanceId, noRibOut) => handler.subscribed(this, vrf, instanceId, noRibOut),
         unsubscribed: (vrf) => handler.unsubscribed(this, vrf),
@@ -272,23 +294,39 @@ export class AgentSession {
   }
 
   #header(tag: Buffer): void {
+    let refusal: CloseReason | undefined;
     // The name in force is that of the first header; one inside TLS does not change it (§1.2).
-    if (this.#name !== '') {
-      this.#run({ kind: 'header' });
-      return;
-    }
+    if (this.#name === '') refusal = this.#identify(tag);
+    // In clear text a name is only an assertion: nobody has it, and nobody loses it, before TLS has shown whose it is.
+    const isLast = this.state === (this.#owner.tls === undefined ? 'header-wait' : 'tls-header-wait');
+    if (isLast) refusal ??= this.#claim();
+    this.#run(refusal ? { kind: 'header', refusal } : { kind: 'header' });
+  }
+
+  #identify(tag: Buffer): CloseReason | undefined {
     const header = parseStreamHeader(tag);
-    let refusal: CloseReason | undefined = headerFault(header, this.#owner.subCluster);
-    if (header && !refusal) {
-      refusal = this.#owner.claim(this, header.from);
-      if (!refusal) {
-        this.#name = header.from;
-        this.#head = formatMessageHead(header.from);
-        this.#logger = this.#logger.child({ agent: header.from });
-        this.#record = this.#owner.recordOf(header.from);
+    const fault = headerFault(header, this.#owner.subCluster);
+    if (fault || !header) return fault;
+    this.#logger = this.#logger.child({ agent: header.from });
+    this.#permit = this.#owner.policy.permitOf(header.from, this.address);
+    if (!this.#permit) return 'agent-not-allowed';
+    this.#name = header.from;
+    this.#head = formatMessageHead(header.from);
+    return undefined;
+  }
+
+  /** Takes the name in force. @returns why it may not be had */
+  #claim(): CloseReason | undefined {
+    if (this.#owner.tls && this.#owner.verifyAgentName) {
+      const certificate = this.#transport.peerCertificate;
+      if (!certificate || !isCertificateOf(certificate, this.#name)) {
+        this.#detail = `the certificate is that of ${certificate ? describeSubject(certificate) : 'nobody'}`;
+        return 'certificate-name-mismatch';
       }
     }
-    this.#run(refusal ? { kind: 'header', refusal } : { kind: 'header' });
+    const refusal = this.#owner.claim(this, this.#name);
+    if (!refusal) this.#record = this.#owner.recordOf(this.#name);
+    return refusal;
   }
 
   #stanza(event: FramerEvent & { readonly kind: 'stanza' }): void {
@@ -340,7 +378,8 @@ export class AgentSession {
   #lost(error: TransportError | undefined): void {
     if (this.state === 'closed') return;
     if (error) this.#detail = describeSocketError(error);
-    this.close(error ? 'connection-failed' : 'closed-by-agent');
+    const failure = this.state === 'tls-handshake' ? 'tls-handshake-failed' : 'connection-failed';
+    this.close(error ? failure : 'closed-by-agent');
   }
 
   // Octets out.
@@ -448,7 +487,9 @@ export class AgentSession {
       record.lastError = this.#detail === '' ? reason : `${reason}: ${this.#detail}`;
     }
     const detail = this.#detail === '' ? {} : { detail: this.#detail };
-    this.#logger.info({ address: this.addressText, state: 'closed', reason, ...detail }, 'agent session');
+    const fields = { address: this.addressText, state: 'closed', reason, ...detail };
+    if (REFUSALS.has(reason)) this.#logger.warn(fields, 'agent session');
+    else this.#logger.info(fields, 'agent session');
     if (farewell) {
       this.#transport.write(STREAM_CLOSE);
       this.#transport.close(FAREWELL_LINGER_MS);

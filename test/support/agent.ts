@@ -4,6 +4,7 @@ import type { Announcement } from '../../src/agent/announcement.js';
 import type { PushedNextHop, PushedRoute } from '../../src/agent/pushed-route.js';
 import { ReferenceAgent } from '../../src/agent/reference-agent.js';
 import { TcpNetwork } from '../../src/net/tcp-transport.js';
+import type { TlsParameters } from '../../src/net/tls.js';
 import { systemClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
 import type { ChannelFamilyName } from '../../src/xmpp/items/channel-family.js';
@@ -17,12 +18,17 @@ export class TestAgent {
   readonly #agent: ReferenceAgent;
   readonly #server: Filament;
 
-  constructor(lab: Lab, server: Filament, name: string) {
+  constructor(lab: Lab, server: Filament, name: string, tls?: TlsParameters) {
     this.name = name;
     this.address = lab.nextAddress();
     this.#server = server;
     this.#agent = new ReferenceAgent(
-      { name, server: { address: server.address, port: server.agentPort }, localAddress: this.address },
+      {
+        name,
+        server: { address: server.address, port: server.agentPort },
+        localAddress: this.address,
+        ...(tls && { tls }),
+      },
       { network: new TcpNetwork(systemClock), clock: systemClock, logger: silentLogger, random: Math.random },
     );
     lab.track(this);

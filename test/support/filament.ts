@@ -27,6 +27,9 @@ export interface FilamentDescription {
   readonly vrfs?: readonly ConfigPart[];
   /** More fields of `bgp`. */
   readonly bgp?: ConfigPart;
+  /** More fields of `agents` and of `api`. */
+  readonly agents?: ConfigPart;
+  readonly api?: ConfigPart;
 }
 
 /** An answer of the API other than 2xx. */
@@ -78,22 +81,30 @@ export class Filament {
   }
 
   #writeConfiguration(): void {
-    const { autonomousSystem, routerId, neighbors = [], vrfs = [], bgp = {} } = this.#description;
+    const {
+      autonomousSystem,
+      routerId,
+      neighbors = [],
+      vrfs = [],
+      bgp = {},
+      agents = {},
+      api = {},
+    } = this.#description;
     const listen = (port: number): ConfigPart[] => [{ address: this.address, port }];
     const configuration = {
       name: `filament-${this.address}`,
       routerId,
       autonomousSystem,
       bgp: { listen: listen(this.bgpPort), neighbors, ...bgp },
-      agents: { listen: listen(this.agentPort) },
+      agents: { listen: listen(this.agentPort), ...agents },
       vrfs,
-      api: { listen: listen(this.apiPort) },
+      api: { listen: listen(this.apiPort), ...api },
     };
     writeFileSync(this.#file, JSON.stringify(configuration, null, 2));
   }
 
   /** Changes what {@link start} or {@link reload} will use. */
-  describe(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp'>>): void {
+  describe(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents'>>): void {
     this.#description = { ...this.#description, ...change };
   }
 
@@ -230,7 +241,9 @@ export class Filament {
   }
 
   /** Writes the changed description and reloads it. */
-  async reload(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp'>>): Promise<readonly string[]> {
+  async reload(
+    change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents'>>,
+  ): Promise<readonly string[]> {
     this.describe(change);
     this.#writeConfiguration();
     const result = await this.#request<{ readonly changes: readonly string[] }>('POST', '/api/v1/config/reload');

@@ -89,6 +89,12 @@ export class RawClient {
     return this.#closed;
   }
 
+  /** Gives the socket to somebody else, a TLS client say; nothing more is collected here. */
+  takeSocket(): Socket {
+    this.#socket.removeAllListeners('data');
+    return this.#socket;
+  }
+
   close(): void {
     this.#socket.destroy();
   }

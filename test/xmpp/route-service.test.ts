@@ -23,6 +23,8 @@ beforeEach(() => {
   service = new RouteService(
     {
       vrfState: (vrf) => vrfs[vrf] ?? 'unknown',
+      maySubscribe: () => true,
+      refused: () => {},
       interest: (vrf, interested) => calls.push(`interest ${vrf} ${interested}`),
       subscribed: (vrf, id, noRibOut) => calls.push(`subscribed ${vrf} ${id}${noRibOut ? ' no-ribout' : ''}`),
       unsubscribed: (vrf) => calls.push(`unsubscribed ${vrf}`),
