@@ -9,6 +9,7 @@ import { familyById } from '../../src/bgp/nlri/registry.js';
 import { Rib } from '../../src/rib/rib.js';
 import type { RouteTable } from '../../src/rib/route-table.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
+import { SourceSweep } from '../../src/rib/source-sweep.js';
 import { UpdateReceiver } from '../../src/rib/update-receiver.js';
 import { HandScheduler, hex, keyOf, pathsOf } from '../rib/world.js';
 
@@ -50,7 +51,7 @@ export class ReceiverModel {
         new UpdateReceiver({
           rib: this.#rib,
           source,
-          scheduler: this.#hand.scheduler,
+          sweep: new SourceSweep(this.#rib, source, this.#hand.scheduler),
           context: SESSIONS[session]!,
           ownAses: [64512],
           allowOwnAs: 0,
