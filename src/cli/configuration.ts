@@ -2,11 +2,14 @@
 import { defaultConfig } from '../config/default-config.js';
 import { ConfigUnreadableError, type ConfigFile } from '../config/config-file.js';
 import type { LoadResult } from '../config/load.js';
-import { formatProblem } from '../config/problem.js';
+import { formatFieldPath, formatProblem, type ConfigProblem } from '../config/problem.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import { systemSocketOptions } from '../net/socket-options.js';
 import type { Steps } from '../util/steps.js';
 import { CliError, ExitCode } from './cli-error.js';
 import type { Output } from './output.js';
+
+const PROTECTION_FIELDS = ['md5Password', 'ttlSecurity', 'ebgpMultihop'] as const;
 
 /**
  * Reads a file, or says on stderr what is wrong with it.
@@ -49,13 +52,33 @@ function problemCount(count: number, file: string): string {
   return `${file} has ${count === 1 ? '1 problem' : `${count} problems`}`;
 }
 
+/** What a configuration demands that this machine does not have: such a neighbor would not be started. */
+function platformProblems(loaded: Extract<LoadResult, { readonly kind: 'loaded' }>): ConfigProblem[] {
+  const { neighbors, dynamicNeighbors } = loaded.config.bgp;
+  const sessions = [
+    ...neighbors.map((session, index) => ({ session, path: ['bgp', 'neighbors', index] })),
+    ...dynamicNeighbors.map(({ session }, index) => ({
+      session,
+      path: ['bgp', 'dynamicNeighbors', index, 'peerGroup'],
+    })),
+  ];
+  return sessions.flatMap(({ session, path }) => {
+    if (PROTECTION_FIELDS.every((name) => session[name] === undefined)) return [];
+    const { unavailable } = systemSocketOptions;
+    if (unavailable === undefined) return [];
+    const message = `${unavailable}; allowed without: none of them`;
+    return [{ file: loaded.file, ...loaded.locate(path), path: formatFieldPath(path), message }];
+  });
+}
+
 /** `filament check`: prints every problem, or that there is none. */
 export function checkConfig(file: ConfigFile, output: Output): ExitCode {
   const result = loadOrRefuse(file);
-  if (result.kind === 'loaded') {
+  const problems = result.kind === 'loaded' ? platformProblems(result) : result.problems;
+  if (problems.length === 0) {
     output.out(`${file.path}: valid\n`);
     return ExitCode.done;
   }
-  for (const problem of result.problems) output.out(`${formatProblem(problem)}\n`);
+  for (const problem of problems) output.out(`${formatProblem(problem)}\n`);
   return ExitCode.usage;
 }

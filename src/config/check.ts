@@ -3,6 +3,8 @@
  * Works on a document that fits the schema; every finding has the path of the field to change.
  */
 import { parseIp } from '../wire/ip.js';
+import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
+import type { Prefix } from '../wire/prefix.js';
 import { formatFieldPath } from './problem.js';
 import type { FieldPath, FieldProblem } from './problem.js';
 import { mergeSession } from './resolved.js';
@@ -133,6 +135,7 @@ function checkBgp({ bgp, autonomousSystem }: ConfigDocument, vrfs: VrfChecks, re
     checkFamilies(group, undefined, path, report);
     checkSessionType(names, group, undefined, path, report);
     checkPrefixLimits(group, path, report);
+    checkTtl(names, group, undefined, path, report);
   }
   const addresses = new Uniqueness('address', ['bgp', 'neighbors'], 'address', report);
   for (const [index, neighbor] of bgp.neighbors.entries()) {
@@ -148,6 +151,7 @@ function checkBgp({ bgp, autonomousSystem }: ConfigDocument, vrfs: VrfChecks, re
       report([...path, 'peerGroup'], unknownName('peer group', range.peerGroup, groups.keys()));
     }
   }
+  checkKeys({ bgp }, groups, report);
 }
 
 function unknownName(what: string, name: string, known: Iterable<string>): string {
@@ -183,6 +187,7 @@ function checkNeighbor(names: Names, neighbor: NeighborDocument, path: FieldPath
   checkFamilies(neighbor, group, path, report);
   checkSessionType(names, neighbor, group, path, report);
   checkPrefixLimits(neighbor, path, report);
+  checkTtl(names, neighbor, group, path, report);
   const { localAddress } = session;
   if (localAddress !== undefined && parseIp(localAddress)?.length !== parseIp(neighbor.address)?.length) {
     const field = neighbor.localAddress === undefined ? 'address' : 'localAddress';
@@ -241,6 +246,56 @@ function checkSessionType(
       fieldPath(own, 'routeServerClient', path),
       `routeServerClient is for eBGP, but peerAs ${session.peerAs} is the own AS; allowed: false, or another peerAs`,
     );
+  }
+}
+
+/** A TTL is given one way; multihop is about external sessions. */
+function checkTtl(
+  { autonomousSystem }: Names,
+  own: NeighborDocument | PeerGroupDocument,
+  group: PeerGroupDocument | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  const { ttlSecurity, ebgpMultihop, peerAs, localAs = autonomousSystem } = mergeSession(own, group);
+  if (ebgpMultihop === undefined) return;
+  const where = fieldPath(own, 'ebgpMultihop', path);
+  if (ttlSecurity !== undefined) {
+    report(where, 'ebgpMultihop and ttlSecurity exclude each other; allowed: one of them (ttlSecurity has hops)');
+  }
+  if (peerAs === localAs) {
+    report(where, `ebgpMultihop is for eBGP, but peerAs ${peerAs} is the own AS; allowed: none, or another peerAs`);
+  }
+}
+
+/**
+ * The kernel asks every address of a prefix for the key of the longest prefix that has one: what lies in a dynamic range with a
+ * key cannot be without.
+ */
+function checkKeys({ bgp }: Pick<ConfigDocument, 'bgp'>, groups: Names['groups'], report: Report): void {
+  const ranges = bgp.dynamicNeighbors.flatMap(({ prefix, peerGroup }, index) => {
+    const parsed = parsePrefix(prefix);
+    return parsed ? [{ parsed, prefix, keyed: groups.get(peerGroup)?.md5Password !== undefined, index }] : [];
+  });
+  const keyed = ranges.filter((range) => range.keyed);
+  const holder = (inner: Prefix, self?: number): string | undefined =>
+    keyed.find(({ parsed, index }) => index !== self && prefixContains(parsed, inner))?.prefix;
+  const complain = (path: FieldPath, what: string, range: string): void => {
+    report(
+      path,
+      `${what} lies in dynamic neighbors ${range}, whose md5Password the system would ask of it; allowed: a md5Password of its own`,
+    );
+  };
+  for (const [index, neighbor] of bgp.neighbors.entries()) {
+    const group = neighbor.peerGroup === undefined ? undefined : groups.get(neighbor.peerGroup);
+    const octets = parseIp(neighbor.address);
+    if (octets === undefined || mergeSession(neighbor, group).md5Password !== undefined) continue;
+    const range = holder(hostPrefix(octets));
+    if (range !== undefined) complain(['bgp', 'neighbors', index], neighbor.address, range);
+  }
+  for (const { parsed, prefix, keyed: hasKey, index } of ranges) {
+    const range = hasKey ? undefined : holder(parsed, index);
+    if (range !== undefined) complain(['bgp', 'dynamicNeighbors', index], prefix, range);
   }
 }
 

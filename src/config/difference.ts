@@ -28,7 +28,7 @@ type SessionField = keyof ResolvedNeighbor;
 
 /** What going from one configuration of a session to another does to it: the strongest effect of a field that differs. */
 export function sessionChangeEffect(before: ResolvedSession, after: ResolvedSession): SessionEffect {
-  return strongestEffect(changedFields<ResolvedSession>(before, after));
+  return strongestEffect(before, after, changedFields<ResolvedSession>(before, after));
 }
 
 /** What a change of one field of a session does to it. */
@@ -168,23 +168,41 @@ function changedFields<T extends object>(before: T, after: T): (keyof T)[] {
   return [...names].filter((name) => !isDeepStrictEqual(before[name], after[name]));
 }
 
-function strongestEffect(fields: readonly SessionField[]): SessionEffect {
+function strongestEffect(
+  before: ResolvedSession,
+  after: ResolvedSession,
+  fields: readonly SessionField[],
+): SessionEffect {
   let strongest: SessionEffect = 'none';
-  for (const field of fields) strongest = strongerEffect(strongest, sessionEffectOf(field));
+  for (const field of fields) strongest = strongerEffect(strongest, effectOf(field, before, after));
   return strongest;
+}
+
+function effectOf(field: SessionField, before: ResolvedSession, after: ResolvedSession): SessionEffect {
+  // A connection begins with signatures or without; the key itself can be changed while it lives.
+  const isOtherKey = before.md5Password !== undefined && after.md5Password !== undefined;
+  return field === 'md5Password' && isOtherKey ? 'none' : sessionEffectOf(field);
 }
 
 function neighborChange(before: ResolvedNeighbor, after: ResolvedNeighbor): ConfigChange[] {
   const fields = changedFields(before, after);
   if (fields.length === 0) return [];
-  return [{ kind: 'neighbor-changed', before, after, fields, effect: strongestEffect(fields) }];
+  return [{ kind: 'neighbor-changed', before, after, fields, effect: strongestEffect(before, after, fields) }];
 }
 
 function rangeChange(before: ResolvedDynamicRange, after: ResolvedDynamicRange): ConfigChange[] {
   const fields: SessionField[] = changedFields<ResolvedSession>(before.session, after.session);
   if (before.peerGroup !== after.peerGroup) fields.push('peerGroup');
   if (fields.length === 0) return [];
-  return [{ kind: 'dynamic-range-changed', before, after, fields, effect: strongestEffect(fields) }];
+  return [
+    {
+      kind: 'dynamic-range-changed',
+      before,
+      after,
+      fields,
+      effect: strongestEffect(before.session, after.session, fields),
+    },
+  ];
 }
 
 /** The members of `list` that `other` does not have. Members are resolved values: the same thing has the same JSON. */

@@ -86,10 +86,17 @@ export function text(maximumLength = 255): z.ZodString {
 }
 
 /** Text that no message ever repeats. */
-export function secret(): z.ZodString {
-  const allowed = 'text of 1 to 255 visible ASCII characters';
+export function secret(maximumLength = 255): z.ZodString {
+  const allowed = `text of 1 to ${maximumLength} visible ASCII characters`;
   const error = wrong(allowed, true);
-  return withAllowed(z.string({ error }).regex(/^[\x21-\x7e]{1,255}$/, { error }), allowed);
+  return withAllowed(
+    z
+      .string({ error })
+      .min(1, { error })
+      .max(maximumLength, { error })
+      .regex(/^[\x21-\x7e]*$/, { error }),
+    allowed,
+  );
 }
 
 /** Text in one of the formats of wire: `canonical` gives the canonical spelling, or `undefined` when it is none. */

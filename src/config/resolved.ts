@@ -47,6 +47,10 @@ export interface ResolvedSession {
   readonly allowOwnAs: number;
   readonly removePrivateAs: RemovePrivateAs;
   readonly prefixLimit: readonly ResolvedPrefixLimit[];
+  /** Secret. */
+  readonly md5Password?: string;
+  readonly ttlSecurity?: { readonly hops: number };
+  readonly ebgpMultihop?: { readonly ttl: number };
 }
 
 export interface ResolvedNeighbor extends ResolvedSession {

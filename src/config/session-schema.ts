@@ -3,7 +3,7 @@
  * missing comes from the peer group, then from {@link SESSION_DEFAULTS}.
  */
 import { z } from 'zod';
-import { choice, flag, holdTime, hostIp, integer, list, prefix, text } from './field.js';
+import { choice, flag, holdTime, hostIp, integer, list, prefix, secret, text } from './field.js';
 
 /** The families that a session can carry (OpenConfig names in lower case). */
 export const FAMILY_NAMES = [
@@ -76,6 +76,19 @@ const prefixLimitSchema = z.strictObject({
 });
 
 const defaults = SESSION_DEFAULTS;
+
+/** Octets of a key that Linux takes. */
+const MAXIMUM_MD5_KEY_OCTETS = 80;
+
+const ttlSecuritySchema = z.strictObject({
+  hops: integer(1, 254).meta({ description: 'How many hops away the neighbor may be: 1 when directly connected.' }),
+});
+
+const ebgpMultihopSchema = z.strictObject({
+  ttl: integer(1, 255).meta({
+    description: 'TTL of what is sent to the neighbor; 1 reaches only a neighbor that is directly connected.',
+  }),
+});
 
 /** In the order of the documentation. */
 export const sessionFields = {
@@ -159,11 +172,29 @@ export const sessionFields = {
   }),
   prefixLimit: list(prefixLimitSchema)
     .exactOptional()
-    .meta({ description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.', effect: 'none' }),
+    .meta({
+      description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.',
+      effect: 'none',
+    }),
   removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
     description:
       'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',
     default: defaults.removePrivateAs,
+    effect: 'session-reset',
+  }),
+  md5Password: secret(MAXIMUM_MD5_KEY_OCTETS).exactOptional().meta({
+    description:
+      'Key of the TCP MD5 signature (RFC 2385), the same on both sides. Changed, it is set on the live session, which survives when the neighbor follows before the hold time is over; that it comes or goes resets the session. Needs Linux and the package koffi; without them the neighbor is not started.',
+    effect: 'session-reset',
+  }),
+  ttlSecurity: ttlSecuritySchema.exactOptional().meta({
+    description:
+      'Generalized TTL security (RFC 5082): send TTL 255 and drop what comes from farther away. Needs Linux and koffi, as `md5Password` does.',
+    effect: 'session-reset',
+  }),
+  ebgpMultihop: ebgpMultihopSchema.exactOptional().meta({
+    description:
+      'TTL towards this eBGP neighbor. Left out, it is that of the system (64), so that an eBGP neighbor may be any number of hops away. Needs Linux and koffi, as `md5Password` does. Not together with `ttlSecurity`.',
     effect: 'session-reset',
   }),
 };

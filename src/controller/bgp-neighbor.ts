@@ -10,6 +10,8 @@ import type { CloseReason } from '../bgp/session/close-reason.js';
 import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
 import type { ResolvedSession } from '../config/resolved.js';
+import { MAXIMUM_TTL } from '../net/segment-protection.js';
+import type { SegmentProtection } from '../net/segment-protection.js';
 import { NeighborKind, type BgpExportOptions, type BgpReceiver, type TargetInterest } from '../rib/bgp-exporter.js';
 import { SourceSweep } from '../rib/source-sweep.js';
 import { SourceKind, type Source } from '../rib/source.js';
@@ -59,6 +61,8 @@ export class BgpNeighbor implements NeighborHandler {
   #config: ResolvedSession;
   #peerGroup: string | undefined;
   #neighbor: Neighbor;
+  /** Why it must not be started. */
+  #hindrance: string | undefined;
   /** Stopped for good: what was about to be started must not be. */
   #dropped = false;
   #session: Session | undefined;
@@ -105,7 +109,7 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   get lastError(): string | undefined {
-    return this.#neighbor.lastError ?? this.#reason;
+    return this.#hindrance ?? this.#neighbor.lastError ?? this.#reason;
   }
 
   /** Families of the session, or the configured ones while there is none. */
@@ -120,7 +124,13 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   start(): void {
-    this.#neighbor.start();
+    if (this.#hindrance === undefined) this.#neighbor.start();
+  }
+
+  /** Something that its configuration demands cannot be had: it stays down, and nothing of it is accepted. */
+  hinder(reason: string): void {
+    this.#hindrance = reason;
+    this.#service.logger.error({ neighbor: this.address, reason }, 'neighbor cannot be started');
   }
 
   /** Ends the session for good. */
@@ -135,6 +145,7 @@ export class BgpNeighbor implements NeighborHandler {
     const old = this.#neighbor;
     this.#earlierFlaps += old.flaps + (this.#session === undefined ? 0 : 1);
     this.#reason = 'configuration changed';
+    this.#hindrance = undefined;
     const stopped = old.stop({
       subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange,
     });
@@ -147,7 +158,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#neighbor = neighbor;
     await stopped;
     // Meanwhile it may have been replaced again, or dropped.
-    if (this.#neighbor === neighbor && !this.#dropped) neighbor.start();
+    if (this.#neighbor === neighbor && !this.#dropped) this.start();
   }
 
   /** Takes over what does not concern the session that is up; what received routes are judged by applies at once. */
@@ -161,6 +172,10 @@ export class BgpNeighbor implements NeighborHandler {
     const { port, passive, connectRetryTimeSec } = this.#sessionConfig();
     if (port !== before.port || passive !== before.passive || connectRetryTimeSec !== before.connectRetryTimeSec) {
       this.#neighbor.reconfigure({ port, passive, connectRetryTimeSec });
+    }
+    const { protection } = this.#sessionConfig();
+    if (protection?.md5Key !== before.protection?.md5Key && protection !== undefined) {
+      this.#neighbor.changeKey(protection);
     }
     if (!reevaluate || this.#session === undefined) return;
     this.#session.receiver.allowOwnAs = config.allowOwnAs;
@@ -285,6 +300,7 @@ export class BgpNeighbor implements NeighborHandler {
       adminDown: config.adminDown,
       holdTimeSec: config.holdTime,
       connectRetryTimeSec: config.connectRetryTime,
+      ...withProtection(config),
     };
   }
 
@@ -451,4 +467,17 @@ export class BgpNeighbor implements NeighborHandler {
     session.sweep.cancel();
     this.#service.removeSource(session.source);
   }
+}
+
+/** What connections of a session must satisfy (RFC 2385; RFC 5082 §3: send the largest TTL, take what lost one per hop at most). */
+export function withProtection(config: ResolvedSession): { readonly protection?: SegmentProtection } {
+  const { md5Password, ttlSecurity, ebgpMultihop } = config;
+  if (md5Password === undefined && ttlSecurity === undefined && ebgpMultihop === undefined) return {};
+  return {
+    protection: {
+      ...(md5Password === undefined ? {} : { md5Key: md5Password }),
+      ...(ebgpMultihop === undefined ? {} : { sendTtl: ebgpMultihop.ttl }),
+      ...(ttlSecurity === undefined ? {} : { sendTtl: MAXIMUM_TTL, minimumTtl: MAXIMUM_TTL + 1 - ttlSecurity.hops }),
+    },
+  };
 }

@@ -1,4 +1,5 @@
 import { CeaseSubcode } from '../bgp/message/iana.js';
+import { SocketOptionsError } from '../net/segment-protection.js';
 import { BgpListener } from '../bgp/session/listener.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import { sessionChangeEffect } from '../config/difference.js';
@@ -7,7 +8,7 @@ import type { SourceId } from '../rib/handles.js';
 import type { Timer } from '../util/clock.js';
 import { formatIp, parseIp } from '../wire/ip.js';
 import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
-import { BgpNeighbor } from './bgp-neighbor.js';
+import { BgpNeighbor, withProtection } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { defined } from '../util/assert.js';
 
@@ -29,7 +30,8 @@ export class BgpNeighbors {
 
   constructor(service: BgpService) {
     this.#service = service;
-    this.#listener = new BgpListener({ clock: service.clock, logger: service.logger });
+    const { clock, logger, socketOptions } = service;
+    this.#listener = new BgpListener({ clock, logger, ...(socketOptions && { socketOptions }) });
   }
 
   get listener(): BgpListener {
@@ -57,6 +59,11 @@ export class BgpNeighbors {
   }
 
   add(config: ResolvedNeighbor): void {
+    this.register(config).start();
+  }
+
+  /** Makes a neighbor known, with what its connections must satisfy, so that listening may begin. */
+  register(config: ResolvedNeighbor): BgpNeighbor {
     const address = canonical(config.address);
     const known = this.#byAddress.get(address);
     // A dynamic neighbor that gets a configuration of its own starts anew.
@@ -66,8 +73,13 @@ export class BgpNeighbors {
       peerGroup: config.peerGroup,
     });
     this.#byAddress.set(address, neighbor);
-    this.#listener.add(neighbor.neighbor);
-    neighbor.start();
+    this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor));
+    return neighbor;
+  }
+
+  /** Starts all that are registered. */
+  start(): void {
+    for (const neighbor of this.#byAddress.values()) neighbor.start();
   }
 
   remove(config: ResolvedNeighbor): void {
@@ -79,12 +91,23 @@ export class BgpNeighbors {
     const neighbor = this.#byAddress.get(canonical(config.address));
     if (neighbor === undefined) return;
     if (!resetsSession) {
-      neighbor.adopt(config, config.peerGroup);
+      this.#protect(neighbor, () => neighbor.adopt(config, config.peerGroup));
+      this.#protect(neighbor, () => this.#listener.keyChanged(neighbor.neighbor));
       return;
     }
     this.#listener.remove(neighbor.neighbor);
     void neighbor.replace(config, config.peerGroup);
-    this.#listener.add(neighbor.neighbor);
+    this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor));
+  }
+
+  /** A neighbor whose protection cannot be had is not started: it would go without. */
+  #protect(neighbor: BgpNeighbor, demand: () => void): void {
+    try {
+      demand();
+    } catch (error) {
+      if (!(error instanceof SocketOptionsError)) throw error;
+      neighbor.hinder(error.message);
+    }
   }
 
   /** Replaces the ranges; each dynamic neighbor follows the one that holds its address now, and goes when there is none. */
@@ -95,6 +118,7 @@ export class BgpNeighbors {
     this.#listener.setDynamicRanges(
       byPrefix.map(({ range, prefix }) => ({
         prefix,
+        ...withProtection(range.session),
         neighborFor: (address) => this.#dynamicNeighbor(address, range),
       })),
     );
@@ -111,7 +135,7 @@ export class BgpNeighbors {
     // One that has to begin anew comes back by itself: it is the side that connects.
     if (sessionChangeEffect(neighbor.config, range.session) === 'session-reset') {
       this.#drop(neighbor, CeaseSubcode.otherConfigurationChange);
-    } else neighbor.adopt(range.session, range.peerGroup);
+    } else this.#protect(neighbor, () => neighbor.adopt(range.session, range.peerGroup));
   }
 
   sessionUp(neighbor: BgpNeighbor, source: SourceId): void {

@@ -1,4 +1,5 @@
 import type { FamilyId } from '../bgp/nlri/family.js';
+import type { SocketOptions } from '../net/socket-options.js';
 import type { Network } from '../net/transport.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -20,6 +21,8 @@ export interface BgpService {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly network: Network;
+  /** Those of the system when left out. */
+  readonly socketOptions?: SocketOptions;
   readonly routerId: number;
   readonly autonomousSystem: number;
   readonly clusterId: number;

@@ -1,4 +1,5 @@
 import type { Network } from '../net/transport.js';
+import type { SocketOptions } from '../net/socket-options.js';
 import { TcpNetwork } from '../net/tcp-transport.js';
 import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
@@ -68,6 +69,7 @@ export class Controller implements BgpService, InterestListener {
   readonly logger: Logger;
   readonly random = Math.random;
   readonly network: Network;
+  readonly socketOptions?: SocketOptions;
   readonly routerId: number;
   readonly autonomousSystem: number;
   readonly clusterId: number;
@@ -99,7 +101,9 @@ export class Controller implements BgpService, InterestListener {
     this.clock = clock;
     this.logger = logger;
     this.startedMs = clock.nowMs();
-    this.network = dependencies.network ?? new TcpNetwork(clock);
+    const { socketOptions } = dependencies;
+    if (socketOptions !== undefined) this.socketOptions = socketOptions;
+    this.network = dependencies.network ?? new TcpNetwork(clock, socketOptions);
     this.routerId = defined(parseIpv4(config.routerId), config.routerId);
     this.autonomousSystem = config.autonomousSystem;
     this.clusterId = defined(parseIpv4(config.bgp.clusterId), config.bgp.clusterId);
@@ -196,11 +200,12 @@ export class Controller implements BgpService, InterestListener {
    */
   async start(): Promise<void> {
     const { bgp } = this.#config;
+    for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
+    this.neighbors.setRanges(bgp.dynamicNeighbors);
     await this.neighbors.listen(bgp.listen);
     const listening = await this.agents.start();
     for (const { address, port } of listening) this.logger.info({ listen: 'agents', address, port }, 'listening');
-    this.neighbors.setRanges(bgp.dynamicNeighbors);
-    for (const neighbor of bgp.neighbors) this.neighbors.add(neighbor);
+    this.neighbors.start();
     this.#updateDefaultMembership();
     this.#running = true;
   }

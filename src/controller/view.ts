@@ -7,6 +7,7 @@ import type { FamilyName } from '../bgp/nlri/family.js';
 import type { LoadResult } from '../config/load.js';
 import type { ConfigProblem } from '../config/problem.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import type { SocketOptions } from '../net/socket-options.js';
 import type { Network } from '../net/transport.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
@@ -296,6 +297,8 @@ export interface ControllerDependencies {
   readonly clock: Clock;
   /** Where connections to neighbors come from; TCP when left out. */
   readonly network?: Network;
+  /** How sessions are protected; by the system when left out. */
+  readonly socketOptions?: SocketOptions;
   /** Reads and validates the configuration again; without it a reload is refused. */
   readonly reloadSource?: (running: ResolvedConfig) => Steps<LoadResult>;
   /** Called after a reload was applied, for what lives outside the controller (API token, log level). */

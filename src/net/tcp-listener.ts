@@ -1,11 +1,19 @@
 /** Listening TCP sockets. */
 import * as net from 'node:net';
 
+import { defined } from '../util/assert.js';
 import type { Clock } from '../util/clock.js';
 import { inputMeter } from '../util/input-meter.js';
+import { parseIp } from '../wire/ip.js';
+import { formatPrefix } from '../wire/prefix.js';
+import type { IpVersion, Prefix } from '../wire/prefix.js';
 import { ListenError } from './errors.js';
-import { TcpTransport } from './tcp-transport.js';
-import type { Transport } from './transport.js';
+import { MAXIMUM_TTL, SocketOptionsError, synFault } from './segment-protection.js';
+import type { PrefixKey, SegmentProtection } from './segment-protection.js';
+import { descriptorOf, systemSocketOptions } from './socket-options.js';
+import type { SocketOptions } from './socket-options.js';
+import { plainAddress, protectSocket, TcpTransport } from './tcp-transport.js';
+import type { Transport, TransportError } from './transport.js';
 
 export interface ListenAddress {
   /** IP address, `0.0.0.0` or `::` for all. */
@@ -22,20 +30,38 @@ export interface TcpListenerOptions {
   readonly accept: (transport: Transport) => void;
   /** Accepting failed (out of files, say); listening goes on. */
   readonly failed: (error: Error) => void;
+  readonly socketOptions?: SocketOptions;
+  /** What a connection from this address must satisfy; one that does not, or cannot, is cut without a word. */
+  readonly protectionOf?: (address: string) => SegmentProtection | undefined;
+  /** A connection was cut for that; `reason` is a clause. */
+  readonly unprotected?: (address: string, reason: string) => void;
+}
+
+/** One listening socket. */
+interface Listening {
+  readonly server: net.Server;
+  readonly address: ListenAddress;
+  readonly version: IpVersion;
 }
 
 /** Any number of listening addresses with one accept callback. */
 export class TcpListener {
   readonly #options: TcpListenerOptions;
-  readonly #servers = new Map<net.Server, ListenAddress>();
+  readonly #socketOptions: SocketOptions;
+  readonly #listening = new Set<Listening>();
+  /** By the text of their prefix. */
+  readonly #keys = new Map<string, PrefixKey>();
+  /** Answers to SYNs leave with the largest TTL, for neighbors that expect it (RFC 5082 §3). */
+  #largestTtl = false;
 
   constructor(options: TcpListenerOptions) {
     this.#options = options;
+    this.#socketOptions = options.socketOptions ?? systemSocketOptions;
   }
 
   /** The addresses in use, ports as the system gave them. */
   get addresses(): readonly ListenAddress[] {
-    return [...this.#servers.values()];
+    return [...this.#listening].map(({ address }) => address);
   }
 
   /**
@@ -44,35 +70,40 @@ export class TcpListener {
    * @throws ListenError  (rejects) when the system refuses
    */
   listen(where: ListenAddress): Promise<ListenAddress> {
-    const { option, clock, accept, failed } = this.#options;
-    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
-      inputMeter.events++;
-      // A peer that is gone already has no address any more.
-      if (socket.remoteAddress === undefined) socket.destroy();
-      else accept(new TcpTransport(socket, clock));
-    });
+    const { option, failed } = this.#options;
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
+    const version: IpVersion = where.address.includes(':') ? 6 : 4;
     return new Promise((resolve, reject) => {
       const refused = (error: Error): void => {
         reject(new ListenError(where.address, where.port, option, error));
       };
       server.once('error', refused);
-      server.listen({ host: where.address, port: where.port, ipv6Only: false }, () => {
+      server.once('listening', () => {
         server.off('error', refused);
         server.on('error', failed);
         const { port } = server.address() as net.AddressInfo;
         const address = { address: where.address, port };
-        this.#servers.set(server, address);
+        this.#listening.add({ server, address, version });
         resolve(address);
       });
+      if (!this.#protects) server.listen({ host: where.address, port: where.port, ipv6Only: false });
+      else {
+        try {
+          server.listen({ fd: this.#open(where, version) });
+        } catch (error) {
+          refused(error as TransportError);
+        }
+      }
     });
   }
 
   /** Stops listening on one address (as given by {@link addresses}) or on all; accepted connections stay. Done when the sockets are closed. */
   async close(which?: ListenAddress): Promise<void> {
     const closing: Promise<void>[] = [];
-    for (const [server, at] of this.#servers) {
+    for (const listening of this.#listening) {
+      const { address: at, server } = listening;
       if (which && (at.address !== which.address || at.port !== which.port)) continue;
-      this.#servers.delete(server);
+      this.#listening.delete(listening);
       closing.push(
         new Promise((resolve) => {
           // `close` calls back only after the last accepted connection; the listening socket itself is released at once.
@@ -83,4 +114,125 @@ export class TcpListener {
     }
     await Promise.all(closing);
   }
+
+  /** @throws SocketOptionsError when connections cannot be protected here */
+  requireProtection(): void {
+    const { unavailable } = this.#socketOptions;
+    if (unavailable !== undefined) throw new SocketOptionsError(unavailable);
+  }
+
+  /**
+   * Sets, changes or (`undefined`) removes the MD5 key of a prefix, on every socket that connections from it can come to,
+   * those that are opened later included. Without the key none of them is accepted.
+   * @throws SocketOptionsError  no socket has the key then
+   */
+  setKey(prefix: Prefix, md5Key: string | undefined): void {
+    const name = formatPrefix(prefix);
+    if (md5Key === undefined && !this.#keys.has(name)) return;
+    this.#keys.delete(name);
+    try {
+      this.#setKeys(prefix, md5Key);
+    } catch (error) {
+      this.#setKeys(prefix, undefined, ignored);
+      throw error;
+    }
+    if (md5Key !== undefined) this.#keys.set(name, { prefix, md5Key });
+  }
+
+  #setKeys(
+    { family, bytes, lengthBits }: Prefix,
+    md5Key: string | undefined,
+    failed: (error: unknown) => void = rethrow,
+  ): void {
+    for (const { server, version } of this.#listening) {
+      if (version === 4 && family === 6) continue;
+      try {
+        const fd = descriptorOf(server);
+        this.#socketOptions.setKey(fd, version, bytes, lengthBits, md5Key);
+        this.#socketOptions.keepSyn(fd);
+      } catch (error) {
+        failed(error);
+      }
+    }
+  }
+
+  /**
+   * From now on answers to SYNs have the largest TTL.
+   * @throws SocketOptionsError
+   */
+  useLargestTtl(): void {
+    if (this.#largestTtl) return;
+    for (const { server, version } of this.#listening) {
+      const fd = descriptorOf(server);
+      this.#socketOptions.setListenerTtl(fd, version, MAXIMUM_TTL);
+      this.#socketOptions.keepSyn(fd);
+    }
+    this.#largestTtl = true;
+  }
+
+  get #protects(): boolean {
+    return this.#largestTtl || this.#keys.size > 0;
+  }
+
+  /** A bound socket with all keys, so that there is no moment in which it listens without them. */
+  #open(where: ListenAddress, version: IpVersion): number {
+    const options = this.#socketOptions;
+    const fd = options.open(version, { address: defined(parseIp(where.address), where.address), port: where.port });
+    try {
+      for (const { prefix, md5Key } of this.#keys.values()) {
+        if (version === 6 || prefix.family === 4) options.setKey(fd, version, prefix.bytes, prefix.lengthBits, md5Key);
+      }
+      if (this.#largestTtl) options.setListenerTtl(fd, version, MAXIMUM_TTL);
+      options.keepSyn(fd);
+      return fd;
+    } catch (error) {
+      options.close(fd);
+      throw error;
+    }
+  }
+
+  #accept(socket: net.Socket): void {
+    inputMeter.events++;
+    const { accept, clock, protectionOf, unprotected } = this.#options;
+    // A peer that is gone already has no address any more.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const address = plainAddress(socket.remoteAddress);
+    const protection = protectionOf?.(address);
+    if (protection !== undefined || this.#largestTtl) {
+      const fault = this.#protectAccepted(socket, protection);
+      if (fault !== undefined) {
+        socket.on('error', ignored);
+        socket.destroy();
+        unprotected?.(address, fault);
+        return;
+      }
+    }
+    accept(new TcpTransport(socket, clock, this.#socketOptions));
+  }
+
+  /** @returns why the connection may not be used, as a clause */
+  #protectAccepted(socket: net.Socket, protection: SegmentProtection | undefined): string | undefined {
+    const options = this.#socketOptions;
+    try {
+      const fd = descriptorOf(socket);
+      const version = socket.remoteFamily === 'IPv4' ? 4 : 6;
+      if (this.#largestTtl) options.setListenerTtl(fd, version, undefined);
+      if (protection === undefined) return undefined;
+      protectSocket(socket, protection, options);
+      return synFault(options.takeSyn(fd), protection);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+}
+
+function ignored(): void {
+  // What it is about is given up already.
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

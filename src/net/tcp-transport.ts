@@ -3,9 +3,13 @@ import type { X509Certificate } from 'node:crypto';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 
-import { assert } from '../util/assert.js';
+import { assert, defined } from '../util/assert.js';
 import type { Clock, Timer } from '../util/clock.js';
+import { parseIp } from '../wire/ip.js';
 import { inputTurns, type WaitingInput } from './input-turns.js';
+import type { SegmentProtection } from './segment-protection.js';
+import { descriptorOf, systemSocketOptions } from './socket-options.js';
+import type { SocketOptions } from './socket-options.js';
 import type { TlsParameters } from './tls.js';
 import type {
   Dialing,
@@ -23,7 +27,7 @@ const DEFAULT_LINGER_MS = 5000;
 const TCP_KEEPALIVE_MS = 60_000;
 
 /** An IPv4 peer of a dual-stack socket shows as `::ffff:192.0.2.1`; everywhere else it is plain IPv4. */
-function plainAddress(address: string | undefined): string {
+export function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') && net.isIPv4(address.slice(7)) ? address.slice(7) : address;
 }
@@ -57,6 +61,7 @@ export class TcpTransport implements Transport, WaitingInput {
   readonly localPort: number;
 
   readonly #clock: Clock;
+  readonly #options: SocketOptions;
   #socket: net.Socket;
   #handler: TransportHandler | undefined;
   #receivedOctets = 0;
@@ -72,9 +77,10 @@ export class TcpTransport implements Transport, WaitingInput {
   #peerCertificate: X509Certificate | undefined;
 
   /** @param socket  connected, allowHalfOpen; owned from here on */
-  constructor(socket: net.Socket, clock: Clock) {
+  constructor(socket: net.Socket, clock: Clock, options = systemSocketOptions) {
     this.#socket = socket;
     this.#clock = clock;
+    this.#options = options;
     this.remoteAddress = plainAddress(socket.remoteAddress);
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = plainAddress(socket.localAddress);
@@ -172,6 +178,10 @@ export class TcpTransport implements Transport, WaitingInput {
     if (!this.#readingPaused || this.closing) return;
     this.#readingPaused = false;
     if (!this.#waiting) this.#socket.resume();
+  }
+
+  protect(protection: SegmentProtection): void {
+    protectSocket(this.#socket, protection, this.#options);
   }
 
   goOn(): void {
@@ -275,34 +285,46 @@ export class TcpTransport implements Transport, WaitingInput {
   };
 }
 
+/**
+ * Sets what a connected socket demands of its segments.
+ * @throws SocketOptionsError
+ */
+export function protectSocket(socket: net.Socket, protection: SegmentProtection, options: SocketOptions): void {
+  const remote = parseIp(socket.remoteAddress ?? '');
+  if (remote === undefined) return; // it is gone
+  options.protect(descriptorOf(socket), remote.length === 4 ? 4 : 6, remote, protection);
+}
+
 /** Outgoing TCP connections. */
 export class TcpNetwork implements Network {
   readonly #clock: Clock;
+  readonly #options: SocketOptions;
 
   /** @param clock  measures how long closing transports linger */
-  constructor(clock: Clock) {
+  constructor(clock: Clock, options = systemSocketOptions) {
     this.#clock = clock;
+    this.#options = options;
   }
 
   dial(target: DialTarget, events: DialEvents): Dialing {
     let open = true;
-    const socket = net.connect({
-      host: target.address,
-      port: target.port,
-      allowHalfOpen: true,
-      autoSelectFamily: false,
-      ...(target.localAddress !== undefined && { localAddress: target.localAddress }),
-    });
     const onError = (error: TransportError): void => {
       if (!open) return;
       open = false;
       events.failed(error);
     };
+    let socket: net.Socket;
+    try {
+      socket = this.#connect(target);
+    } catch (error) {
+      setImmediate(() => onError(error as TransportError));
+      return { cancel: () => (open = false) };
+    }
     socket.on('error', onError);
     socket.once('connect', () => {
       if (!open) return;
       open = false;
-      const transport = new TcpTransport(socket, this.#clock);
+      const transport = new TcpTransport(socket, this.#clock, this.#options);
       socket.off('error', onError);
       events.connected(transport);
     });
@@ -313,5 +335,25 @@ export class TcpNetwork implements Network {
         socket.destroy();
       },
     };
+  }
+
+  #connect({ address, port, localAddress, protection }: DialTarget): net.Socket {
+    const target = { host: address, port, allowHalfOpen: true, autoSelectFamily: false };
+    if (protection === undefined) {
+      return net.connect({ ...target, ...(localAddress !== undefined && { localAddress }) });
+    }
+    // The first segment must be protected already, so the socket is made here and connected by Node in the same turn.
+    const remote = defined(parseIp(address), address);
+    const version = remote.length === 4 ? 4 : 6;
+    const local =
+      localAddress === undefined ? undefined : { address: defined(parseIp(localAddress), localAddress), port: 0 };
+    const fd = this.#options.open(version, local);
+    try {
+      this.#options.protect(fd, version, remote, protection);
+    } catch (error) {
+      this.#options.close(fd);
+      throw error;
+    }
+    return new net.Socket({ fd, allowHalfOpen: true }).connect(target);
   }
 }

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import type { SegmentProtection } from './segment-protection.js';
 import type { TlsParameters } from './tls.js';
 
 /** Why a transport ended: the peer or we closed it in order (`undefined`), or the socket failed. */
@@ -59,6 +60,11 @@ export interface Transport {
   pauseReading(): void;
   resumeReading(): void;
   /**
+   * Demands this of every segment from now on: a changed key takes effect on the live connection.
+   * @throws SocketOptionsError
+   */
+  protect(protection: SegmentProtection): void;
+  /**
    * Calls back after the event loop has polled every socket once more, so that octets which were waiting in the kernel
    * have been read. A hold timer uses it before it believes that the peer is silent: after a long turn of our own,
    * timers run before sockets are read.
@@ -85,6 +91,8 @@ export interface DialTarget {
   readonly port: number;
   /** Source address; its family must be that of `address`. */
   readonly localAddress?: string;
+  /** From the first segment on; the attempt fails when the system cannot do it. */
+  readonly protection?: SegmentProtection;
 }
 
 export interface DialEvents {

@@ -58,6 +58,8 @@ export class FakeTransport implements Transport {
 
   resumeReading(): void {}
 
+  protect(): void {}
+
   afterNextPoll(callback: () => void): void {
     callback();
   }

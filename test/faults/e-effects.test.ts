@@ -18,10 +18,13 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   localAs: 64512,
   vrf: 'blue',
   description: 'another text',
+  md5Password: 'secret',
+  ttlSecurity: { hops: 1 },
+  ebgpMultihop: { ttl: 5 },
   prefixLimit: [{ family: 'l2vpn-evpn', maximum: 1000 }],
 };
 /** The session that is changed is an external one for these; for the others it is internal. */
-const EXTERNAL_ONLY = new Set(['routeServerClient', 'peerAs']);
+const EXTERNAL_ONLY = new Set(['routeServerClient', 'peerAs', 'ebgpMultihop']);
 
 interface JsonField {
   readonly type?: string;

@@ -54,6 +54,8 @@ export class FakeTransport implements Transport {
 
   resumeReading(): void {}
 
+  protect(): void {}
+
   afterNextPoll(callback: () => void): void {
     this.#polls.push(callback);
   }

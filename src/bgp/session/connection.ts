@@ -62,6 +62,8 @@ export interface ConnectionOwner {
   update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined;
   /** A well-formed ROUTE-REFRESH. */
   routeRefresh(message: RouteRefreshMessage): void;
+  /** An attempt to connect got no answer at all in its time; `reason` is a clause. */
+  unanswered(reason: string): void;
   /** The socket has room again. */
   drained(connection: Connection): void;
   /** A transport is being closed and may still send its last words. */
@@ -90,6 +92,13 @@ const TIMER_CAUSES: Readonly<Record<TimerName, string>> = {
 
 /** How long to look again after the hold time while we do not read, by our own choice. */
 const PAUSED_RECHECK_MS = 1000;
+
+/** What may be wrong when there is not even a refusal: segments that fail their protection are dropped without a word. */
+function silenceReason({ protection }: NeighborConfig): string {
+  if (protection?.md5Key !== undefined) return 'no answer; is the key the same on both sides?';
+  if (protection?.minimumTtl !== undefined) return 'no answer; is the neighbor near enough, and does it send TTL 255?';
+  return 'no answer';
+}
 
 interface QueuedEvent {
   readonly event: FsmEvent;
@@ -221,9 +230,14 @@ export class Connection implements MessageSink {
 
   #connect(): void {
     const { config, network } = this.#context;
-    const { address, port, localAddress } = config;
+    const { address, port, localAddress, protection } = config;
     this.#dialing = network.dial(
-      { address, port, ...(localAddress !== undefined && { localAddress }) },
+      {
+        address,
+        port,
+        ...(localAddress !== undefined && { localAddress }),
+        ...(protection !== undefined && { protection }),
+      },
       {
         connected: (transport) => {
           this.#dialing = undefined;
@@ -514,6 +528,7 @@ export class Connection implements MessageSink {
       return;
     }
     if (timer === 'idleHold' && !this.#owner.mayStart()) return;
+    if (timer === 'connectRetry' && this.#dialing) this.#owner.unanswered(silenceReason(this.#context.config));
     const expiry = EVENT_OF_TIMER[timer];
     this.dispatch({ kind: expiry }, TIMER_CAUSES[timer]);
   }

@@ -2,8 +2,11 @@
 import type { Clock } from '../../util/clock.js';
 import type { Logger } from '../../util/logger.js';
 import { formatIp, parseIp } from '../../wire/ip.js';
-import { hostPrefix, prefixContains } from '../../wire/prefix.js';
+import { formatPrefix, hostPrefix, prefixContains } from '../../wire/prefix.js';
 import type { Prefix } from '../../wire/prefix.js';
+import { MAXIMUM_TTL } from '../../net/segment-protection.js';
+import type { SegmentProtection } from '../../net/segment-protection.js';
+import type { SocketOptions } from '../../net/socket-options.js';
 import { TcpListener } from '../../net/tcp-listener.js';
 import type { ListenAddress } from '../../net/tcp-listener.js';
 import type { Transport } from '../../net/transport.js';
@@ -19,6 +22,8 @@ export interface Refusal {
 /** Unknown neighbors of a prefix are welcome. */
 export interface DynamicRange {
   readonly prefix: Prefix;
+  /** What their connections must satisfy. */
+  readonly protection?: SegmentProtection;
   /** The neighbor of an address in the range, made now if need be, started and known to the listener from here on. */
   readonly neighborFor: (address: string) => Neighbor | Refusal;
 }
@@ -26,6 +31,8 @@ export interface DynamicRange {
 export interface BgpListenerDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Those of the system when left out. */
+  readonly socketOptions?: SocketOptions;
 }
 
 /** At most one log record about refused connections in this time, however many there are. */
@@ -47,7 +54,7 @@ export class BgpListener {
   #refusedNotLogged = 0;
   #refusalLoggedMs = -Infinity;
 
-  constructor({ clock, logger }: BgpListenerDependencies) {
+  constructor({ clock, logger, socketOptions }: BgpListenerDependencies) {
     this.#clock = clock;
     this.#logger = logger;
     this.#tcp = new TcpListener({
@@ -55,6 +62,9 @@ export class BgpListener {
       clock,
       accept: (transport) => this.accept(transport),
       failed: (error) => logger.error({ error: error.message }, 'accepting BGP connections failed'),
+      protectionOf: (address) => this.#protectionOf(canonical(address)),
+      unprotected: (address, reason) => this.#unprotected(address, reason),
+      ...(socketOptions && { socketOptions }),
     });
   }
 
@@ -81,19 +91,64 @@ export class BgpListener {
     return this.#tcp.close(address);
   }
 
-  /** Hands connections from the neighbor's address to it. */
+  /**
+   * Hands connections from the neighbor's address to it, those that satisfy its protection.
+   * @throws SocketOptionsError  when that cannot be demanded; the neighbor is known nevertheless and must not be started
+   */
   add(neighbor: Neighbor): void {
-    this.#neighbors.set(canonical(neighbor.config.address), neighbor);
+    const { address, protection } = neighbor.config;
+    this.#neighbors.set(canonical(address), neighbor);
+    const octets = parseIp(address);
+    if (octets) this.#demand(hostPrefix(octets), protection);
   }
 
   remove(neighbor: Neighbor): void {
     const address = canonical(neighbor.config.address);
-    if (this.#neighbors.get(address) === neighbor) this.#neighbors.delete(address);
+    if (this.#neighbors.get(address) !== neighbor) return;
+    this.#neighbors.delete(address);
+    const octets = parseIp(address);
+    if (octets) this.#tcp.setKey(hostPrefix(octets), undefined);
   }
 
-  /** Replaces the ranges of dynamic neighbors; sessions that came by the old ones stay. */
+  /** Takes over a key that the neighbor has changed. @throws SocketOptionsError */
+  keyChanged({ config: { address, protection } }: Neighbor): void {
+    const octets = parseIp(address);
+    if (octets) this.#demand(hostPrefix(octets), protection);
+  }
+
+  /**
+   * Replaces the ranges of dynamic neighbors; sessions that came by the old ones stay. Of a range whose protection cannot be
+   * had nobody is accepted, which is logged.
+   */
   setDynamicRanges(ranges: readonly DynamicRange[]): void {
+    const kept = new Set(ranges.map(({ prefix }) => formatPrefix(prefix)));
+    for (const { prefix } of this.#ranges) if (!kept.has(formatPrefix(prefix))) this.#tcp.setKey(prefix, undefined);
     this.#ranges = [...ranges].sort((a, b) => b.prefix.lengthBits - a.prefix.lengthBits);
+    for (const range of ranges) {
+      try {
+        this.#demand(range.prefix, range.protection);
+      } catch (error) {
+        const reason = (error as Error).message;
+        this.#logger.error({ prefix: formatPrefix(range.prefix), reason }, 'dynamic neighbors cannot be accepted');
+        this.#ranges = this.#ranges.filter((other) => other !== range);
+      }
+    }
+  }
+
+  #demand(prefix: Prefix, protection: SegmentProtection | undefined): void {
+    if (protection !== undefined) this.#tcp.requireProtection();
+    this.#tcp.setKey(prefix, protection?.md5Key);
+    if (protection?.sendTtl === MAXIMUM_TTL) this.#tcp.useLargestTtl();
+  }
+
+  #protectionOf(address: string): SegmentProtection | undefined {
+    const known = this.#neighbors.get(address);
+    return known ? known.config.protection : this.#rangeOf(address)?.protection;
+  }
+
+  #unprotected(address: string, reason: string): void {
+    this.#refused++;
+    this.#logRefusal({ address, reason });
   }
 
   /** One inbound connection: to the neighbor of its address, else to the longest range that holds it, else refused. */
@@ -109,15 +164,19 @@ export class BgpListener {
       this.#refuse(transport, address, result.refuse);
       return;
     }
-    this.add(result);
+    // Its protection is that of the range.
+    this.#neighbors.set(address, result);
     result.accept(transport);
   }
 
   #dynamic(address: string): Neighbor | Refusal {
+    return this.#rangeOf(address)?.neighborFor(address) ?? { refuse: CeaseSubcode.connectionRejected };
+  }
+
+  #rangeOf(address: string): DynamicRange | undefined {
     const octets = parseIp(address);
     const host = octets && hostPrefix(octets);
-    const range = host && this.#ranges.find(({ prefix }) => prefixContains(prefix, host));
-    return range ? range.neighborFor(address) : { refuse: CeaseSubcode.connectionRejected };
+    return host && this.#ranges.find(({ prefix }) => prefixContains(prefix, host));
   }
 
   #refuse(transport: Transport, address: string, subcode: number): void {
@@ -128,12 +187,16 @@ export class BgpListener {
     } else {
       transport.destroy();
     }
+    this.#logRefusal({ address, subcode });
+  }
+
+  #logRefusal(fields: Readonly<Record<string, unknown>>): void {
     const now = this.#clock.nowMs();
     if (now - this.#refusalLoggedMs < REFUSAL_LOG_MS) {
       this.#refusedNotLogged++;
       return;
     }
-    this.#logger.info({ address, subcode, notLogged: this.#refusedNotLogged }, 'connection refused');
+    this.#logger.info({ ...fields, notLogged: this.#refusedNotLogged }, 'connection refused');
     this.#refusalLoggedMs = now;
     this.#refusedNotLogged = 0;
   }

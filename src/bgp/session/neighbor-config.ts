@@ -1,3 +1,4 @@
+import type { SegmentProtection } from '../../net/segment-protection.js';
 import type { FamilyId } from '../nlri/family.js';
 
 /** Which AS a neighbor may be in: a number, any but ours, ours, or whatever its OPEN says. */
@@ -26,4 +27,6 @@ export interface NeighborConfig {
   readonly holdTimeSec: number;
   /** How long an attempt to connect may take, and the longest pause between attempts that fail; at least 1. */
   readonly connectRetryTimeSec: number;
+  /** What every connection of the neighbor must satisfy. */
+  readonly protection?: SegmentProtection;
 }

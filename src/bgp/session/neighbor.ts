@@ -11,6 +11,7 @@
  */
 import type { Clock, Timer } from '../../util/clock.js';
 import type { Logger } from '../../util/logger.js';
+import type { SegmentProtection } from '../../net/segment-protection.js';
 import type { Network, Transport } from '../../net/transport.js';
 import type { ProtocolFault } from '../attribute/fault.js';
 import { CeaseSubcode, ErrorCode } from '../message/iana.js';
@@ -117,6 +118,8 @@ export class Neighbor {
   #flaps = 0;
   #lastError: string | undefined;
   #establishedMs = 0;
+  /** Octets received on the session when its key was changed; absent when it was not. */
+  #heardBeforeKeyChange: number | undefined;
   #reportedState: SessionState = 'idle';
   /** Transports that still send their last words, and who waits for them. */
   readonly #closing = new Set<Transport>();
@@ -265,6 +268,19 @@ export class Neighbor {
     if (this.#pauseIsOver()) this.#startOutbound();
   }
 
+  /**
+   * Changes the key, on a live session too: it survives when the neighbor does the same before its hold time is over.
+   * @throws SocketOptionsError
+   */
+  changeKey(protection: SegmentProtection): void {
+    this.#config = { ...this.#config, protection };
+    const transport = this.#session?.transport;
+    if (transport) {
+      this.#heardBeforeKeyChange = transport.receivedOctets;
+      transport.protect(protection);
+    } else this.reset();
+  }
+
   /** An inbound connection from the neighbor's address; owned from here on. */
   accept(transport: Transport): void {
     if (!this.#enabled) {
@@ -273,6 +289,12 @@ export class Neighbor {
     }
     const inbound = this.#inbound;
     const verdict = resolveAccept(inbound, this.#outbound.state);
+    if (verdict === 'reject' && this.#begunAnewWithKey) {
+      const notification = cease({ subcode: CeaseSubcode.otherConfigurationChange });
+      this.#session?.dispatch({ kind: 'manualStop', notification }, 'the neighbor has begun anew with the new key');
+      this.accept(transport);
+      return;
+    }
     if (verdict === 'reject') {
       refuseConnection(transport, CeaseSubcode.connectionCollisionResolution);
       // A neighbor that comes again may have lost the old connection without a trace: let it say so now.
@@ -316,6 +338,14 @@ export class Neighbor {
     transport.writeAll(chunks);
   }
 
+  /**
+   * A connection that satisfies the new key comes while nothing has come on the session since the key was changed: the
+   * neighbor took the key over by beginning anew, and what it said on the old connection was signed with the old one.
+   */
+  get #begunAnewWithKey(): boolean {
+    return this.#session !== undefined && this.#session.transport?.receivedOctets === this.#heardBeforeKeyChange;
+  }
+
   #count(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += messageLengthAt(bytes, at)) this.#sent.add(messageTypeAt(bytes, at));
   }
@@ -342,6 +372,7 @@ export class Neighbor {
       mayStart: () => this.#pauseIsOver(),
       update: (bytes, start, end) => this.#update(bytes, start, end),
       routeRefresh: (message) => this.#routeRefresh(message),
+      unanswered: (reason) => (this.#lastError = reason),
       drained: (connection) => {
         if (connection === this.#session) this.#handler.writable();
       },
@@ -380,6 +411,7 @@ export class Neighbor {
 
   #established(connection: Connection, negotiated: Negotiated): void {
     this.#session = connection;
+    this.#heardBeforeKeyChange = undefined;
     this.#establishedMs = this.#clock.nowMs();
     const rival = this.#otherThan(connection);
     if (rival?.deferred) this.#decide(rival, false);
