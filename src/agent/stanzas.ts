@@ -74,6 +74,14 @@ export function endOfRib(agent: string): string {
   );
 }
 
+/** The other form of End-of-RIB, which servers heed: a transaction without node and item (agent-channel.md §5.11). */
+export function endOfRibTransaction(agent: string, serial: number): string {
+  return (
+    iq(agent, `pubsub${String(serial)}`, '<publish node=""></publish>\n') +
+    iq(agent, `collection${String(serial)}`, '<collection node=""></collection>\n')
+  );
+}
+
 /** The two stanzas of a route, to be written in this order. */
 export interface RouteStanzas {
   readonly publish: string;

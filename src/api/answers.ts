@@ -97,6 +97,9 @@ export const agentAnswer: z.ZodType<AgentView> = z.object({
   uptimeSeconds: seconds,
   subscriptions: z.array(z.object({ vrf: z.string(), instanceId: z.int() })),
   routes: z.object({ received: count, advertised: count }),
+  keptSeconds: seconds.exactOptional().meta({
+    description: 'Seconds until what is kept of an agent that is `restarting` gets less preferred, or goes.',
+  }),
   dropped: z.record(z.string(), count).meta({ description: 'Published items that were not used, by reason.' }),
   ignored: z.record(z.string(), count).meta({ description: 'Stanzas without effect, by reason.' }),
   flaps: count,

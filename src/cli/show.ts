@@ -187,6 +187,7 @@ function agentText(agent: AgentView): string {
       ['Address', agent.address],
       ['State', agent.state],
       ['Uptime', isUp(agent) ? formatDuration(agent.uptimeSeconds) : undefined],
+      ['Kept for', agent.keptSeconds === undefined ? undefined : formatDuration(agent.keptSeconds)],
       ['Routes', `${agent.routes.received} received, ${agent.routes.advertised} advertised`],
       ['Flaps', agent.flaps],
       ['Last error', agent.lastError],

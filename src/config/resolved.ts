@@ -117,7 +117,11 @@ export interface ResolvedAgents {
   /** Absent: everybody. */
   readonly allowed?: readonly ResolvedAllowedAgent[];
   readonly maxStanzaBytes: number;
-  readonly gracefulRestart: { readonly enabled: false; readonly restartTime: number; readonly longLivedTime: number };
+  /** Seconds. */
+  readonly endOfRibDelay: number;
+  /** Seconds. */
+  readonly endOfRibTimeout: number;
+  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTime: number; readonly longLivedTime: number };
 }
 
 export interface ResolvedConfig {

@@ -90,20 +90,19 @@ const allowedAgentSchema = z.strictObject({
   }),
 });
 
-const notYet = z.literal(false, {
-  error: ({ input }) =>
-    input === true
-      ? 'true is not available yet: this version does not keep routes of agents that went away; allowed: false'
-      : 'this value is not valid; allowed: false',
-});
-
 const agentGracefulRestartSchema = z.strictObject({
-  enabled: notYet.default(false).meta({
-    description: 'Keep the routes of an agent that lost its connection. Not available yet: only `false`.',
+  enabled: flag()
+    .default(false)
+    .meta({
+      description:
+        'Keep the routes and subscriptions of an agent that lost its connection, until it is back and has repeated them. ' +
+        'Agents must be configured alike.',
+    }),
+  restartTime: integer(1, 4095, 'seconds').default(300).meta({
+    description: 'Seconds that they are kept as they are, counted from the first loss of an agent that comes and goes.',
   }),
-  restartTime: integer(1, 4095, 'seconds').default(300).meta({ description: 'Seconds that its routes are kept.' }),
   longLivedTime: integer(0, 16_777_215, 'seconds').default(300).meta({
-    description: 'Seconds for which they are then still kept as a last resort.',
+    description: 'Seconds for which routes are then still kept as a last resort (RFC 9494); 0: not at all.',
   }),
 });
 
@@ -134,6 +133,19 @@ const agentsSchema = z.strictObject({
   gracefulRestart: agentGracefulRestartSchema
     .prefault({})
     .meta({ description: 'Agents that come back soon.', effect: 'none' }),
+  endOfRibDelay: integer(0, 4095, 'seconds')
+    .default(60)
+    .meta({
+      description:
+        'Seconds after its start for which the controller tells no agent that it has sent everything (End-of-RIB): neighbors ' +
+        'and other agents need that long to come back.',
+      effect: 'none',
+    }),
+  endOfRibTimeout: integer(1, 4095, 'seconds').default(300).meta({
+    description:
+      'Seconds after which an agent is taken to have said everything, and is told that it has been sent everything, in any case.',
+    effect: 'none',
+  }),
   maxStanzaBytes: integer(4096, 67_108_864, 'octets').default(1_048_576).meta({
     description: 'Largest stanza accepted of an agent; a larger one closes its connection.',
     effect: 'none',

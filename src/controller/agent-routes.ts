@@ -6,6 +6,7 @@ import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
 import { defined } from '../util/assert.js';
+import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import type { Job, Scheduler } from '../util/scheduler.js';
 import type { Vrf } from '../vpn/vrf.js';
@@ -20,18 +21,13 @@ import type { PushContext } from '../xmpp/items/push-context.js';
 import type { AgentSession } from '../xmpp/session.js';
 import type { VrfState } from '../xmpp/subscriptions.js';
 import { AgentExporter } from './agent-exporter.js';
-import type { ExportGroups, Membership } from './export-groups.js';
+import { AgentKeeper } from './agent-keeper.js';
+import { AgentRestart, type AgentRestartTimes } from './agent-restart.js';
+import type { ExportGroups } from './export-groups.js';
+import type { AgentSubscription, KnownAgent } from './known-agent.js';
 import { NetworkMentions } from './network-mentions.js';
 import { PushScratch } from './push-scratch.js';
 import type { ConfiguredVrf, Vrfs } from './vrfs.js';
-
-interface AgentSubscription {
-  readonly entry: ConfiguredVrf;
-  readonly instanceId: number;
-  readonly memberships: Membership[];
-  /** Take back that content of these tables is on its way. */
-  readonly abandonments: (() => void)[];
-}
 
 /** The set that some attributes were interned as; another one once its generation has changed (AttributeStore). */
 interface KnownSet {
@@ -39,15 +35,8 @@ interface KnownSet {
   readonly generation: number;
 }
 
-/** An agent that is connected: its source, and what it is subscribed to. */
-interface ConnectedAgent {
-  readonly session: AgentSession;
-  readonly source: Source;
-  readonly subscriptions: Map<string, AgentSubscription>;
-  readonly recent: RecentAttributes;
-  /** Tables whose present content is still on its way to the agent. */
-  dumps: number;
-}
+/** Closed for one of these, an agent is not expected back with the same. */
+const FINAL_REASONS: ReadonlySet<CloseReason> = new Set(['server-stopped', 'agent-not-allowed', 'permission-changed']);
 
 export interface AgentRoutesDependencies {
   readonly rib: Rib;
@@ -55,7 +44,10 @@ export interface AgentRoutesDependencies {
   readonly groups: ExportGroups;
   readonly scheduler: Scheduler;
   readonly autonomousSystem: number;
+  readonly clock: Clock;
   readonly logger: Logger;
+  /** How long agents that are lost are kept; `undefined`: not at all. */
+  readonly restartTimes: () => AgentRestartTimes | undefined;
   /** Removes the paths of a source in slices, and calls `gone` when none is left. */
   readonly removeSource: (source: Source, gone: () => void) => void;
 }
@@ -63,8 +55,9 @@ export interface AgentRoutesDependencies {
 /** The agents' side of the RIB: what they publish goes into their VRFs' tables, what they subscribe to comes back. */
 export class AgentRoutes implements AgentHandler, Job {
   readonly #deps: AgentRoutesDependencies;
-  readonly #agents = new Map<AgentSession, ConnectedAgent>();
-  readonly #bySource = new Map<SourceId, ConnectedAgent>();
+  readonly #agents = new Map<AgentSession, KnownAgent>();
+  readonly #bySource = new Map<SourceId, KnownAgent>();
+  readonly #keeper: AgentKeeper;
   readonly #context: PushContext;
   readonly #mentions = new NetworkMentions();
   readonly #scratch = new PushScratch();
@@ -75,6 +68,19 @@ export class AgentRoutes implements AgentHandler, Job {
 
   constructor(deps: AgentRoutesDependencies) {
     this.#deps = deps;
+    this.#keeper = new AgentKeeper({
+      rib: deps.rib,
+      scheduler: deps.scheduler,
+      clock: deps.clock,
+      logger: deps.logger,
+      times: deps.restartTimes,
+      settled: (agent) => {
+        this.#endStaleSubscriptions(agent);
+      },
+      ended: (agent) => {
+        this.#remove(agent);
+      },
+    });
     this.#context = {
       serverAs: deps.autonomousSystem,
       virtualNetworkName: (id) => deps.vrfs.virtualNetworkName(id),
@@ -90,6 +96,21 @@ export class AgentRoutes implements AgentHandler, Job {
 
   sourceOf(session: AgentSession): Source | undefined {
     return this.#agents.get(session)?.source;
+  }
+
+  /** Agents that are away and expected back, by name. */
+  get away(): ReadonlyMap<string, KnownAgent> {
+    return this.#keeper.away;
+  }
+
+  /** Milliseconds until what is kept of an agent that is away is given up. */
+  remainingMs(agent: KnownAgent): number {
+    return this.#keeper.remainingMs(agent) ?? 0;
+  }
+
+  /** Agents that are away are given up. */
+  forgetAway(which: (agent: KnownAgent) => boolean): void {
+    this.#keeper.giveUp(which);
   }
 
   /** Routes an agent has been sent. Walks the tables it is subscribed to. */
@@ -137,6 +158,19 @@ export class AgentRoutes implements AgentHandler, Job {
     return true;
   }
 
+  /** The VRF is there, perhaps again: agents that are away and had been in the one before it are in this one now. */
+  vrfCreated(name: string): void {
+    const entry = this.#deps.vrfs.get(name);
+    for (const agent of this.#keeper.away.values()) {
+      const old = agent.subscriptions.get(name);
+      if (entry === undefined || old === undefined || old.entry === entry) continue;
+      this.#deps.vrfs.addInterest(entry);
+      agent.subscriptions.set(name, { ...old, entry, memberships: [], abandonments: [] });
+      this.#endSubscription(old);
+      this.#moveRoutes(agent, old.entry, entry);
+    }
+  }
+
   // AgentHandler -----------------------------------------------------------------------------------------------------
 
   vrfState(name: string): VrfState {
@@ -145,22 +179,14 @@ export class AgentRoutes implements AgentHandler, Job {
   }
 
   agentUp(session: AgentSession): void {
-    const { address } = session;
-    const source = this.#deps.rib.createSource({
-      kind: SourceKind.agent,
-      text: `agent:${session.name}`,
-      routerId: address,
-      address: Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address),
-    });
-    const agent: ConnectedAgent = {
-      session,
-      source,
-      subscriptions: new Map(),
-      recent: new RecentAttributes(),
-      dumps: 0,
-    };
+    const agent = this.#keeper.returned(session.name, session.address) ?? this.#newAgent(session);
+    agent.session = session;
+    agent.recent = new RecentAttributes();
     this.#agents.set(session, agent);
-    this.#bySource.set(source.id, agent);
+  }
+
+  resynchronizing(session: AgentSession): boolean {
+    return this.#agents.get(session)?.restart.resynchronizing ?? false;
   }
 
   subscribed(session: AgentSession, vrf: string, instanceId: number, noRibOut: boolean): void {
@@ -168,15 +194,24 @@ export class AgentRoutes implements AgentHandler, Job {
     const entry = this.#deps.vrfs.get(vrf);
     if (agent === undefined || entry === undefined) return;
     const old = agent.subscriptions.get(vrf);
-    if (old !== undefined) {
+    const kept = old?.entry === entry ? old : undefined;
+    if (old !== undefined && kept === undefined) {
       // The new VRF's routes begin from nothing: it does not know which of the old one's the agent still holds.
       for (const membership of old.memberships) membership.withdrawAndLeave();
       this.#endSubscription(old);
     }
-    const subscription: AgentSubscription = { entry, instanceId, memberships: [], abandonments: [] };
+    const renumbered = kept !== undefined && kept.instanceId !== instanceId;
+    const subscription: AgentSubscription = {
+      entry,
+      instanceId,
+      renumbered,
+      stale: false,
+      memberships: [],
+      abandonments: [],
+    };
     agent.subscriptions.set(vrf, subscription);
-    this.#deps.vrfs.addInterest(entry);
-    if (old !== undefined) this.#moveRoutes(agent.source, old.entry, entry);
+    if (kept === undefined) this.#deps.vrfs.addInterest(entry);
+    if (old !== undefined && kept === undefined) this.#moveRoutes(agent, old.entry, entry);
     if (noRibOut) return;
     for (const family of this.#deps.vrfs.families(entry)) this.#join(agent, subscription, family);
   }
@@ -189,13 +224,15 @@ export class AgentRoutes implements AgentHandler, Job {
     const tables = this.#tablesOf(subscription.entry);
     const { rib } = this.#deps;
     rib.removeWhere(agent.source, (path) => tables.has(rib.tableOf(rib.routeOf(path))));
+    this.#keeper.resumeWalk(agent.source);
     this.#endSubscription(subscription);
   }
 
   publish(session: AgentSession, vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined {
     const agent = this.#agents.get(session);
-    const entry = agent?.subscriptions.get(vrf)?.entry;
-    if (agent === undefined || entry === undefined) return 'vrf-unknown';
+    const subscription = agent?.subscriptions.get(vrf);
+    if (agent === undefined || subscription === undefined) return 'vrf-unknown';
+    const { entry } = subscription;
     const route = decodePublished(node, item, this.#publishContext(session, entry, instanceId), agent.recent);
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
@@ -205,7 +242,9 @@ export class AgentRoutes implements AgentHandler, Job {
     if (set === NO_SET) return 'attributes-too-long';
     const payload = rib.payloads.intern(route.payload, route.payload.length);
     const flags = route.noTunnelEncapsulation ? PathFlag.noTunnelEncapsulation : 0;
-    rib.announce(table, agent.source, route.key, 0, route.key.length, set, payload, flags, NO_PATH);
+    const path = rib.announce(table, agent.source, route.key, 0, route.key.length, set, payload, flags, NO_PATH);
+    this.#keeper.confirm(path);
+    if (subscription.renumbered) rib.markDirty(table, rib.routeOf(path));
     rib.payloads.release(payload);
     rib.attributes.release(set);
     return undefined;
@@ -224,17 +263,25 @@ export class AgentRoutes implements AgentHandler, Job {
 
   endOfRib(session: AgentSession): void {
     this.#deps.logger.debug({ agent: session.name }, 'end-of-rib');
+    const agent = this.#agents.get(session);
+    if (agent?.restart.resynchronizing === true) this.#keeper.endOfRib(agent);
   }
 
-  agentDown(session: AgentSession, _reason: CloseReason): void {
+  /**
+   * Every loss is graceful, whatever the cause, as the reference has it: what is wrong with an agent's session says nothing
+   * about the workloads on its host (agent-channel.md §11.1). Only the end of the controller itself is not, and the operator's
+   * word that the agent may no longer have what it has.
+   */
+  agentDown(session: AgentSession, reason: CloseReason): void {
     const agent = this.#agents.get(session);
     if (agent === undefined) return;
     this.#agents.delete(session);
-    for (const subscription of agent.subscriptions.values()) this.#endSubscription(subscription);
-    // Until the last path is gone they keep their route distinguishers.
-    this.#deps.removeSource(agent.source, () => {
-      this.#bySource.delete(agent.source.id);
-    });
+    agent.session = undefined;
+    for (const subscription of agent.subscriptions.values()) {
+      this.#leave(subscription);
+      subscription.stale = true;
+    }
+    if (!this.#keeper.lost(agent, !FINAL_REASONS.has(reason))) this.#remove(agent);
   }
 
   writable(session: AgentSession): void {
@@ -265,9 +312,54 @@ export class AgentRoutes implements AgentHandler, Job {
     return set;
   }
 
+  #newAgent({ name, address }: AgentSession): KnownAgent {
+    const source = this.#deps.rib.createSource({
+      kind: SourceKind.agent,
+      text: `agent:${name}`,
+      routerId: address,
+      address: Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address),
+    });
+    const agent: KnownAgent = {
+      name,
+      source,
+      subscriptions: new Map(),
+      restart: new AgentRestart(),
+      session: undefined,
+      recent: new RecentAttributes(),
+      dumps: 0,
+      timer: undefined,
+    };
+    source.staleness = { isStale: (path) => this.#keeper.isStale(agent, path) };
+    this.#bySource.set(source.id, agent);
+    return agent;
+  }
+
+  /** Nothing more of an agent is sent or taken: its subscriptions end and its paths go. */
+  #remove(agent: KnownAgent): void {
+    for (const subscription of agent.subscriptions.values()) this.#endSubscription(subscription);
+    // Until the last path is gone they keep their route distinguishers.
+    this.#deps.removeSource(agent.source, () => {
+      this.#bySource.delete(agent.source.id);
+    });
+  }
+
+  /** Subscriptions that an agent which is back has not repeated. */
+  #endStaleSubscriptions(agent: KnownAgent): void {
+    for (const [vrf, subscription] of agent.subscriptions) {
+      if (!subscription.stale) continue;
+      agent.subscriptions.delete(vrf);
+      this.#endSubscription(subscription);
+    }
+  }
+
+  /** The agent gets no more routes by this subscription. */
+  #leave({ memberships, abandonments }: AgentSubscription): void {
+    for (const membership of memberships.splice(0)) membership.leave();
+    for (const abandon of abandonments.splice(0)) abandon();
+  }
+
   #endSubscription(subscription: AgentSubscription): void {
-    for (const membership of subscription.memberships) membership.leave();
-    for (const abandon of subscription.abandonments) abandon();
+    this.#leave(subscription);
     this.#deps.vrfs.removeInterest(subscription.entry);
   }
 
@@ -280,8 +372,9 @@ export class AgentRoutes implements AgentHandler, Job {
    * The VRF was removed and is there again. The agent has been subscribed all the time, saw nothing of that and will not
    * publish again (agent-channel.md §10.6): what it has published in the old VRF counts in the new one.
    */
-  #moveRoutes(source: Source, from: ConfiguredVrf, to: ConfiguredVrf): void {
+  #moveRoutes(agent: KnownAgent, from: ConfiguredVrf, to: ConfiguredVrf): void {
     const { rib, vrfs } = this.#deps;
+    const { source } = agent;
     const tables = this.#tablesOf(from);
     const announce: (() => void)[] = [];
     rib.removeWhere(source, (path) => {
@@ -295,23 +388,26 @@ export class AgentRoutes implements AgentHandler, Job {
       const set = rib.setOf(path);
       const payload = rib.payloadOf(path);
       const flags = rib.flagsOf(path);
+      const stale = this.#keeper.isStale(agent, path);
       rib.attributes.hold(set);
       rib.payloads.hold(payload);
       announce.push(() => {
-        rib.announce(table, source, key, 0, key.length, set, payload, flags, NO_PATH);
+        const moved = rib.announce(table, source, key, 0, key.length, set, payload, flags, NO_PATH);
+        this.#keeper.inherit(source, moved, stale);
         rib.payloads.release(payload);
         rib.attributes.release(set);
       });
       return true;
     });
     for (const each of announce) each();
+    this.#keeper.resumeWalk(source);
   }
 
-  #join(agent: ConnectedAgent, subscription: AgentSubscription, family: FamilyId): void {
+  #join(agent: KnownAgent, subscription: AgentSubscription, family: FamilyId): void {
     const { entry } = subscription;
     const table = this.#deps.vrfs.table(entry, family);
     if (table === undefined || !isChannelFamilyId(family)) return;
-    const { session } = agent;
+    const session = defined(agent.session, 'an agent that subscribes is connected');
     let dumping = true;
     agent.dumps++;
     session.setDumpPending(true);

@@ -51,6 +51,18 @@ export class BgpNeighbors {
     return this.#bySource.get(source);
   }
 
+  /**
+   * No neighbor with a session is known to have more to say after it came up: those that announce graceful restart end with
+   * End-of-RIB (RFC 4724 §2), the others are not waited for.
+   */
+  get converged(): boolean {
+    for (const bgp of this.#byAddress.values()) {
+      if (bgp.neighbor.negotiated?.gracefulRestart === undefined) continue;
+      if (bgp.families().some(({ state }) => state?.endOfRibReceived === false)) return false;
+    }
+    return true;
+  }
+
   async listen(addresses: readonly ListenAddress[]): Promise<void> {
     for (const address of addresses) {
       const listening = await this.#listener.listen(address);

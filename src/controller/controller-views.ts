@@ -3,6 +3,7 @@ import { familyById, familyByName } from '../bgp/nlri/registry.js';
 import type { FamilyName } from '../bgp/nlri/family.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { runInSlices } from '../util/steps.js';
+import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { Controller } from './controller.js';
@@ -107,14 +108,16 @@ export class ControllerViews implements ControllerView {
       };
     }
     const record = agents.records.get(name);
+    const away = agentRoutes.away.get(name);
     if (record === undefined) return undefined;
     return {
       name,
-      address: '',
-      state: 'closed',
+      address: away === undefined ? '' : formatIp(away.source.address),
+      state: away === undefined ? 'closed' : 'restarting',
       uptimeSeconds: 0,
-      subscriptions: [],
-      routes: { received: 0, advertised: 0 },
+      subscriptions: [...(away?.subscriptions ?? [])].map(([vrf, { instanceId }]) => ({ vrf, instanceId })),
+      routes: { received: away === undefined ? 0 : away.source.received.reduce(sum, 0), advertised: 0 },
+      ...(away === undefined ? {} : { keptSeconds: seconds(agentRoutes.remainingMs(away)) }),
       dropped: {},
       ignored: {},
       flaps: record.flaps,
@@ -262,6 +265,10 @@ function countsOf(table: RouteTable): TableCounts {
 
 function nothing(): void {
   // How a reload ended is told to whoever asked for it.
+}
+
+function sum(a: number, b: number): number {
+  return a + b;
 }
 
 function seconds(ms: number): number {

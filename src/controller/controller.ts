@@ -5,7 +5,7 @@ import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { compareConfigs, describeChange, type ConfigChange } from '../config/difference.js';
-import type { ResolvedConfig } from '../config/resolved.js';
+import type { ResolvedAgents, ResolvedConfig } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
 import { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -18,7 +18,9 @@ import type { Steps } from '../util/steps.js';
 import { Replicator } from '../vpn/replicator.js';
 import { RouteTargetMembership, type InterestListener } from '../vpn/route-target-membership.js';
 import { parseIpv4 } from '../wire/ipv4.js';
+import { DEFAULT_END_OF_RIB_TIMING, type EndOfRibTiming } from '../xmpp/end-of-rib.js';
 import { AgentServer } from '../xmpp/server.js';
+import type { AgentRestartTimes } from './agent-restart.js';
 import { AgentRoutes } from './agent-routes.js';
 import { readAgentTls, type AgentTls } from './agent-tls.js';
 import { BgpNeighbors } from './bgp-neighbors.js';
@@ -33,6 +35,7 @@ import { defined } from '../util/assert.js';
 
 /** Paths of a source that is gone, removed between looks at the clock. */
 const REMOVAL_STEP = 256;
+const MS_PER_SECOND = 1000;
 /** Sent with Cease/administrative shutdown when the controller ends (RFC 9003). */
 const SHUTDOWN_COMMUNICATION = 'Filament is shutting down';
 
@@ -139,6 +142,7 @@ export class Controller implements BgpService, InterestListener {
       membership: this.membership,
       routerId: this.routerId,
       vrfCreated: (name) => {
+        this.agentRoutes.vrfCreated(name);
         this.agents.vrfCreated(name);
         this.#updateDefaultMembership();
       },
@@ -159,7 +163,9 @@ export class Controller implements BgpService, InterestListener {
       groups: this.groups,
       scheduler: this.scheduler,
       autonomousSystem: this.autonomousSystem,
+      clock,
       logger,
+      restartTimes: () => agentRestartTimes(this.#config),
       removeSource: (source, gone) => {
         this.scheduler.schedule(new SourceRemoval(this.rib, source, gone));
       },
@@ -176,6 +182,8 @@ export class Controller implements BgpService, InterestListener {
           ? {}
           : { tls: this.#agentTls.parameters, verifyAgentName: this.#agentTls.verifyAgentName }),
         ...(allowed === undefined ? {} : { allowed }),
+        endOfRib: endOfRibTiming(config.agents),
+        converged: () => this.neighbors.converged,
       },
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
@@ -214,6 +222,7 @@ export class Controller implements BgpService, InterestListener {
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
+    this.agentRoutes.forgetAway(() => true);
   }
 
   /**
@@ -303,6 +312,12 @@ export class Controller implements BgpService, InterestListener {
         this.agents.setHoldTime(change.after.holdTime);
         this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
         this.agents.setAllowed(change.after.allowed);
+        this.agents.setEndOfRibTiming(endOfRibTiming(change.after));
+        this.agentRoutes.forgetAway(({ name, source, subscriptions }) => {
+          const permit = this.agents.permitOf(name, source.routerId);
+          return ![...subscriptions.keys()].every((vrf) => permit?.maySubscribe(vrf) === true);
+        });
+        if (!change.after.gracefulRestart.enabled) this.agentRoutes.forgetAway(() => true);
         return;
       case 'api-token-changed':
       case 'log-level-changed':
@@ -405,4 +420,19 @@ export class Controller implements BgpService, InterestListener {
       bgp.dynamicNeighbors.some((range) => range.session.routeReflectorClient);
     this.membership.wantEverything(this.vrfs.tenantCount === 0 && reflects());
   }
+}
+
+/** How long agents that are lost are kept; `undefined`: not at all. */
+function agentRestartTimes({ agents }: ResolvedConfig): AgentRestartTimes | undefined {
+  const { enabled, restartTime, longLivedTime } = agents.gracefulRestart;
+  if (!enabled) return undefined;
+  return { restartTimeSec: restartTime, longLivedTimeSec: longLivedTime, endOfRibTimeoutSec: agents.endOfRibTimeout };
+}
+
+function endOfRibTiming({ endOfRibDelay, endOfRibTimeout }: ResolvedAgents): EndOfRibTiming {
+  return {
+    ...DEFAULT_END_OF_RIB_TIMING,
+    serverUptimeMs: endOfRibDelay * MS_PER_SECOND,
+    forcedMs: endOfRibTimeout * MS_PER_SECOND,
+  };
 }

@@ -105,8 +105,11 @@ export interface NeighborView {
   readonly lastError?: string;
 }
 
-/** State of the agent channel of one agent; `closed`: remembered, with its flaps and last error, but not connected. */
-export const AGENT_STATES = ['connecting', 'established', 'closed'] as const;
+/**
+ * State of the agent channel of one agent; `restarting`: lost and expected back, its routes and subscriptions are kept;
+ * `closed`: remembered, with its flaps and last error, but not connected.
+ */
+export const AGENT_STATES = ['connecting', 'established', 'restarting', 'closed'] as const;
 type AgentState = (typeof AGENT_STATES)[number];
 
 /** An agent's membership in one VRF. */
@@ -124,6 +127,8 @@ export interface AgentView {
   readonly uptimeSeconds: number;
   readonly subscriptions: readonly SubscriptionView[];
   readonly routes: { readonly received: number; readonly advertised: number };
+  /** Seconds until what is kept of an agent that is `restarting` gets less preferred, or goes. */
+  readonly keptSeconds?: number;
   /** Published items that were not used, and stanzas without effect, by stable kebab-case reason. */
   readonly dropped: Readonly<Record<string, number>>;
   readonly ignored: Readonly<Record<string, number>>;

@@ -22,7 +22,12 @@ export interface AgentHandler {
   /** Only the key fields of `item` mean anything; see {@link publish}. */
   withdraw(session: AgentSession, vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined;
   endOfRib(session: AgentSession): void;
-  /** Exactly once after {@link agentUp}. All subscriptions and paths of the agent are gone; no {@link unsubscribed} is called for them. */
+  /** The agent has come back after its session was lost, and repeats what it had said: it may say things twice. */
+  resynchronizing(session: AgentSession): boolean;
+  /**
+   * Exactly once after {@link agentUp}. All subscriptions and paths of the agent are gone, or
+   * kept until it is back; no {@link unsubscribed} is called for them.
+   */
   agentDown(session: AgentSession, reason: CloseReason): void;
   /** The socket has drained after {@link AgentSession.writable} had been false. */
   writable(session: AgentSession): void;

@@ -20,7 +20,9 @@ export type IgnoreReason =
   | 'iq-type'
   | 'action-unknown'
   | 'node-missing'
-  | 'vrf-not-allowed';
+  | 'vrf-not-allowed'
+  | 'subscribe-repeated'
+  | 'unsubscribe-unknown';
 
 /** Mutable; read it, do not write it, outside of the session. */
 export class ChannelCounters {

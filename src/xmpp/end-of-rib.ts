@@ -3,7 +3,7 @@
 export interface EndOfRibTiming {
   /** Nothing but keepalives was sent or received for this long. */
   readonly idleMs: number;
-  /** The server has been up for this long, so that routes from elsewhere had time to arrive. */
+  /** The server has been up for this long, so that neighbors and other agents had time to come back and tell it their routes. */
   readonly serverUptimeMs: number;
   /** Sent after this long in any case, counted from the session's start. */
   readonly forcedMs: number;
@@ -21,6 +21,8 @@ export interface EndOfRibFacts {
   readonly dumpPending: boolean;
   /** The agent's socket takes no more for now. */
   readonly blocked: boolean;
+  /** Nobody is known to have more to tell the controller. */
+  readonly converged: boolean;
 }
 
 /** Milliseconds until the question should be asked again; 0 means that the marker is due. */
@@ -30,6 +32,7 @@ export function endOfRibDelayMs(facts: EndOfRibFacts, timing: EndOfRibTiming): n
   const idleMs = facts.lastActivityMs + timing.idleMs;
   const settledMs = Math.max(idleMs, facts.serverStartMs + timing.serverUptimeMs);
   // While something is on its way, ask again after what would be the shortest silence.
-  const dueMs = facts.dumpPending || facts.blocked ? Math.max(settledMs, nowMs + timing.idleMs) : settledMs;
+  const waiting = facts.dumpPending || facts.blocked || !facts.converged;
+  const dueMs = waiting ? Math.max(settledMs, nowMs + timing.idleMs) : settledMs;
   return Math.max(0, Math.min(dueMs, forcedMs) - nowMs);
 }

@@ -25,6 +25,8 @@ export interface RouteServiceOutput {
   publish(vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined;
   withdraw(vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined;
   endOfRib(): void;
+  /** The agent is back after a loss and repeats what it had said: it may say things twice (agent-channel.md §11.1). */
+  readonly resynchronizing: boolean;
   /** True once the session was closed, perhaps from within one of the calls above. */
   readonly closed: boolean;
 }
@@ -122,6 +124,10 @@ export class RouteService {
       return undefined;
     }
     const outcome = this.#subscriptions.subscribe(vrf, instanceId, noRibOut);
+    if (outcome === 'duplicate-subscribe' && this.#output.resynchronizing) {
+      this.#counters.ignore('subscribe-repeated');
+      return undefined;
+    }
     if (outcome !== 'registered' && outcome !== 'pending') return outcome;
     this.#output.interest(vrf, true);
     if (outcome === 'registered') this.#output.subscribed(vrf, instanceId, noRibOut);
@@ -133,6 +139,12 @@ export class RouteService {
     const outcome = this.#subscriptions.unsubscribe(vrf);
     if (outcome === 'spurious-unsubscribe' && !this.#output.maySubscribe(vrf)) {
       this.#counters.ignore('vrf-not-allowed');
+      return undefined;
+    }
+    if (outcome === 'spurious-unsubscribe' && this.#output.resynchronizing) {
+      // Of a VRF that it had been in before, perhaps.
+      this.#counters.ignore('unsubscribe-unknown');
+      this.#output.unsubscribed(vrf);
       return undefined;
     }
     if (outcome !== 'unregistered' && outcome !== 'cancelled') return outcome;

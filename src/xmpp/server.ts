@@ -9,7 +9,7 @@ import type { Logger } from '../util/logger.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentHandler } from './agent-handler.js';
-import { AgentPolicy, type AllowedAgent } from './agent-policy.js';
+import { AgentPolicy, type AgentPermit, type AllowedAgent } from './agent-policy.js';
 import type { CloseReason } from './channel-fsm.js';
 import { judgeCollision } from './collision.js';
 import { DEFAULT_END_OF_RIB_TIMING } from './end-of-rib.js';
@@ -40,6 +40,8 @@ export interface AgentServerOptions {
   /** Take the End-of-RIB message of real agents for what it says (agent-channel.md §5.11); off by default. */
   readonly honourMessageEndOfRib?: boolean;
   readonly endOfRib?: EndOfRibTiming;
+  /** What the controller has to tell agents is complete, as far as others have to tell it first; default: it always is. */
+  readonly converged?: () => boolean;
   readonly subscriptionLimits?: SubscriptionLimits;
   /** Connections at a time, established or not; one too many is closed at once. */
   readonly maxConnections?: number;
@@ -71,6 +73,7 @@ export class AgentServer {
   #tls: TlsParameters | undefined;
   #verifyAgentName: boolean;
   #policy: AgentPolicy;
+  #endOfRibTiming: EndOfRibTiming;
   #startedMs: number;
   /** Every connection, by source address and port. */
   readonly #connections = new Map<string, AgentSession>();
@@ -93,6 +96,7 @@ export class AgentServer {
     this.#tls = options.tls;
     this.#verifyAgentName = options.verifyAgentName ?? false;
     this.#policy = new AgentPolicy(options.allowed);
+    this.#endOfRibTiming = options.endOfRib ?? DEFAULT_END_OF_RIB_TIMING;
     this.#startedMs = deps.clock.nowMs();
     this.#owner = this.#sessionOwner();
   }
@@ -185,6 +189,16 @@ export class AgentServer {
     for (const session of [...this.#connections.values()]) session.policyChanged();
   }
 
+  /** What an agent of this name and source address is allowed; `undefined` when it may not connect. */
+  permitOf(name: string, address: number): AgentPermit | undefined {
+    return this.#policy.permitOf(name, address);
+  }
+
+  /** Changes when sessions get their End-of-RIB marker, from the next time on that one of them asks. */
+  setEndOfRibTiming(timing: EndOfRibTiming): void {
+    this.#endOfRibTiming = timing;
+  }
+
   /**
    * The controller has a VRF that it did not have before: pending subscriptions become real and deferred publications follow, in
    * slices of the scheduler. {@link AgentHandler.vrfState} must say `known` already. An agent that publishes before its turn came
@@ -250,6 +264,7 @@ export class AgentServer {
     const handler = this.#handler;
     const holdTimeSec = (): number => this.#holdTimeSec;
     const startedMs = (): number => this.#startedMs;
+    const endOfRibTiming = (): EndOfRibTiming => this.#endOfRibTiming;
     const maxStanzaOctets = (): number => this.#maxStanzaOctets;
     const tls = (): TlsParameters | undefined => this.#tls;
     const verifyAgentName = (): boolean => this.#verifyAgentName;
@@ -263,7 +278,12 @@ export class AgentServer {
       get startedMs() {
         return startedMs();
       },
-      endOfRib: server.endOfRib ?? DEFAULT_END_OF_RIB_TIMING,
+      get endOfRib() {
+        return endOfRibTiming();
+      },
+      get converged() {
+        return server.converged?.() ?? true;
+      },
       honourMessageEndOfRib: server.honourMessageEndOfRib ?? false,
       get maxStanzaOctets() {
         return maxStanzaOctets();

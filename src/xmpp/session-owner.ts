@@ -22,6 +22,8 @@ export interface SessionOwner {
   readonly holdTimeSec: number;
   readonly startedMs: number;
   readonly endOfRib: EndOfRibTiming;
+  /** False while others still have to tell the controller what is meant for agents. */
+  readonly converged: boolean;
   readonly honourMessageEndOfRib: boolean;
   readonly maxStanzaOctets: number;
   readonly subscriptionLimits: SubscriptionLimits;

@@ -218,6 +218,7 @@ export class AgentSession {
   #routeService(): RouteService {
     const { handler, subscriptionLimits } = this.#owner;
     const closed = (): boolean => this.state === 'closed';
+    const resynchronizing = (): boolean => handler.resynchronizing(this);
     return new RouteService(
       {
         vrfState: (vrf) => handler.vrfState(vrf),
@@ -229,6 +230,9 @@ export class AgentSession {
         publish: (vrf, instanceId, node, item) => handler.publish(this, vrf, instanceId, node, item),
         withdraw: (vrf, instanceId, node, item) => handler.withdraw(this, vrf, instanceId, node, item),
         endOfRib: () => handler.endOfRib(this),
+        get resynchronizing() {
+          return resynchronizing();
+        },
         get closed() {
           return closed();
         },
@@ -559,6 +563,7 @@ export class AgentSession {
         lastActivityMs: this.#activityMs,
         dumpPending: this.#dumpPending,
         blocked: this.#blocked,
+        converged: this.#owner.converged,
       },
       this.#owner.endOfRib,
     );

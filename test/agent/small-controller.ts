@@ -101,6 +101,10 @@ export class SmallController implements AgentHandler {
 
   endOfRib(): void {}
 
+  resynchronizing(): boolean {
+    return false;
+  }
+
   writable(): void {}
 
   #context(session: AgentSession, vrf: string, instanceId: number) {

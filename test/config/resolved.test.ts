@@ -24,6 +24,8 @@ describe('defaults', () => {
         listen: [],
         holdTime: 90,
         gracefulRestart: { enabled: false, restartTime: 300, longLivedTime: 300 },
+        endOfRibDelay: 60,
+        endOfRibTimeout: 300,
         maxStanzaBytes: 1048576,
       },
       vrfs: [],

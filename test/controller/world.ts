@@ -1,5 +1,12 @@
 /** A whole controller without sockets: its clock is turned by hand, its neighbors and agents are fake transports. */
-import { subscribe, unsubscribe, streamHeader, encodePublish, encodeWithdraw } from '../../src/agent/stanzas.js';
+import {
+  encodePublish,
+  encodeWithdraw,
+  endOfRibTransaction,
+  streamHeader,
+  subscribe,
+  unsubscribe,
+} from '../../src/agent/stanzas.js';
 import type { Announcement } from '../../src/agent/announcement.js';
 import { KEEPALIVE } from '../../src/bgp/message/keepalive.js';
 import { encodeOpen } from '../../src/bgp/message/open.js';
@@ -146,6 +153,12 @@ export class WorldAgent {
   withdraw(vrf: string, route: Announcement): void {
     const { publish, collection } = encodeWithdraw(this.#name, this.#serial++, vrf, route);
     this.transport.receive(publish + collection);
+    this.#said();
+  }
+
+  /** Says that it has said everything. */
+  endOfRib(): void {
+    this.transport.receive(endOfRibTransaction(this.#name, this.#serial++));
     this.#said();
   }
 

@@ -40,6 +40,10 @@ export class RecordingHandler implements AgentHandler {
     this.#note(session, `withdraw ${vrf} ${instanceId} ${node}`);
   }
 
+  resynchronizing(): boolean {
+    return false;
+  }
+
   endOfRib(session: AgentSession): void {
     this.#note(session, 'end-of-rib');
   }

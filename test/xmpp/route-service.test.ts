@@ -11,6 +11,7 @@ let vrfs: Record<string, VrfState>;
 let calls: string[];
 let drop: string | undefined;
 let closed: boolean;
+let resynchronizing: boolean;
 let counters: ChannelCounters;
 let service: RouteService;
 
@@ -19,6 +20,7 @@ beforeEach(() => {
   calls = [];
   drop = undefined;
   closed = false;
+  resynchronizing = false;
   counters = new ChannelCounters();
   service = new RouteService(
     {
@@ -37,6 +39,9 @@ beforeEach(() => {
         return drop;
       },
       endOfRib: () => calls.push('end-of-rib'),
+      get resynchronizing() {
+        return resynchronizing;
+      },
       get closed() {
         return closed;
       },
