@@ -4,7 +4,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { BgpFuzzer } from './bgp-fuzzer.js';
 import { readBgpSeeds } from './bgp-seeds.js';
+import { ConfigFuzzer } from './config-fuzzer.js';
 import type { Fuzzer } from './fuzzer.js';
+import { StanzaFuzzer } from './stanza-fuzzer.js';
 
 const SEED = 4271;
 
@@ -20,5 +22,22 @@ describe('fuzzing with a fixed seed', () => {
   test('B49 100,000 mutated messages: no exception, no octet beyond the message, no route that is not accounted for', () => {
     const outcomes = ['none', 'attribute-discard', 'treat-as-withdraw', 'session-reset', 'message', 'header-fault'];
     fuzz(new BgpFuzzer(SEED, readBgpSeeds(false)), 100_000, outcomes, 500);
+  }, 300_000);
+
+  test('20,000 mutated stanzas: no exception, no verdict that depends on how they came or on what came before', () => {
+    const outcomes = [
+      'route',
+      'not-well-formed',
+      'bad-number',
+      'bad-prefix',
+      'bad-next-hop',
+      'unfinished',
+      'subscribe',
+    ];
+    fuzz(new StanzaFuzzer(SEED), 20_000, outcomes, 20);
+  }, 300_000);
+
+  test('1,000 mutated configuration files: taken, or answered with problems that have a place', () => {
+    fuzz(new ConfigFuzzer(SEED), 1_000, ['loaded', 'invalid'], 50);
   }, 300_000);
 });

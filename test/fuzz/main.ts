@@ -1,13 +1,17 @@
 /** One worker of scripts/fuzz.mjs: runs a range of cases and tells its progress, one JSON object a line. */
 import { BgpFuzzer } from './bgp-fuzzer.js';
 import { readBgpSeeds } from './bgp-seeds.js';
+import { ConfigFuzzer } from './config-fuzzer.js';
 import type { Fuzzer } from './fuzzer.js';
+import { StanzaFuzzer } from './stanza-fuzzer.js';
 
 /** Cases between two lines. */
 const REPORT_EVERY = 5000;
 
 const FUZZERS: Readonly<Record<string, (seed: number) => Fuzzer>> = {
   bgp: (seed) => new BgpFuzzer(seed, readBgpSeeds(true)),
+  stanza: (seed) => new StanzaFuzzer(seed),
+  config: (seed) => new ConfigFuzzer(seed),
 };
 
 const [target = '', seed = '1', from = '0', to = '0'] = process.argv.slice(2);
