@@ -16,17 +16,56 @@ export class AgentVrf {
   readonly options: SubscribeOptions;
   /** By announcement key. */
   readonly announcements = new Map<string, Announcement>();
-  /** What the server pushed, by `<family> <id>`. */
-  readonly routes = new Map<string, PushedRoute>();
+  readonly #routes = new Map<string, PushedRoute>();
+  /** Keys of routes that the server pushed in an earlier session and not again since. */
+  readonly #stale = new Set<string>();
 
   constructor(name: string, options: SubscribeOptions) {
     this.name = name;
     this.options = options;
   }
 
+  /** What the server pushed, by `<family> <id>`. */
+  get routes(): ReadonlyMap<string, PushedRoute> {
+    return this.#routes;
+  }
+
   /** The route of a prefix or EVPN id as the server pushed it. */
   route(family: ChannelFamilyName, id: string): PushedRoute | undefined {
-    return this.routes.get(routeKey(family, id));
+    return this.#routes.get(routeKey(family, id));
+  }
+
+  pushed(family: ChannelFamilyName, route: PushedRoute): void {
+    const key = routeKey(family, route.id);
+    this.#stale.delete(key);
+    this.#routes.set(key, route);
+  }
+
+  retracted(family: ChannelFamilyName, id: string): void {
+    const key = routeKey(family, id);
+    this.#stale.delete(key);
+    this.#routes.delete(key);
+  }
+
+  forgetRoutes(): void {
+    this.#routes.clear();
+    this.#stale.clear();
+  }
+
+  /** The server is gone: what it pushed is used further, until it is known that it does not push it again. */
+  markStale(): void {
+    for (const key of this.#routes.keys()) this.#stale.add(key);
+  }
+
+  /** Forgets what is stale. @returns what that was */
+  sweep(): { readonly family: ChannelFamilyName; readonly id: string }[] {
+    const swept = [...this.#stale].map((key) => {
+      const [family, id] = key.split(' ') as [ChannelFamilyName, string];
+      this.#routes.delete(key);
+      return { family, id };
+    });
+    this.#stale.clear();
+    return swept;
   }
 
   announce(route: Announcement): void {
@@ -51,12 +90,12 @@ export class AgentVrf {
   }
 
   #holds(route: Announcement): boolean {
-    return this.routes.has(routeKey(route.family, announcedId(route)));
+    return this.#routes.has(routeKey(route.family, announcedId(route)));
   }
 }
 
 /** Key of {@link AgentVrf.routes}. */
-export function routeKey(family: ChannelFamilyName, id: string): string {
+function routeKey(family: ChannelFamilyName, id: string): string {
   return `${family} ${id}`;
 }
 

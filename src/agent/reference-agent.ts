@@ -8,7 +8,8 @@
  *                         └───────────────────────── connection lost ────────────────────┘
  *
  * Subscriptions and announcements are the agent's wishes: they may be made at any time and are sent, in order, whenever a session
- * comes up. What the server pushed is forgotten when the session ends, as agents do without graceful restart.
+ * comes up. What the server pushed is forgotten when the session ends, as agents do without graceful restart; with it, the agent works on
+ * with what it has, and forgets what the server has not pushed again by its End-of-RIB.
  */
 import type { Dialing, Network, Transport, TransportError } from '../net/transport.js';
 import type { TlsParameters } from '../net/tls.js';
@@ -17,7 +18,7 @@ import type { Logger } from '../util/logger.js';
 import type { FramerEvent } from '../xmpp/framer.js';
 import type { ChannelFamilyName } from '../xmpp/items/channel-family.js';
 import { AgentConnection } from './agent-connection.js';
-import { AgentVrf, announcedId, routeKey } from './agent-tables.js';
+import { AgentVrf, announcedId } from './agent-tables.js';
 import type { Announcement } from './announcement.js';
 import { BackOff } from './back-off.js';
 import { parsePush } from './push-parser.js';
@@ -37,6 +38,8 @@ export interface ReferenceAgentOptions {
   readonly holdTimeSec?: number;
   /** Dial again after a session was lost. Default true. */
   readonly reconnect?: boolean;
+  /** Keep what the server pushed when the session is lost, and end each repetition of what it wants known with End-of-RIB. Default false. */
+  readonly gracefulRestart?: boolean;
   /** Wait this long with the first octet after the stream header, to see whether the server waits too. Default 0. */
   readonly greetingDelayMs?: number;
   /** Name of the sub-cluster, in the stream header. Default none. */
@@ -137,7 +140,7 @@ export class ReferenceAgent {
     this.#session = undefined;
     session?.transport.close();
     this.#enter('stopped', undefined);
-    this.#forgetRoutes();
+    for (const vrf of this.#vrfs.values()) vrf.forgetRoutes();
   }
 
   /** Drops the connection without a word, as a host that dies; the agent dials again. */
@@ -266,13 +269,18 @@ export class ReferenceAgent {
 
   #lost(reason: string): void {
     this.#dialing = undefined;
-    this.#forgetRoutes();
+    for (const vrf of this.#vrfs.values()) {
+      if (this.#options.gracefulRestart === true) vrf.markStale();
+      else vrf.forgetRoutes();
+    }
     if (this.#options.reconnect === false) this.#enter('stopped', reason);
     else this.#dialLater(reason);
   }
 
-  #forgetRoutes(): void {
-    for (const vrf of this.#vrfs.values()) vrf.routes.clear();
+  #forgetStale(): void {
+    for (const vrf of this.#vrfs.values()) {
+      for (const { family, id } of vrf.sweep()) this.#listener.routeChanged?.(vrf.name, family, id, undefined);
+    }
   }
 
   #sendHeader(session: AgentConnection): void {
@@ -374,6 +382,9 @@ export class ReferenceAgent {
         this.#sendRoute(stanzas.encodePublish(this.name, this.#nextSerial(), vrf.name, route));
       }
     }
+    if (this.#options.gracefulRestart === true) {
+      this.#send(stanzas.endOfRibTransaction(this.name, this.#nextSerial()));
+    }
   }
 
   #negotiate(session: AgentConnection, name: string, octets: Buffer): void {
@@ -393,25 +404,28 @@ export class ReferenceAgent {
   #pushed(push: Push): void {
     switch (push.kind) {
       case 'items': {
-        const routes = this.#vrfs.get(push.vrf)?.routes;
+        const vrf = this.#vrfs.get(push.vrf);
         for (const route of push.routes) {
-          routes?.set(routeKey(push.family, route.id), route);
+          vrf?.pushed(push.family, route);
           this.#listener.routeChanged?.(push.vrf, push.family, route.id, route);
         }
         return;
       }
       case 'retracts': {
-        const routes = this.#vrfs.get(push.vrf)?.routes;
+        const vrf = this.#vrfs.get(push.vrf);
         for (const id of push.ids) {
-          routes?.delete(routeKey(push.family, id));
+          vrf?.retracted(push.family, id);
           this.#listener.routeChanged?.(push.vrf, push.family, id, undefined);
         }
         return;
       }
       case 'end-of-rib':
+        this.#forgetStale();
         this.#listener.endOfRib?.();
         return;
       case 'flush-stale':
+        this.#forgetStale();
+        return;
       case 'unknown':
         return;
     }

@@ -23,6 +23,7 @@ export type CloseReason =
   | 'tls-handshake-failed'
   | 'no-stream-header'
   | 'hold-time-expired'
+  | 'send-time-expired'
   | 'unexpected-stanza'
   | 'unexpected-stream-header'
   | 'unexpected-negotiation'

@@ -41,6 +41,8 @@ const HEADER_WAIT_MS = 15_000;
 const HIGH_WATER_OCTETS = 256 * 1024;
 /** Output is held back at most this long for an agent that had sent its first stanzas together with its header. */
 const PIPELINED_HOLD_BACK_MS = 200;
+/** An agent that takes nothing of what waits for it for so many hold times is gone, whatever it says itself (after RFC 9687). */
+const SEND_HOLD_TIMES = 2;
 /** How long the last words may take to leave. */
 const FAREWELL_LINGER_MS = 1000;
 
@@ -89,6 +91,9 @@ export class AgentSession {
   #heldBack: Uint8Array[] | undefined;
   #heldBackOctets = 0;
   #blocked = false;
+  /** What the operating system had taken when it was last seen to take something, and when that was. */
+  #takenOctets = 0;
+  #takenMs = 0;
   #dumpPending = false;
   #endOfRibSent = false;
 
@@ -529,7 +534,10 @@ export class AgentSession {
         this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
         break;
       case 'keepalive':
-        this.#setTimer('keepalive', holdMs / 3, () => this.#run({ kind: 'keepalive-timer-expired' }));
+        this.#setTimer('keepalive', holdMs / 3, () => {
+          this.#watchSending(holdMs);
+          this.#run({ kind: 'keepalive-timer-expired' });
+        });
         break;
     }
   }
@@ -551,6 +559,15 @@ export class AgentSession {
       if (this.#transport.receivedOctets === receivedBefore) this.#run({ kind: 'hold-timer-expired' });
       else this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
     });
+  }
+
+  #watchSending(holdMs: number): void {
+    const { sentOctets, writableLength } = this.#transport;
+    const nowMs = this.#clock.nowMs();
+    if (writableLength === 0 || sentOctets !== this.#takenOctets) {
+      this.#takenOctets = sentOctets;
+      this.#takenMs = nowMs;
+    } else if (nowMs - this.#takenMs >= SEND_HOLD_TIMES * holdMs) this.close('send-time-expired');
   }
 
   #awaitEndOfRib(): void {

@@ -316,6 +316,41 @@ test('C21: a half-open agent is found out by the hold time; its routes stay, mar
   expectNobodyHeard();
 });
 
+test('C22: an agent that reads nothing, but sends keepalives, is closed after twice the hold time; its routes stay', () => {
+  const lost = comes([1]);
+  quiet();
+  // Its socket is full: from here on it is owed routes, and nothing is written to it.
+  lost.transport.writableLength = 1 << 20;
+  lost.transport.taken();
+  for (let host = 0; host < 50; host++) bystander.publish(BLUE, pod(100 + host, { nextHop: '192.0.2.99' }));
+  expect(bystander.pushed()).toHaveLength(50);
+  expect(lost.transport.taken()).not.toContain('<item');
+  const alive = (ms: number): void => {
+    for (let left = ms; left > 0; left -= 10_000) {
+      lost.transport.receive(' ');
+      passes(10_000);
+    }
+  };
+  alive(180_000);
+  expect(lost.transport.closing).toBe(false);
+  alive(60_000);
+  expect(lost.transport.closing).toBe(true);
+  expect(world.controller.view.agent('lost')).toMatchObject({ state: 'restarting', lastError: 'send-time-expired' });
+  expect(bystander.pushed()).toEqual([]);
+  expect(paths()).toContain('10.1.1.1/32 stale');
+  // One that takes something now and then stays.
+  const slow = world.agent('slow', '192.0.2.23');
+  slow.transport.writableLength = 1 << 20;
+  for (let minutes = 0; minutes < 10; minutes++) {
+    slow.transport.sentOctets++;
+    for (let i = 0; i < 6; i++) {
+      slow.transport.receive(' ');
+      passes(10_000);
+    }
+  }
+  expect(slow.transport.closing).toBe(false);
+});
+
 test('C27: two agents announce the same address: the withdrawal of one, or its end, leaves the other in place', () => {
   const first = comes([1]);
   const second = world.agent('second', '192.0.2.22');

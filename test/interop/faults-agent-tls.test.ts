@@ -60,7 +60,9 @@ describeWithDaemons([], 'agents over TLS', () => {
       agents: { tls: tlsConfig },
     });
     await filament.start();
-    bystander = new TestAgent(lab, filament, 'bystander', clientTls(authority.issue({ commonName: 'bystander' })));
+    bystander = new TestAgent(lab, filament, 'bystander', {
+      tls: clientTls(authority.issue({ commonName: 'bystander' })),
+    });
     await bystander.start();
     bystander.subscribe(BLUE.name, 1);
   });

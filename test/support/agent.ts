@@ -12,15 +12,27 @@ import { eventually } from './eventually.js';
 import type { Filament } from './filament.js';
 import type { Lab } from './lab.js';
 
+export interface TestAgentOptions {
+  readonly tls?: TlsParameters;
+  /** It works on with what it was pushed when it loses the server. */
+  readonly gracefulRestart?: boolean;
+  /** Its address; default one of its own. An agent of two servers is two of these with one name and one address. */
+  readonly address?: string;
+}
+
 export class TestAgent {
   readonly name: string;
   readonly address: string;
+  /** Every route that it lost since the start, whether it was retracted or not repeated after a restart, as `<vrf> <id>`. */
+  readonly lost: string[] = [];
+  /** End-of-RIB markers that it got. */
+  endsOfRib = 0;
   readonly #agent: ReferenceAgent;
   readonly #server: Filament;
 
-  constructor(lab: Lab, server: Filament, name: string, tls?: TlsParameters) {
+  constructor(lab: Lab, server: Filament, name: string, { tls, gracefulRestart, address }: TestAgentOptions = {}) {
     this.name = name;
-    this.address = lab.nextAddress();
+    this.address = address ?? lab.nextAddress();
     this.#server = server;
     this.#agent = new ReferenceAgent(
       {
@@ -28,8 +40,17 @@ export class TestAgent {
         server: { address: server.address, port: server.agentPort },
         localAddress: this.address,
         ...(tls && { tls }),
+        ...(gracefulRestart !== undefined && { gracefulRestart }),
       },
       { network: new TcpNetwork(systemClock), clock: systemClock, logger: silentLogger, random: Math.random },
+      {
+        routeChanged: (vrf, _family, id, route) => {
+          if (route === undefined) this.lost.push(`${vrf} ${id}`);
+        },
+        endOfRib: () => {
+          this.endsOfRib++;
+        },
+      },
     );
     lab.track(this);
   }
