@@ -4,13 +4,45 @@
  */
 import { z } from 'zod';
 import { FAMILY_NAMES } from '../config/session-schema.js';
+import { EFFECTS } from '../config/effect.js';
 import type { ConfigProblem } from '../config/problem.js';
-import { AGENT_STATES, LIMIT_ACTIONS, LIMIT_STATES, NEIGHBOR_STATES, PATH_FLAGS } from '../controller/view.js';
-import type { AgentView, ControllerInfo, NeighborView, Readiness, RouteView, VrfView } from '../controller/view.js';
+import {
+  AGENT_STATES,
+  CONFIGURATION_STATES,
+  LIMIT_ACTIONS,
+  LIMIT_STATES,
+  NEIGHBOR_STATES,
+  PATH_FLAGS,
+} from '../controller/view.js';
+import type {
+  AgentView,
+  ConfigurationStatus,
+  ControllerInfo,
+  NeighborView,
+  Readiness,
+  RouteView,
+  VrfView,
+} from '../controller/view.js';
 
 const count = z.int().min(0);
 const seconds = count;
 const family = z.enum(FAMILY_NAMES);
+
+const problem: z.ZodType<ConfigProblem> = z.object({
+  file: z.string(),
+  line: z.int(),
+  column: z.int(),
+  path: z.string(),
+  message: z.string(),
+});
+const configurationStatus: z.ZodType<ConfigurationStatus> = z.object({
+  state: z.enum(CONFIGURATION_STATES).meta({
+    description:
+      'How the configuration in force stands to what was last asked for; `rejected` until its problems are repaired.',
+  }),
+  problems: z.array(problem).readonly().exactOptional().meta({ description: 'Of a rejected one, the first ones.' }),
+  confirmWithinSeconds: seconds.exactOptional().meta({ description: 'Of one on trial: what is left.' }),
+});
 
 export const controllerAnswer: z.ZodType<ControllerInfo> = z.object({
   name: z.string(),
@@ -19,6 +51,7 @@ export const controllerAnswer: z.ZodType<ControllerInfo> = z.object({
   version: z.string(),
   uptimeSeconds: seconds,
   ready: z.boolean(),
+  configuration: configurationStatus,
 });
 
 export const readinessAnswer: z.ZodType<Readiness> = z.object({
@@ -165,15 +198,33 @@ export const resetAnswer = z.object({ address: z.string(), mode: z.string() });
 export const reloadAnswer = z.object({
   applied: z.literal(true),
   changes: z.array(z.string()).readonly().meta({ description: 'One line per change; empty when nothing differs.' }),
+  confirmWithinSeconds: seconds.exactOptional().meta({ description: 'Of a reload on trial.' }),
 });
 
-const problem: z.ZodType<ConfigProblem> = z.object({
-  file: z.string(),
-  line: z.int(),
-  column: z.int(),
-  path: z.string(),
-  message: z.string(),
+export const confirmAnswer = z.object({ confirmed: z.literal(true) });
+
+export const checkAnswer = z.object({
+  changes: z
+    .array(
+      z.object({
+        effect: z.enum(EFFECTS).meta({ description: 'What applying it does to what runs.' }),
+        text: z.string(),
+      }),
+    )
+    .readonly()
+    .meta({ description: 'Empty when nothing differs.' }),
+  restartNeeded: z.array(problem).readonly().meta({
+    description: 'When not empty, a reload is refused as a whole: the controller must be started again.',
+  }),
+  leaks: z
+    .array(z.object({ from: z.string(), to: z.string(), target: z.string(), routes: count }))
+    .readonly()
+    .meta({
+      description:
+        'VRFs of different virtual networks that would be connected and are not now; `routes` of `from` now.',
+    }),
 });
+
 export const problemsAnswer = z.object({ problems: z.array(problem).readonly() });
 
 export const errorAnswer = z.object({

@@ -14,6 +14,7 @@ const API_ERRORS = {
   'no-such-table': 404,
   'not-established': 409,
   'no-route-refresh': 409,
+  'nothing-to-confirm': 409,
   'request-too-large': 413,
   'unsupported-media-type': 415,
   internal: 500,

@@ -15,14 +15,13 @@ import {
   healthAnswer,
   neighborAnswer,
   neighborsAnswer,
-  problemsAnswer,
   readinessAnswer,
-  reloadAnswer,
   resetAnswer,
   routesAnswer,
   vrfAnswer,
   vrfsAnswer,
 } from './answers.js';
+import { addConfigEndpoints } from './config-endpoints.js';
 import type { MetricsExporter } from './metrics.js';
 
 declare module 'fastify' {
@@ -158,26 +157,7 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
     },
   );
 
-  api.post(
-    '/api/v1/config/reload',
-    {
-      schema: {
-        summary: 'Read the configuration again and apply what differs',
-        querystring: none,
-        response: {
-          200: reloadAnswer.meta({ description: 'Applied.' }),
-          422: problemsAnswer.meta({ description: 'The configuration is not valid; nothing changed.' }),
-          '4xx': errorAnswer.meta({ description: 'Refused.' }),
-        },
-      },
-    },
-    async (_request, reply) => {
-      const result = await view.reload();
-      if (result.applied) await reply.code(200).send({ applied: true, changes: result.changes });
-      else await reply.code(422).send({ problems: result.problems });
-      return reply;
-    },
-  );
+  addConfigEndpoints(app, view);
 }
 
 function addProcessEndpoints(app: FastifyInstance, view: ControllerView, metrics: MetricsExporter): void {

@@ -167,6 +167,10 @@ async function createApp(options: ApiOptions, metrics: MetricsExporter): Promise
     if (body === '') done(null, undefined);
     else void parseJson(request, body as string, done);
   });
+  // Which requests take one is theirs to say: it comes as it is.
+  app.addContentTypeParser('application/yaml', { parseAs: 'string' }, (_request, body, done) => {
+    done(null, body);
+  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

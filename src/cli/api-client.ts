@@ -7,6 +7,8 @@ export interface ApiAccess {
   /** `http://127.0.0.1:8083` */
   readonly server: string;
   readonly token?: string;
+  /** The option of the command line that gave the server, for messages. */
+  readonly option?: string;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -23,14 +25,16 @@ const CONNECT_ERRORS: Readonly<Partial<Record<string, string>>> = {
 export class ApiClient {
   readonly #base: URL;
   readonly #token: string | undefined;
+  readonly #option: string;
 
   /** @throws CliError when the server is no http or https URL */
-  constructor({ server, token }: ApiAccess) {
+  constructor({ server, token, option = '--server' }: ApiAccess) {
     if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
-      throw new CliError(`--server ${server} is not a URL such as http://127.0.0.1:8083`, ExitCode.usage);
+      throw new CliError(`${option} ${server} is not a URL such as http://127.0.0.1:8083`, ExitCode.usage);
     }
     this.#base = new URL(server);
     this.#token = token;
+    this.#option = option;
   }
 
   /**
@@ -40,25 +44,59 @@ export class ApiClient {
    * @throws CliError when there is no answer, or an error
    */
   async get<T>(path: string): Promise<T> {
-    const url = new URL(path, this.#base);
-    let response: Response;
-    try {
-      response = await fetch(url, {
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        ...(this.#token === undefined ? {} : { headers: { authorization: `Bearer ${this.#token}` } }),
-      });
-    } catch (error) {
-      throw new CliError(`cannot reach ${this.#base.origin}: ${connectError(error)} (--server names another)`);
-    }
-    let body: unknown;
-    try {
-      body = await response.json();
-    } catch {
-      throw new CliError(`${this.#base.origin} answers, but not as a Filament controller (status ${response.status})`);
-    }
-    if (!response.ok) throw new CliError(errorMessage(body) ?? `${url.href} answers status ${response.status}`);
+    const { ok, status, body } = await this.#request(path, {});
+    if (!ok) throw this.#refused(path, status, body);
     return body as T;
   }
+
+  /**
+   * The answer to `POST <path>` with a text as body.
+   *
+   * @param expected  statuses beside 200 that are answers and no errors
+   * @throws CliError when there is no answer, or an error
+   */
+  async post(path: string, contentType: string, text: string, expected: readonly number[]): Promise<Answer> {
+    const answer = await this.#request(path, { method: 'POST', body: text, contentType });
+    if (answer.ok || expected.includes(answer.status)) return answer;
+    throw this.#refused(path, answer.status, answer.body);
+  }
+
+  async #request(
+    path: string,
+    { method = 'GET', body, contentType }: { method?: string; body?: string; contentType?: string },
+  ): Promise<Answer & { readonly ok: boolean }> {
+    const headers = {
+      ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    };
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, this.#base), {
+        method,
+        headers,
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (error) {
+      throw new CliError(`cannot reach ${this.#base.origin}: ${connectError(error)} (${this.#option} names another)`);
+    }
+    const { ok, status } = response;
+    try {
+      return { ok, status, body: await response.json() };
+    } catch {
+      throw new CliError(`${this.#base.origin} answers, but not as a Filament controller (status ${status})`);
+    }
+  }
+
+  #refused(path: string, status: number, body: unknown): CliError {
+    return new CliError(errorMessage(body) ?? `${new URL(path, this.#base).href} answers status ${status}`);
+  }
+}
+
+/** What the controller said. */
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
 }
 
 /** What a failed `fetch` means; the error says it in a chain of causes. */

@@ -137,13 +137,30 @@ function addRun(program: Argv, running: Running, { output }: ProgramContext): vo
   );
 }
 
-function addCheck(program: Argv, running: Running, { output }: ProgramContext): void {
+function addCheck(program: Argv, running: Running, { output, environment }: ProgramContext): void {
   program.command(
     'check',
-    'say what is wrong with a configuration file, with line and column',
-    (command) => command.option('config', { ...valued('configuration file'), demandOption: true }),
-    running(({ config }) => checkConfig(new ConfigFile(config ?? ''), output)),
+    'say what is wrong with a configuration file, with line and column, and what it would change',
+    (command) =>
+      command
+        .option('config', { ...valued('configuration file'), demandOption: true })
+        .option('against', valued('URL of the HTTP API of a controller: say what the file would change there'))
+        .option('token', tokenOption(environment)),
+    running(async ({ config, against, token }) => {
+      if (against === undefined) return checkConfig(new ConfigFile(config ?? ''), output);
+      const { checkAgainst } = await import('./check-against.js');
+      return checkAgainst(config ?? '', { server: against, option: '--against', ...given({ token }) }, output);
+    }),
   );
+}
+
+/** The token of the HTTP API. */
+function tokenOption(environment: ProgramContext['environment']) {
+  return {
+    ...valued('API token, once the controller has one'),
+    default: environment['FILAMENT_TOKEN'],
+    defaultDescription: '$FILAMENT_TOKEN',
+  } as const;
 }
 
 function addSchema(program: Argv, running: Running, { output }: ProgramContext): void {
@@ -263,11 +280,7 @@ function addShow(program: Argv, running: Running, { output, environment }: Progr
   program.command('show', 'show what a running controller knows', (command) => {
     const show = command
       .option('server', { ...valued('URL of the HTTP API'), default: DEFAULT_SERVER })
-      .option('token', {
-        ...valued('API token, needed from another host'),
-        default: environment['FILAMENT_TOKEN'],
-        defaultDescription: '$FILAMENT_TOKEN',
-      })
+      .option('token', tokenOption(environment))
       .option('json', { type: 'boolean', default: false, describe: 'print the JSON of the API' })
       .demandCommand(1, 'what to show is missing: summary, neighbors, agents, vrfs or routes');
     show.command(

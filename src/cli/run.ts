@@ -4,9 +4,10 @@
  *   SIGTERM, SIGINT   Cease/administrative shutdown to neighbors, agents closed, exit 0; a second one ends at once
  *   SIGHUP            the configuration file is read again
  */
+import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { ApiListenError, ApiServer } from '../api/server.js';
-import type { ConfigFile } from '../config/config-file.js';
+import { readConfigText, type ConfigFile } from '../config/config-file.js';
 import type { LogLevel } from '../config/schema.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from '../controller/view.js';
@@ -17,6 +18,7 @@ import { CliError, ExitCode } from './cli-error.js';
 import { reloadConfig } from './configuration.js';
 import { EndSignal } from './end-signal.js';
 import type { AdjustableLogger } from './logging.js';
+import { ReloadTrigger } from './reload-trigger.js';
 
 /** The controller as this command drives it. */
 export interface RunningController {
@@ -71,6 +73,8 @@ export class ControllerService {
         logger,
         clock: systemClock,
         ...(file === undefined ? {} : { reloadSource: (running) => reloadConfig(file, running) }),
+        checkSource: (text, name, running) =>
+          readConfigText(text, { file: name, directory: dirname(file?.path ?? '.'), running }),
         configApplied(config) {
           ({ token } = config.api);
           logging.setLevel(options.logLevel ?? config.log.level);
@@ -171,12 +175,14 @@ export async function runController(
     logger.warn({ error: String(error) }, 'rehearsal failed');
   }
   const starting = ControllerService.start(options, create, logging);
-  const onHangUp = (): void => {
-    starting.then(
+  // One that comes during the start is heard when it is over.
+  const reloads = new ReloadTrigger(systemClock, async () => {
+    await starting.then(
       (service) => reloadAndLog(service, logger),
       () => undefined,
     );
-  };
+  });
+  const onHangUp = (): void => reloads.request();
   process.on('SIGHUP', onHangUp);
   try {
     const service = await starting;
@@ -188,6 +194,7 @@ export async function runController(
     return ExitCode.done;
   } finally {
     process.off('SIGHUP', onHangUp);
+    reloads.stop();
     end.ignore();
   }
 }

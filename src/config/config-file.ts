@@ -25,23 +25,40 @@ export class ConfigFile {
   /**
    * Reads and validates the file; files that it names are relative to it and must be readable.
    *
-   * @throws ConfigUnreadableError  when there is no such file
+   * @throws ConfigUnreadableError  (at once) when there is no such file
    */
-  *load(running?: ResolvedConfig): Steps<LoadResult> {
+  load(running?: ResolvedConfig): Steps<LoadResult> {
     const { path: file } = this;
-    const directory = dirname(file);
-    const result = yield* this.#reader.load(readText(file), file, {
-      hostName: hostname(),
-      resolveFile: (name) => resolve(directory, name),
-      ...(running === undefined ? {} : { running }),
-    });
-    return result.kind === 'invalid' ? result : checkTlsFiles(result);
+    return readConfig(this.#reader, readText(file), { file, directory: dirname(file), running });
   }
 
   /** The same at once, for who has nothing else to do. */
   loadNow(): LoadResult {
     return runAtOnce(this.load());
   }
+}
+
+/** Where a text comes from, and what is in force. */
+interface Origin {
+  /** For messages. */
+  readonly file: string;
+  /** What the files that it names are relative to. */
+  readonly directory: string;
+  readonly running: ResolvedConfig | undefined;
+}
+
+function* readConfig(reader: ConfigReader, text: string, { file, directory, running }: Origin): Steps<LoadResult> {
+  const result = yield* reader.load(text, file, {
+    hostName: hostname(),
+    resolveFile: (name) => resolve(directory, name),
+    ...(running === undefined ? {} : { running }),
+  });
+  return result.kind === 'invalid' ? result : checkTlsFiles(result);
+}
+
+/** Validates a text as if it were the content of the file that the controller reads; see {@link ConfigFile.load}. */
+export function readConfigText(text: string, origin: Origin): Steps<LoadResult> {
+  return readConfig(new ConfigReader(), text, origin);
 }
 
 function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadResult {
@@ -77,7 +94,8 @@ const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
   EISDIR: 'it is a directory',
 };
 
-function readText(file: string): string {
+/** @throws ConfigUnreadableError  when there is no such file, or it is no text */
+export function readText(file: string): string {
   let octets: Buffer;
   try {
     octets = readFileSync(file);

@@ -269,6 +269,29 @@ function settingChanges(changed: readonly FieldEffect[]): ConfigChange[] {
     .filter(({ path }) => !path.startsWith('agents.') && !TOLD_APART.has(path));
 }
 
+/** What applying a change does to what runs. */
+export function changeEffect(change: ConfigChange): Effect {
+  switch (change.kind) {
+    case 'neighbor-removed':
+    case 'dynamic-range-removed':
+      return 'session-reset';
+    case 'neighbor-changed':
+    case 'dynamic-range-changed':
+    case 'setting-changed':
+      return change.effect;
+    case 'vrf-added':
+    case 'vrf-removed':
+    case 'vrf-changed':
+      return 'soft';
+    case 'neighbor-added':
+    case 'dynamic-range-added':
+    case 'agents-changed':
+    case 'api-token-changed':
+    case 'log-level-changed':
+      return 'none';
+  }
+}
+
 /** One line for people; never holds a secret. */
 export function describeChange(change: ConfigChange): string {
   switch (change.kind) {

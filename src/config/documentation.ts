@@ -39,7 +39,8 @@ const INTRODUCTION = `<!-- Generated from the schema by \`npm run docs\`; do not
 
 One file in YAML (or JSON, which is YAML too) describes a controller:
 
-    filament check --config FILE     says what is wrong, with line and column
+    filament check --config FILE     says what is wrong, with line and column; with \`--against URL\` also what the file
+                                     would change in the controller whose HTTP API is at that URL
     filament run --config FILE       runs it; SIGHUP reads the file again
     filament schema                  prints the JSON Schema for editors
 
@@ -169,4 +170,16 @@ every field what a reload does to what runs when its value is another one:
 
 Of several changed fields the strongest counts. What a field of a peer group does, it does to the neighbors that inherit it. A value
 written out that is the default, another order of neighbors, VRFs or fields, or another spelling of the same value is no change.
+
+**Before**: \`filament check --config FILE --against URL\` (\`POST /api/v1/config/check\`) reads, validates and compares the file in the
+controller itself and prints what would happen: which sessions begin anew, which routes are evaluated again, what needs a restart,
+and \`leak between red and blue: N routes\` where routes of one virtual network would begin to enter a VRF of another. Nothing is
+applied. Exit code 2: not valid; 1: valid, but refused without a restart.
+
+**On trial**: \`POST /api/v1/config/reload?confirmSeconds=60\` applies the file, and goes back to the configuration before unless
+\`POST /api/v1/config/confirm\` (or a reload without \`confirmSeconds\`) comes within that time. Nothing of it is stored: a process
+that is started again meanwhile starts from the file.
+
+**After**: \`configuration\` in \`GET /api/v1/controller\` is \`in-force\`, \`rejected\` with the problems of a file that could not be used, until it
+is repaired, \`awaiting-confirmation\` or \`rolled-back\`. Of many signals in a short time the first and the last are followed by a reload.
 `;

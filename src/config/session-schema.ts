@@ -170,12 +170,10 @@ export const sessionFields = {
     default: defaults.allowOwnAs,
     effect: 'soft',
   }),
-  prefixLimit: list(prefixLimitSchema)
-    .exactOptional()
-    .meta({
-      description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.',
-      effect: 'none',
-    }),
+  prefixLimit: list(prefixLimitSchema).exactOptional().meta({
+    description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.',
+    effect: 'none',
+  }),
   removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
     description:
       'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',

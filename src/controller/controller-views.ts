@@ -1,8 +1,6 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
 import type { FamilyName } from '../bgp/nlri/family.js';
 import type { RouteTable } from '../rib/route-table.js';
-import { runInSlices } from '../util/steps.js';
 import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
@@ -11,12 +9,14 @@ import { RouteViews } from './route-views.js';
 import { VERSION } from './version.js';
 import type {
   AgentView,
+  CheckResult,
   ControllerInfo,
   ControllerView,
   MetricsSnapshot,
   NeighborFamilyView,
   NeighborView,
   Readiness,
+  ReloadOptions,
   ReloadResult,
   ResetMode,
   ResetResult,
@@ -34,7 +34,6 @@ const MS_PER_SECOND = 1000;
 export class ControllerViews implements ControllerView {
   readonly #controller: Controller;
   readonly #routes: RouteViews;
-  #reloading: Promise<void> = Promise.resolve();
 
   constructor(controller: Controller) {
     this.#controller = controller;
@@ -42,7 +41,7 @@ export class ControllerViews implements ControllerView {
   }
 
   info(): ControllerInfo {
-    const { config, clock, startedMs } = this.#controller;
+    const { config, clock, startedMs, reconfiguration } = this.#controller;
     return {
       name: config.name,
       routerId: config.routerId,
@@ -50,6 +49,7 @@ export class ControllerViews implements ControllerView {
       version: VERSION,
       uptimeSeconds: seconds(clock.nowMs() - startedMs),
       ready: this.readiness().ready,
+      configuration: reconfiguration.status,
     };
   }
 
@@ -149,16 +149,16 @@ export class ControllerViews implements ControllerView {
     return this.#routes.query(table, query);
   }
 
-  reload(): Promise<ReloadResult> {
-    // One after the other: each compares with what the one before has made.
-    const reloaded = this.#reloading.then(() => this.#reloadInSlices());
-    this.#reloading = reloaded.then(nothing, nothing);
-    return reloaded;
+  reload(options: ReloadOptions = {}): Promise<ReloadResult> {
+    return this.#controller.reconfiguration.reload(options);
   }
 
-  #reloadInSlices(): Promise<ReloadResult> {
-    const { clock } = this.#controller;
-    return runInSlices(this.#controller.reload(), () => clock.nowMs(), nextTurn);
+  checkConfig(text: string, file: string): Promise<CheckResult> {
+    return this.#controller.reconfiguration.check(text, file);
+  }
+
+  confirmConfig(): boolean {
+    return this.#controller.reconfiguration.confirm();
   }
 
   metrics(): MetricsSnapshot {
@@ -261,10 +261,6 @@ export class ControllerViews implements ControllerView {
 
 function countsOf(table: RouteTable): TableCounts {
   return { prefixes: table.routeCount, paths: table.pathCount };
-}
-
-function nothing(): void {
-  // How a reload ended is told to whoever asked for it.
 }
 
 function sum(a: number, b: number): number {

@@ -4,7 +4,7 @@ import { TcpNetwork } from '../net/tcp-transport.js';
 import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
-import { compareConfigs, describeChange, type ConfigChange } from '../config/difference.js';
+import type { ConfigChange } from '../config/difference.js';
 import type { ResolvedAgents, ResolvedConfig } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
 import { Rib } from '../rib/rib.js';
@@ -29,6 +29,7 @@ import type { BgpService } from './bgp-service.js';
 import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
 import { GlobalTables } from './global-tables.js';
+import { NOTHING_PREPARED, Reconfiguration, type Prepared } from './reconfiguration.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs, type ConfiguredVrf } from './vrfs.js';
 import { defined } from '../util/assert.js';
@@ -85,6 +86,7 @@ export class Controller implements BgpService, InterestListener {
   readonly neighbors: BgpNeighbors;
   readonly agentRoutes: AgentRoutes;
   readonly agents: AgentServer;
+  readonly reconfiguration: Reconfiguration;
   readonly view: ControllerView;
   readonly startedMs: number;
   /** Reloads that were refused because certificate, key or CA of the agent channel could not be used. */
@@ -95,12 +97,9 @@ export class Controller implements BgpService, InterestListener {
   /** VRFs of the CE sessions that are up: the configuration of a neighbor may name another one by the time it goes down. */
   readonly #vrfOf = new Map<BgpNeighbor, ConfiguredVrf>();
 
-  readonly #dependencies: ControllerDependencies;
-
   constructor(config: ResolvedConfig, dependencies: ControllerDependencies) {
     const { clock, logger } = dependencies;
     this.#config = config;
-    this.#dependencies = dependencies;
     this.clock = clock;
     this.logger = logger;
     this.startedMs = clock.nowMs();
@@ -189,6 +188,18 @@ export class Controller implements BgpService, InterestListener {
       { clock, logger, scheduler: this.scheduler },
     );
     this.neighbors = new BgpNeighbors(this);
+    const running = (): ResolvedConfig => this.#config;
+    this.reconfiguration = new Reconfiguration(
+      {
+        get config() {
+          return running();
+        },
+        prepare: (next) => this.#prepare(next),
+        apply: (next, changes) => this.#applyAll(next, changes),
+        countOriginalRoutes: (vrf) => this.vrfs.countOriginalRoutes(vrf),
+      },
+      dependencies,
+    );
     this.view = new ControllerViews(this);
     this.#originateMembership();
     for (const vrf of config.vrfs) this.vrfs.add(vrf);
@@ -221,65 +232,50 @@ export class Controller implements BgpService, InterestListener {
   /** Orderly end: neighbors are told, agents closed. */
   async stop(): Promise<void> {
     this.#running = false;
+    this.reconfiguration.stop();
     await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
     this.agentRoutes.forgetAway(() => true);
   }
 
-  /**
-   * Reads the configuration again and applies it as a difference; an invalid one changes nothing. One reload must have
-   * ended before the next begins.
-   */
-  *reload(): Steps<ReloadResult> {
-    const { reloadSource, configApplied } = this.#dependencies;
-    if (reloadSource === undefined) {
-      const message = 'the controller runs on its built-in configuration, there is no file to read again';
-      return { applied: false, problems: [{ file: '', line: 0, column: 0, path: '', message }] };
-    }
-    const loaded = yield* reloadSource(this.#config);
-    if (loaded.kind === 'invalid') return { applied: false, problems: loaded.problems };
-    const difference = yield* compareConfigs(this.#config, loaded.config);
-    if (difference.restartNeeded.length > 0) {
-      const problems = difference.restartNeeded.map(({ path, message }) => ({
-        file: loaded.file,
-        ...loaded.locate(path),
-        path: path.join('.'),
-        message,
-      }));
-      return { applied: false, problems };
-    }
-    const agentTls = this.#readAgentTls(loaded.config);
-    if (typeof agentTls === 'string') {
-      const path = ['agents', 'tls', 'certificate'];
-      const problem = { file: loaded.file, ...loaded.locate(path), path: path.join('.'), message: agentTls };
-      return { applied: false, problems: [problem] };
-    }
-    this.#config = loaded.config;
-    const changes: string[] = [];
-    if (agentTls !== undefined && agentTls.fingerprint !== this.#agentTls?.fingerprint) {
-      this.#agentTls = agentTls;
-      this.agents.setTls(agentTls.parameters, agentTls.verifyAgentName);
-      changes.push('agent certificates read anew (for new connections)');
-    }
-    for (const change of difference.changes) {
+  /** See {@link Reconfiguration.reloadSteps}. */
+  reload(): Steps<ReloadResult> {
+    return this.reconfiguration.reloadSteps();
+  }
+
+  *#applyAll(config: ResolvedConfig, changes: readonly ConfigChange[]): Steps<void> {
+    this.#config = config;
+    for (const change of changes) {
       this.#apply(change);
-      changes.push(describeChange(change));
       yield;
     }
     this.#updateDefaultMembership();
-    configApplied?.(loaded.config);
-    return { applied: true, changes };
   }
 
-  /** @returns what the files hold now; why they cannot be used, then the old content stays in force */
-  #readAgentTls({ agents: { tls } }: ResolvedConfig): AgentTls | string | undefined {
-    if (tls === undefined) return undefined;
+  /** Reads what the files of a configuration hold now; what is in force stays until it is adopted. */
+  #prepare({ agents: { tls } }: ResolvedConfig): Prepared {
+    if (tls === undefined) return NOTHING_PREPARED;
     try {
-      return readAgentTls(tls);
+      const agentTls = readAgentTls(tls);
+      if (agentTls.fingerprint === this.#agentTls?.fingerprint) return NOTHING_PREPARED;
+      return {
+        kind: 'ready',
+        changes: ['agent certificates read anew (for new connections)'],
+        adopt: () => {
+          this.#agentTls = agentTls;
+          this.agents.setTls(agentTls.parameters, agentTls.verifyAgentName);
+        },
+      };
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
-      this.agentTlsFailures++;
-      this.logger.error({ error: error.message }, 'agent certificates refused');
-      return `${error.message}; allowed: files that fit together (those in force stay)`;
+      return {
+        kind: 'refused',
+        path: ['agents', 'tls', 'certificate'],
+        message: `${error.message}; allowed: files that fit together (those in force stay)`,
+        report: () => {
+          this.agentTlsFailures++;
+          this.logger.error({ error: error.message }, 'agent certificates refused');
+        },
+      };
     }
   }
 

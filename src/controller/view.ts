@@ -4,6 +4,7 @@
  * leaves the controller. Field names are those of the HTTP API; an absent value is a left-out field.
  */
 import type { FamilyName } from '../bgp/nlri/family.js';
+import type { Effect } from '../config/effect.js';
 import type { LoadResult } from '../config/load.js';
 import type { ConfigProblem } from '../config/problem.js';
 import type { ResolvedConfig } from '../config/resolved.js';
@@ -22,6 +23,24 @@ export interface ControllerInfo {
   /** Whole seconds since the controller was started. */
   readonly uptimeSeconds: number;
   readonly ready: boolean;
+  readonly configuration: ConfigurationStatus;
+}
+
+/** How the configuration in force stands to what was last asked for. */
+export const CONFIGURATION_STATES = ['in-force', 'rejected', 'awaiting-confirmation', 'rolled-back'] as const;
+
+/**
+ *   in-force               the last one that was read
+ *   rejected               the last one that was read has these problems; the one before stays in force until they are repaired
+ *   awaiting-confirmation  applied on trial
+ *   rolled-back            the last one was applied on trial and not confirmed: the one before is in force again
+ */
+export interface ConfigurationStatus {
+  readonly state: (typeof CONFIGURATION_STATES)[number];
+  /** Of a rejected one. */
+  readonly problems?: readonly ConfigProblem[];
+  /** Of one on trial: whole seconds that are left. */
+  readonly confirmWithinSeconds?: number;
 }
 
 /** `GET /readyz`: ready, or what is being waited for. */
@@ -249,13 +268,39 @@ export type ResetMode = (typeof RESET_MODES)[number];
 /** `soft-in` needs the route refresh capability of the neighbor, both soft forms an established session. */
 export type ResetResult = 'done' | 'unknown-neighbor' | 'not-established' | 'no-route-refresh';
 
+export interface ReloadOptions {
+  /** On trial: without a confirmation within this time the configuration before comes back. */
+  readonly confirmSeconds?: number;
+}
+
 /** `POST /api/v1/config/reload`: all applied, or nothing changed. */
 export type ReloadResult =
   | {
       readonly applied: true;
-      /** One line for people per change; empty when nothing differs. */ readonly changes: readonly string[];
+      /** One line for people per change; empty when nothing differs. */
+      readonly changes: readonly string[];
+      /** Of a reload on trial. */
+      readonly confirmWithinSeconds?: number;
     }
   | { readonly applied: false; readonly problems: readonly ConfigProblem[] };
+
+/** `POST /api/v1/config/check`: what a reload of a configuration would do. */
+export type CheckResult =
+  | {
+      readonly valid: true;
+      readonly changes: readonly { readonly effect: Effect; readonly text: string }[];
+      /** When not empty, the controller would refuse the whole until it is started again. */
+      readonly restartNeeded: readonly ConfigProblem[];
+      /** VRFs of different virtual networks that would be connected and are not now. */
+      readonly leaks: readonly {
+        readonly from: string;
+        readonly to: string;
+        readonly target: string;
+        /** Routes that originate in `from` now. */
+        readonly routes: number;
+      }[];
+    }
+  | { readonly valid: false; readonly problems: readonly ConfigProblem[] };
 
 /** Totals for metrics that no other view holds; cheap: made from counters, never by walking a table. */
 export interface MetricsSnapshot {
@@ -292,7 +337,11 @@ export interface ControllerView {
   vrfs(): readonly VrfView[];
   vrf(name: string): VrfView | undefined;
   routes(query: RoutesQuery): RoutesResult;
-  reload(): Promise<ReloadResult>;
+  reload(options?: ReloadOptions): Promise<ReloadResult>;
+  /** @param file  what problems call the text */
+  checkConfig(text: string, file: string): Promise<CheckResult>;
+  /** Keeps the configuration that is on trial. @returns false when none is */
+  confirmConfig(): boolean;
   metrics(): MetricsSnapshot;
 }
 
@@ -306,6 +355,8 @@ export interface ControllerDependencies {
   readonly socketOptions?: SocketOptions;
   /** Reads and validates the configuration again; without it a reload is refused. */
   readonly reloadSource?: (running: ResolvedConfig) => Steps<LoadResult>;
+  /** Validates another configuration, as `reloadSource` does with that of the file; without it a check is refused. */
+  readonly checkSource?: (text: string, file: string, running: ResolvedConfig) => Steps<LoadResult>;
   /** Called after a reload was applied, for what lives outside the controller (API token, log level). */
   readonly configApplied?: (config: ResolvedConfig) => void;
 }

@@ -3,11 +3,12 @@ import { familyById } from '../bgp/nlri/registry.js';
 import { FABRIC_VRF_NAME } from '../config/fabric-vrf.js';
 import type { VrfChanged } from '../config/difference.js';
 import type { ResolvedStaticRoute, ResolvedVrf } from '../config/resolved.js';
-import { NO_PATH, type SourceId } from '../rib/handles.js';
+import { NO_PATH, NO_ROUTE, type SourceId } from '../rib/handles.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import type { Steps } from '../util/steps.js';
 import { NextHopResolver } from '../vpn/next-hop-resolver.js';
 import type { Replicator } from '../vpn/replicator.js';
 import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
@@ -24,6 +25,9 @@ const TABLE_SUFFIX: Readonly<Record<VrfFamily, string>> = {
   [FamilyId.ipv6Unicast]: 'inet6.0',
   [FamilyId.l2vpnEvpn]: 'evpn.0',
 };
+
+/** Slots of a table looked at between two looks at the clock. */
+const SLOTS_PER_STEP = 256;
 
 /** A configured VRF with what hangs on it. The fabric VRF has no tables of its own: its routes are in the global ones. */
 export class ConfiguredVrf {
@@ -148,6 +152,21 @@ export class Vrfs implements Job {
   /** The name of a virtual network by its id. */
   virtualNetworkName(id: number): string | undefined {
     return this.#networks.nameOf(id);
+  }
+
+  /** Routes of a VRF whose best path came into being there; can be interrupted. */
+  *countOriginalRoutes(name: string): Steps<number> {
+    const { rib } = this.#deps;
+    let count = 0;
+    for (const table of this.#byName.get(name)?.vrf?.tables.values() ?? []) {
+      for (let slot = 0; slot < table.slotCount; slot++) {
+        const route = table.routeAt(slot);
+        const best = route === NO_ROUTE ? NO_PATH : rib.firstPathOf(route);
+        if (best !== NO_PATH && !rib.isSecondary(best)) count++;
+        if (slot % SLOTS_PER_STEP === 0) yield;
+      }
+    }
+    return count;
   }
 
   // Configuration ----------------------------------------------------------------------------------------------------

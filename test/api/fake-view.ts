@@ -1,10 +1,12 @@
 import type {
   AgentView,
+  CheckResult,
   ControllerInfo,
   ControllerView,
   MetricsSnapshot,
   NeighborView,
   Readiness,
+  ReloadOptions,
   ReloadResult,
   ResetMode,
   ResetResult,
@@ -47,6 +49,10 @@ export class FakeView implements ControllerView {
   readonly resets: (readonly [string, ResetMode, string | undefined])[] = [];
   readonly queries: RoutesQuery[] = [];
   reloads = 0;
+  reloadOptions: ReloadOptions = {};
+  checkResult: CheckResult = { valid: true, changes: [], restartNeeded: [], leaks: [] };
+  readonly checked: (readonly [string, string])[] = [];
+  onTrial = false;
 
   info(): ControllerInfo {
     return {
@@ -56,6 +62,7 @@ export class FakeView implements ControllerView {
       version: '0.1.0',
       uptimeSeconds: 9,
       ready: this.ready,
+      configuration: { state: 'in-force' },
     };
   }
 
@@ -175,9 +182,19 @@ export class FakeView implements ControllerView {
     };
   }
 
-  async reload(): Promise<ReloadResult> {
+  reload(options: ReloadOptions = {}): Promise<ReloadResult> {
     this.reloads++;
-    return this.reloadResult;
+    this.reloadOptions = options;
+    return Promise.resolve(this.reloadResult);
+  }
+
+  checkConfig(text: string, file: string): Promise<CheckResult> {
+    this.checked.push([text, file]);
+    return Promise.resolve(this.checkResult);
+  }
+
+  confirmConfig(): boolean {
+    return this.onTrial;
   }
 
   metrics(): MetricsSnapshot {

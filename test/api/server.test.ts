@@ -377,6 +377,8 @@ test('the OpenAPI document lists every request of the contract', async () => {
     'GET /healthz',
     'GET /metrics',
     'GET /readyz',
+    'POST /api/v1/config/check',
+    'POST /api/v1/config/confirm',
     'POST /api/v1/config/reload',
     'POST /api/v1/neighbors/{address}/reset',
   ]);

@@ -1,5 +1,5 @@
 /** `filament run`, `demo` and `agent` as processes of their own. */
-import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, jest, test } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,6 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentsAnswer, controllerAnswer, neighborsAnswer, routesAnswer, vrfsAnswer } from '../../src/api/answers.js';
 import { Command, filament, freePort } from './command.js';
+
+// Each test starts processes, and a slow machine must not make one fail.
+jest.setTimeout(90_000);
 
 const directory = mkdtempSync(join(tmpdir(), 'filament-run-'));
 afterAll(() => {

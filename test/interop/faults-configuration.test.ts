@@ -1,0 +1,258 @@
+/** Section E of the fault catalogue, on the real process: what becomes of a configuration that follows another one. */
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConfigurationStatus, ControllerInfo } from '../../src/controller/view.js';
+import { Command, filament } from '../cli/command.js';
+import { eventually } from '../support/eventually.js';
+
+jest.setTimeout(90_000);
+
+interface Vrf {
+  readonly name: string;
+  readonly target?: number;
+  readonly imports?: readonly number[];
+}
+
+function vrfText({ name, target = 1, imports = [target] }: Vrf, id: number): string {
+  const targets = imports.map((each) => `target:64512:${each}`).join(', ');
+  return `  - { name: ${name}, virtualNetwork: { name: ${name}, id: ${id} }, importTargets: [${targets}], exportTargets: [target:64512:${target}], staticRoutes: [{ prefix: 10.${id}.0.0/24, nextHop: 192.0.2.20, label: 16 }] }\n`;
+}
+
+/** A `filament run` with a configuration file of its own. */
+class Controller {
+  readonly directory = mkdtempSync(join(tmpdir(), 'filament-faults-'));
+  readonly file = join(this.directory, 'ctl.yaml');
+  command!: Command;
+  api!: string;
+
+  text(vrfs: readonly Vrf[], more = ''): string {
+    return `routerId: 192.0.2.1
+autonomousSystem: 64512
+bgp: { listen: [{ address: 127.0.0.1, port: 0 }], neighbors: [{ address: 192.0.2.77, peerAs: 64512, passive: true }] }
+agents: { listen: [{ address: 127.0.0.1, port: 0 }] }
+api: { listen: [{ address: 127.0.0.1, port: 0 }] }
+${more}vrfs:
+${vrfs.map((vrf, n) => vrfText(vrf, n + 1)).join('')}`;
+  }
+
+  async start(text: string): Promise<void> {
+    writeFileSync(this.file, text);
+    this.command = new Command(['run', '--config', this.file]);
+    const line = await this.command.log({ msg: 'listening', listen: 'api' });
+    this.api = `http://127.0.0.1:${line['port'] as number}`;
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return (await (await fetch(`${this.api}/api/v1/${path}`)).json()) as T;
+  }
+
+  async post(path: string): Promise<{ readonly status: number; readonly body: unknown }> {
+    const response = await fetch(`${this.api}/api/v1/${path}`, { method: 'POST' });
+    return { status: response.status, body: await response.json() };
+  }
+
+  async status(): Promise<ConfigurationStatus> {
+    return (await this.get<ControllerInfo>('controller')).configuration;
+  }
+
+  async vrfs(): Promise<readonly string[]> {
+    return (await this.get<{ vrfs: { name: string }[] }>('vrfs')).vrfs.map((vrf) => vrf.name);
+  }
+
+  /** Log records with this message so far. */
+  logged(message: string): readonly Readonly<Record<string, unknown>>[] {
+    return this.command.out
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line['msg'] === message);
+  }
+
+  async end(): Promise<void> {
+    await this.command.end('SIGKILL');
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+const controllers: Controller[] = [];
+afterEach(async () => {
+  for (const controller of controllers.splice(0)) await controller.end();
+});
+
+async function running(vrfs: readonly Vrf[], more = ''): Promise<Controller> {
+  const controller = new Controller();
+  controllers.push(controller);
+  await controller.start(controller.text(vrfs, more));
+  return controller;
+}
+
+const BLUE: Vrf = { name: 'blue', target: 1 };
+const RED: Vrf = { name: 'red', target: 2 };
+
+describe('a configuration that cannot be used', () => {
+  test('E01 a syntax error at a reload changes nothing and is shown until it is repaired', async () => {
+    const controller = await running([BLUE]);
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+    writeFileSync(controller.file, controller.text([BLUE, RED]).replace('autonomousSystem:', 'autonomousSystem'));
+    controller.command.process.kill('SIGHUP');
+    expect(await controller.command.log({ msg: 'reload refused' })).toMatchObject({ file: controller.file, line: 2 });
+    const rejected = {
+      state: 'rejected',
+      problems: [{ file: controller.file, line: expect.any(Number), column: expect.any(Number), path: '(document)' }],
+    };
+    expect(await controller.status()).toMatchObject(rejected);
+    expect(await controller.post('config/reload')).toMatchObject({
+      status: 422,
+      body: { problems: rejected.problems },
+    });
+    expect(await controller.vrfs()).toEqual(['blue']);
+    writeFileSync(controller.file, controller.text([BLUE, RED]));
+    expect((await controller.post('config/reload')).status).toBe(200);
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+    expect(await controller.vrfs()).toEqual(['blue', 'red']);
+  });
+
+  test('E01 at the start the process refuses to start, with file, line and column', async () => {
+    const controller = await running([BLUE]);
+    const file = join(controller.directory, 'broken.yaml');
+    writeFileSync(file, `${controller.text([BLUE])}\n\tbgp: {`);
+    const { exitCode, err } = await filament('run', '--config', file);
+    expect(exitCode).toBe(2);
+    expect(err).toMatch(new RegExp(`^${file}:\\d+:\\d+: `));
+  });
+
+  test('E02 all errors are told at once, each with its path', async () => {
+    const controller = await running([BLUE]);
+    const bad = controller
+      .text([BLUE, { ...RED, name: 'blue' }])
+      .replace('peerAs: 64512', 'peerAs: 0')
+      .replace('10.1.0.0/24', '10.1.0.0/33');
+    writeFileSync(controller.file, bad);
+    const { status, body } = await controller.post('config/reload');
+    expect(status).toBe(422);
+    const paths = (body as { problems: { path: string }[] }).problems.map(({ path }) => path);
+    expect(paths).toEqual(['bgp.neighbors[0].peerAs', 'vrfs[0].staticRoutes[0].prefix']);
+    // What refers to other fields is judged as soon as each field is right by itself.
+    writeFileSync(controller.file, controller.text([BLUE, { ...RED, name: 'blue' }]).replace('id: 2', 'id: 1'));
+    const again = (await controller.post('config/reload')).body as { problems: { path: string }[] };
+    expect(again.problems.map(({ path }) => path)).toContain('vrfs[1].name');
+    expect(await controller.vrfs()).toEqual(['blue']);
+  });
+});
+
+describe('many reloads', () => {
+  test('E05 of a thousand SIGHUPs few are reloads, and the last content wins', async () => {
+    const controller = await running([BLUE]);
+    for (let n = 0; n < 1000; n++) {
+      if (n % 100 === 0) writeFileSync(controller.file, controller.text([BLUE, { name: `v${n}`, target: 3 }]));
+      controller.command.process.kill('SIGHUP');
+    }
+    writeFileSync(controller.file, controller.text([BLUE, RED]));
+    controller.command.process.kill('SIGHUP');
+    await eventually('the last content is in force', async () => (await controller.vrfs()).includes('red'));
+    expect(await controller.vrfs()).toEqual(['blue', 'red']);
+    // A slow machine may spread the signals over more than one quiet time; each such time is one reload.
+    expect(controller.logged('reload').length).toBeLessThanOrEqual(5);
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+  });
+});
+
+describe('a configuration on trial', () => {
+  test('E08 without a confirmation the one before comes back by itself', async () => {
+    const controller = await running([BLUE]);
+    writeFileSync(controller.file, controller.text([BLUE, RED]));
+    const { body } = await controller.post('config/reload?confirmSeconds=2');
+    expect(body).toEqual({ applied: true, changes: ['VRF red added'], confirmWithinSeconds: 2 });
+    expect(await controller.vrfs()).toEqual(['blue', 'red']);
+    expect(await controller.command.log({ msg: 'configuration rolled back: not confirmed' })).toMatchObject({
+      level: 'error',
+      changes: ['VRF red removed'],
+    });
+    expect(await controller.vrfs()).toEqual(['blue']);
+    expect(await controller.status()).toEqual({ state: 'rolled-back' });
+    expect(await controller.post('config/confirm')).toMatchObject({
+      status: 409,
+      body: { error: { code: 'nothing-to-confirm' } },
+    });
+    expect((await controller.post('config/reload')).body).toEqual({ applied: true, changes: ['VRF red added'] });
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+  });
+
+  test('E08 confirmed it stays', async () => {
+    const controller = await running([BLUE]);
+    writeFileSync(controller.file, controller.text([BLUE, RED]));
+    await controller.post('config/reload?confirmSeconds=3600');
+    expect(await controller.status()).toMatchObject({
+      state: 'awaiting-confirmation',
+      confirmWithinSeconds: expect.any(Number),
+    });
+    expect(await controller.post('config/confirm')).toEqual({ status: 200, body: { confirmed: true } });
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+    expect(await controller.vrfs()).toEqual(['blue', 'red']);
+  });
+});
+
+describe('filament check --against', () => {
+  async function against(controller: Controller, text: string): Promise<{ exitCode: number | null; out: string }> {
+    const file = join(controller.directory, 'next.yaml');
+    writeFileSync(file, text);
+    const { exitCode, out, err } = await filament('check', '--config', file, '--against', controller.api);
+    expect(err).toBe('');
+    return { exitCode, out: out.replaceAll(file, 'FILE') };
+  }
+
+  test('E06 says what a file would change, by effect, and changes nothing', async () => {
+    const controller = await running([BLUE]);
+    const next = controller
+      .text([BLUE, RED])
+      .replace('passive: true', 'passive: true, holdTime: 30')
+      .replace('vrfs:', 'log: { level: debug }\nvrfs:');
+    expect(await against(controller, next)).toEqual({
+      exitCode: 0,
+      out: `these sessions begin anew, or end:
+  neighbor 192.0.2.77 changed: holdTime (session reset)
+routes are evaluated again, sessions stay up:
+  VRF red added
+nothing is interrupted:
+  log level changed: info to debug
+`,
+    });
+    expect(await controller.vrfs()).toEqual(['blue']);
+    expect(await against(controller, controller.text([BLUE]))).toEqual({
+      exitCode: 0,
+      out: 'FILE: valid; changes nothing\n',
+    });
+  });
+
+  test('E06 says what needs a restart, with its place, and exits with 1', async () => {
+    const controller = await running([BLUE]);
+    const { exitCode, out } = await against(controller, controller.text([BLUE]).replace('192.0.2.1', '192.0.2.2'));
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^refused as a whole until the controller is started again:\n {2}FILE:1:1: routerId: cannot/m);
+  });
+
+  test('E06 an invalid file is told with its problems and exit code 2', async () => {
+    const controller = await running([BLUE]);
+    const { exitCode, out } = await against(controller, controller.text([BLUE]).replace('64512', '0'));
+    expect(exitCode).toBe(2);
+    expect(out).toMatch(/^FILE:2:1: autonomousSystem: 0 is not valid; allowed: /);
+  });
+
+  test('E13 names the routes that would leak between VRFs', async () => {
+    const controller = await running([BLUE, RED]);
+    const { exitCode, out } = await against(controller, controller.text([BLUE, { ...RED, imports: [2, 1] }]));
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/^leak between blue and red: 1 route \(target:64512:1\)\n/);
+    // What is told is applied as it stands, when the operator says so.
+    writeFileSync(controller.file, readFileSync(join(controller.directory, 'next.yaml')));
+    expect((await controller.post('config/reload')).status).toBe(200);
+    expect(await controller.get('routes?family=ipv4-unicast&vrf=red')).toMatchObject({
+      routes: expect.arrayContaining([expect.objectContaining({ prefix: '10.1.0.0/24' })]),
+    });
+    // A leak that is there already is not told again.
+    const more = controller.text([BLUE, { ...RED, imports: [2, 1, 9] }]);
+    expect((await against(controller, more)).out).not.toContain('leak');
+  });
+});
