@@ -9,6 +9,8 @@ import type { ConfigProblem } from '../config/problem.js';
 import {
   AGENT_STATES,
   CONFIGURATION_STATES,
+  BFD_DIAGNOSTICS,
+  BFD_STATES,
   LIMIT_ACTIONS,
   LIMIT_STATES,
   NEIGHBOR_STATES,
@@ -17,6 +19,7 @@ import {
 import type {
   AgentView,
   ConfigurationStatus,
+  BfdView,
   ControllerInfo,
   NeighborView,
   Readiness,
@@ -88,6 +91,24 @@ const malformedUpdates = z.object({
   'session-reset': count,
 });
 
+const diagnostic = z.enum([...BFD_DIAGNOSTICS, 'reserved']);
+
+const bfdAnswer: z.ZodType<BfdView> = z.object({
+  state: z.enum(BFD_STATES),
+  remoteState: z.enum(BFD_STATES).meta({ description: 'What the other side last said of itself.' }),
+  lastDiagnostic: diagnostic.meta({ description: 'Why the session last went down.' }),
+  remoteDiagnostic: diagnostic,
+  multihop: z.boolean(),
+  localDiscriminator: count,
+  remoteDiscriminator: count.meta({ description: '0: not known.' }),
+  transmitIntervalMs: z.number().meta({ description: '0: no packets are sent.' }),
+  detectionTimeMs: z.number().meta({ description: 'Silence after which the session is down; 0: nothing was heard.' }),
+  uptimeSeconds: seconds.meta({ description: 'Since the session came up; 0 while it is not.' }),
+  flaps: count.meta({ description: 'How often the session has left `up`.' }),
+  packets: z.object({ received: count, sent: count }).meta({ description: 'Control packets.' }),
+  problem: z.string().exactOptional().meta({ description: 'Why the session cannot run at present.' }),
+});
+
 export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   address: z.string(),
   peerAs: z
@@ -120,6 +141,7 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   malformedUpdates: malformedUpdates.meta({ description: 'Malformed UPDATEs by what followed (RFC 7606 §2).' }),
   flaps: count.meta({ description: 'How often the session has left `established`.' }),
   lastError: z.string().exactOptional(),
+  bfd: bfdAnswer.exactOptional().meta({ description: 'Absent when the neighbor is configured without.' }),
 });
 export const neighborsAnswer = z.object({ neighbors: z.array(neighborAnswer) });
 

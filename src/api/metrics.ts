@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { AGENT_STATES, ERROR_ACTIONS, MESSAGE_TYPES } from '../controller/view.js';
-import type { ControllerView, NeighborView, VrfView } from '../controller/view.js';
+import type { BfdView, ControllerView, NeighborView, VrfView } from '../controller/view.js';
 
 /** How often the delay of the event loop is sampled: each time wakes an idle process (0.9 % of a core at 10 ms). */
 const EVENT_LOOP_RESOLUTION_MS = 25;
@@ -52,6 +52,13 @@ export class MetricsExporter {
         'neighbor',
         'action',
       ]),
+      bfdUp: gauge('filament_bfd_up', '1 while the BFD session is up.', ['neighbor']),
+      bfdFlaps: counter('filament_bfd_flaps_total', 'How often the BFD session has left up.', ['neighbor']),
+      bfdPackets: counter('filament_bfd_packets_total', 'BFD control packets.', ['neighbor', 'direction']),
+      bfdThreadRestarts: counter(
+        'filament_bfd_thread_restarts_total',
+        'How often the thread of BFD had to be started again.',
+      ),
       agents: gauge('filament_agents', 'Agents by state of their channel.', ['state']),
       agentSubscriptions: gauge('filament_agent_subscriptions', 'Subscriptions of all agents.'),
       agentRoutes: gauge('filament_agent_routes', 'Routes of all agents.', ['kind']),
@@ -99,7 +106,10 @@ export class MetricsExporter {
   async text(perVrf: boolean): Promise<string> {
     this.#registry.resetMetrics();
     this.#collectController();
-    for (const neighbor of this.#view.neighbors()) this.#collectNeighbor(neighbor);
+    for (const neighbor of this.#view.neighbors()) {
+      this.#collectNeighbor(neighbor);
+      if (neighbor.bfd !== undefined) this.#collectBfd(neighbor.address, neighbor.bfd);
+    }
     this.#collectAgents();
     this.#collectTables();
     this.#collectProcess();
@@ -150,6 +160,14 @@ export class MetricsExporter {
     }
   }
 
+  #collectBfd(neighbor: string, { state, flaps, packets }: BfdView): void {
+    const metrics = this.#metrics;
+    metrics.bfdUp.set({ neighbor }, state === 'up' ? 1 : 0);
+    metrics.bfdFlaps.inc({ neighbor }, flaps);
+    metrics.bfdPackets.inc({ neighbor, direction: 'received' }, packets.received);
+    metrics.bfdPackets.inc({ neighbor, direction: 'sent' }, packets.sent);
+  }
+
   #collectAgents(): void {
     const states = new Map<string, number>(AGENT_STATES.map((state) => [state, 0]));
     let subscriptions = 0;
@@ -183,6 +201,7 @@ export class MetricsExporter {
     metrics.exportGroups.set(snapshot.exportGroups);
     metrics.owedRoutes.set(snapshot.owedRoutes);
     metrics.pendingJobs.set(snapshot.pendingJobs);
+    metrics.bfdThreadRestarts.inc(snapshot.bfdThreadRestarts);
     for (const { name, count } of snapshot.faults) metrics.faults.inc({ fault: name }, count);
   }
 

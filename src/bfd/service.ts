@@ -19,9 +19,14 @@ const CLOSE_MS = 1000;
 /** The thread holds little more than its code; one that grows has a fault and had better be started anew. */
 const HEAP_MEGABYTES = 64;
 
-/** The session went from up to down. */
-export interface BfdDown {
-  readonly snapshot: SessionSnapshot;
+/** Who wants to know of a session. */
+export interface BfdListener {
+  stateChanged(snapshot: SessionSnapshot): void;
+  /** The session went from up to down; after {@link stateChanged}. */
+  wentDown(down: BfdDown): void;
+}
+
+interface BfdDown {
   /** The other side's BFD does not depend on its control plane (its C bit): what failed is the path (RFC 5882 §4.3). */
   readonly remoteControlPlaneIndependent: boolean;
   /** The other side's operator ended the session: not a failure (RFC 5882 §3.2). */
@@ -45,7 +50,7 @@ export class BfdSession {
   readonly #service: BfdService;
   readonly #id: number;
   #description: SessionDescription;
-  readonly #wentDown: (down: BfdDown) => void;
+  readonly #listener: BfdListener;
   readonly #clock: Clock;
   #report: SessionReport | undefined;
   #upSinceMs = 0;
@@ -54,17 +59,11 @@ export class BfdSession {
   /** Of threads that are no more. */
   #earlierCounters = { received: 0, sent: 0 };
 
-  constructor(
-    service: BfdService,
-    id: number,
-    description: SessionDescription,
-    wentDown: (down: BfdDown) => void,
-    clock: Clock,
-  ) {
+  constructor(service: BfdService, id: number, description: SessionDescription, listener: BfdListener, clock: Clock) {
     this.#service = service;
     this.#id = id;
     this.#description = description;
-    this.#wentDown = wentDown;
+    this.#listener = listener;
     this.#clock = clock;
   }
 
@@ -111,10 +110,10 @@ export class BfdSession {
     const { snapshot } = report;
     if (before?.state === snapshot.state) return;
     if (snapshot.state === 'up') this.#upSinceMs = this.#clock.nowMs();
+    if (before?.state === 'up') this.#flaps++;
+    this.#listener.stateChanged(snapshot);
     if (before?.state !== 'up') return;
-    this.#flaps++;
-    this.#wentDown({
-      snapshot,
+    this.#listener.wentDown({
       remoteControlPlaneIndependent: before.remoteControlPlaneIndependent,
       administrative: snapshot.remoteState === 'admin-down',
     });
@@ -157,13 +156,10 @@ export class BfdService {
     return this.#discarded;
   }
 
-  /**
-   * Begins a session. There must be none between the same addresses.
-   * @param wentDown  called each time the session goes from up to down
-   */
-  add(description: SessionDescription, wentDown: (down: BfdDown) => void): BfdSession {
+  /** Begins a session. There must be none between the same addresses. */
+  add(description: SessionDescription, listener: BfdListener): BfdSession {
     const id = ++this.#lastId;
-    const session = new BfdSession(this, id, description, wentDown, this.#dependencies.clock);
+    const session = new BfdSession(this, id, description, listener, this.#dependencies.clock);
     this.#sessions.set(id, session);
     if (this.#worker === undefined && this.#restart === undefined && !this.#stopping) this.#start();
     else this.tell({ kind: 'add', id, description });

@@ -1,6 +1,7 @@
 /** `filament show`: what the HTTP API of a controller says, as tables or as JSON. */
 import type {
   AgentView,
+  BfdView,
   ControllerInfo,
   NeighborView,
   PathView,
@@ -125,6 +126,7 @@ function neighborText(neighbor: NeighborView): string {
       ['Flaps', neighbor.flaps],
       ['Last error', neighbor.lastError],
       ['Capabilities', neighbor.capabilities.join(', ')],
+      ...(neighbor.bfd === undefined ? [] : bfdFields(neighbor.bfd)),
     ]),
     renderTable(
       ['Family', 'Received', 'Accepted', 'Advertised', 'EoR received', 'EoR sent'],
@@ -148,6 +150,19 @@ function neighborText(neighbor: NeighborView): string {
       ],
     ),
   ].join('\n');
+}
+
+function bfdFields(bfd: BfdView): (readonly [string, Cell])[] {
+  const { state, remoteState, transmitIntervalMs, detectionTimeMs, packets } = bfd;
+  return [
+    ['BFD', `${state}${bfd.multihop ? ' (multihop)' : ''}, the other side ${remoteState}`],
+    ['BFD uptime', state === 'up' ? formatDuration(bfd.uptimeSeconds) : undefined],
+    ['BFD times', `a packet every ${transmitIntervalMs} ms, down after ${detectionTimeMs} ms of silence`],
+    ['BFD packets', `${packets.received} received, ${packets.sent} sent`],
+    ['BFD flaps', bfd.flaps],
+    ['BFD last down', bfd.lastDiagnostic === 'none' ? undefined : bfd.lastDiagnostic],
+    ['BFD problem', bfd.problem],
+  ];
 }
 
 /** `show agents [NAME]`. */

@@ -81,8 +81,13 @@ function sectionsOf(schema: unknown, path: string, description = '', around?: Ef
   const nested = Object.entries(inner.shape).flatMap(([name, field]) =>
     sectionsOf(field, path === '' ? name : `${path}.${name}`, descriptionOf(field), effect),
   );
-  // Listen addresses are the same everywhere: described once, where they occur first.
-  return [section, ...nested.filter((one) => !one.path.endsWith('.listen[]') || one.path === 'bgp.listen[]')];
+  return [section, ...nested.filter(isDescribedHere)];
+}
+
+/** Listen addresses and the sections of a session are the same everywhere: described once. */
+function isDescribedHere({ path }: Section): boolean {
+  if (path.endsWith('.listen[]')) return path === 'bgp.listen[]';
+  return !path.startsWith('bgp.peerGroups[].');
 }
 
 function descriptionOf(schema: unknown): string {

@@ -23,6 +23,15 @@ export interface ResolvedPrefixLimit {
   readonly idleTime?: number;
 }
 
+/** Bidirectional forwarding detection of a neighbor (RFC 5880). */
+export interface ResolvedBfd {
+  readonly enabled: boolean;
+  /** Milliseconds. */
+  readonly minimumInterval: number;
+  readonly multiplier: number;
+  readonly multihop: boolean;
+}
+
 /** Everything that describes a BGP session but the address of the neighbor. */
 export interface ResolvedSession {
   readonly port: number;
@@ -51,6 +60,8 @@ export interface ResolvedSession {
   readonly md5Password?: string;
   readonly ttlSecurity?: { readonly hops: number };
   readonly ebgpMultihop?: { readonly ttl: number };
+  /** Absent: none. */
+  readonly bfd?: ResolvedBfd;
 }
 
 export interface ResolvedNeighbor extends ResolvedSession {

@@ -90,6 +90,20 @@ const ebgpMultihopSchema = z.strictObject({
   }),
 });
 
+const bfdSchema = z.strictObject({
+  enabled: flag().default(true).meta({ description: 'Whether there is a BFD session.' }),
+  minimumInterval: integer(50, 60_000, 'milliseconds').default(300).meta({
+    description: 'Shortest interval between two packets, in both directions; the slower side counts.',
+  }),
+  multiplier: integer(2, 255).default(3).meta({
+    description: 'So many packets in a row must be missing before the other side sees the session go down.',
+  }),
+  multihop: flag().default(false).meta({
+    description:
+      'The neighbor is not on the same link (RFC 5883, UDP port 4784). Otherwise (RFC 5881, port 3784) only packets that no router has passed on are taken, which needs Linux and the package koffi.',
+  }),
+});
+
 /** In the order of the documentation. */
 export const sessionFields = {
   port: remotePort()
@@ -194,6 +208,11 @@ export const sessionFields = {
     description:
       'TTL towards this eBGP neighbor. Left out, it is that of the system (64), so that an eBGP neighbor may be any number of hops away. Needs Linux and koffi, as `md5Password` does. Not together with `ttlSecurity`.',
     effect: 'session-reset',
+  }),
+  bfd: bfdSchema.exactOptional().meta({
+    description:
+      'Bidirectional forwarding detection (RFC 5880): the session is reset as soon as the path to the neighbor fails. Without `localAddress` it begins with the first BGP session.',
+    effect: 'none',
   }),
 };
 

@@ -19,6 +19,7 @@ import { UpdateReceiver } from '../rib/update-receiver.js';
 import type { RouteTable } from '../rib/route-table.js';
 import type { Timer } from '../util/clock.js';
 import { parseIp } from '../wire/ip.js';
+import { NeighborBfd } from './neighbor-bfd.js';
 import type { BgpService } from './bgp-service.js';
 import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
@@ -63,6 +64,7 @@ export class BgpNeighbor implements NeighborHandler {
   #neighbor: Neighbor;
   /** Why it must not be started. */
   #hindrance: string | undefined;
+  readonly bfd: NeighborBfd;
   /** Stopped for good: what was about to be started must not be. */
   #dropped = false;
   #session: Session | undefined;
@@ -86,6 +88,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#config = config;
     this.#neighbor = this.#createNeighbor();
     this.#limits = this.#createLimits();
+    this.bfd = new NeighborBfd(service, address, () => this.#neighbor.bfdDown());
   }
 
   get config(): ResolvedSession {
@@ -124,7 +127,9 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   start(): void {
-    if (this.#hindrance === undefined) this.#neighbor.start();
+    if (this.#hindrance !== undefined) return;
+    this.#neighbor.start();
+    this.bfd.configure(this.#config);
   }
 
   /** Something that its configuration demands cannot be had: it stays down, and nothing of it is accepted. */
@@ -137,6 +142,7 @@ export class BgpNeighbor implements NeighborHandler {
   async stop(subcode: number, communication?: string): Promise<void> {
     this.#dropped = true;
     this.#limits?.release();
+    this.bfd.stop();
     await this.#neighbor.stop(communication === undefined ? { subcode } : { subcode, communication });
   }
 
@@ -154,6 +160,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#config = config;
     this.#peerGroup = peerGroup;
     this.#limits = this.#createLimits();
+    this.bfd.configure(config);
     const neighbor = this.#createNeighbor();
     this.#neighbor = neighbor;
     await stopped;
@@ -169,6 +176,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#config = config;
     this.#peerGroup = peerGroup;
     if (relimit) this.#changeLimits();
+    this.bfd.configure(config);
     const { port, passive, connectRetryTimeSec } = this.#sessionConfig();
     if (port !== before.port || passive !== before.passive || connectRetryTimeSec !== before.connectRetryTimeSec) {
       this.#neighbor.reconfigure({ port, passive, connectRetryTimeSec });
@@ -207,6 +215,7 @@ export class BgpNeighbor implements NeighborHandler {
     session.receiver.discardBeyond = this.#limits?.discardBeyond;
     this.#limits?.begin(source);
     this.#service.sessionUp(this, source);
+    this.bfd.connected(this.#config, this.#neighbor.endpoint?.localAddress);
     const constrained = negotiated.families.includes(FamilyId.rtc);
     for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
     if (constrained) {

@@ -1,5 +1,6 @@
 import type { FamilyId } from '../bgp/nlri/family.js';
 import type { SocketOptions } from '../net/socket-options.js';
+import type { BfdService } from '../bfd/service.js';
 import type { Network } from '../net/transport.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -23,6 +24,7 @@ export interface BgpService {
   readonly network: Network;
   /** Those of the system when left out. */
   readonly socketOptions?: SocketOptions;
+  readonly bfd: BfdService;
   readonly routerId: number;
   readonly autonomousSystem: number;
   readonly clusterId: number;

@@ -162,7 +162,7 @@ export class ControllerViews implements ControllerView {
   }
 
   metrics(): MetricsSnapshot {
-    const { rib, tables, vrfs, groups, scheduler, neighbors, agents } = this.#controller;
+    const { rib, tables, vrfs, groups, scheduler, neighbors, agents, bfd } = this.#controller;
     const counts = new Map<FamilyName, { prefixes: number; paths: number }>();
     for (const entry of vrfs.configured()) {
       for (const table of entry.vrf?.tables.values() ?? []) {
@@ -183,6 +183,7 @@ export class ControllerViews implements ControllerView {
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
     add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
+    for (const [reason, count] of bfd.discarded) add(faults, `bfd-packet-${reason}`, count);
     return {
       tables: [
         ...[...tables.all()].map((table) => ({
@@ -197,6 +198,7 @@ export class ControllerViews implements ControllerView {
       exportGroups: groups.size,
       owedRoutes: groups.groups().reduce((sum, group) => sum + group.totalOwed, 0),
       pendingJobs: scheduler.pending,
+      bfdThreadRestarts: bfd.restarts,
       faults: [...faults].map(([name, count]) => ({ name, count })),
     };
   }
@@ -205,6 +207,7 @@ export class ControllerViews implements ControllerView {
     const { neighbor, config } = bgp;
     const { negotiated } = neighbor;
     const peerAs = negotiated?.peerAs ?? config.peerAs;
+    const bfd = bgp.bfd.view();
     return {
       address: bgp.address,
       ...(peerAs === undefined ? {} : { peerAs }),
@@ -237,6 +240,7 @@ export class ControllerViews implements ControllerView {
       malformedUpdates: { ...neighbor.faults },
       flaps: bgp.flaps,
       ...(bgp.lastError === undefined ? {} : { lastError: bgp.lastError }),
+      ...(bfd === undefined ? {} : { bfd }),
     };
   }
 

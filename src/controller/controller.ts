@@ -1,3 +1,4 @@
+import { BfdService, startBfdWorker } from '../bfd/service.js';
 import type { Network } from '../net/transport.js';
 import type { SocketOptions } from '../net/socket-options.js';
 import { TcpNetwork } from '../net/tcp-transport.js';
@@ -74,6 +75,7 @@ export class Controller implements BgpService, InterestListener {
   readonly random = Math.random;
   readonly network: Network;
   readonly socketOptions?: SocketOptions;
+  readonly bfd: BfdService;
   readonly routerId: number;
   readonly autonomousSystem: number;
   readonly clusterId: number;
@@ -106,6 +108,7 @@ export class Controller implements BgpService, InterestListener {
     const { socketOptions } = dependencies;
     if (socketOptions !== undefined) this.socketOptions = socketOptions;
     this.network = dependencies.network ?? new TcpNetwork(clock, socketOptions);
+    this.bfd = new BfdService({ clock, logger, startWorker: dependencies.startBfdWorker ?? startBfdWorker });
     this.routerId = defined(parseIpv4(config.routerId), config.routerId);
     this.autonomousSystem = config.autonomousSystem;
     this.clusterId = defined(parseIpv4(config.bgp.clusterId), config.bgp.clusterId);
@@ -235,6 +238,7 @@ export class Controller implements BgpService, InterestListener {
     this.reconfiguration.stop();
     await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
     this.agentRoutes.forgetAway(() => true);
+    await this.bfd.stop();
   }
 
   /** See {@link Reconfiguration.reloadSteps}. */

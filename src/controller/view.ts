@@ -3,6 +3,8 @@
  * the interface through which they are read. Everything here is plain data made on demand; no table, session or handle
  * leaves the controller. Field names are those of the HTTP API; an absent value is a left-out field.
  */
+import type { Worker } from 'node:worker_threads';
+import type { BfdDiagnostic, BfdState } from '../bfd/iana.js';
 import type { FamilyName } from '../bgp/nlri/family.js';
 import type { Effect } from '../config/effect.js';
 import type { LoadResult } from '../config/load.js';
@@ -93,6 +95,34 @@ export interface NeighborFamilyView {
   readonly prefixLimit?: PrefixLimitView;
 }
 
+export { BFD_DIAGNOSTICS, BFD_STATES } from '../bfd/iana.js';
+
+/** The BFD session of a neighbor (RFC 5880). */
+export interface BfdView {
+  readonly state: BfdState;
+  /** What the other side last said of itself; `down` before it has said anything and when it has fallen silent. */
+  readonly remoteState: BfdState;
+  /** Why the session last went down. */
+  readonly lastDiagnostic: BfdDiagnostic;
+  readonly remoteDiagnostic: BfdDiagnostic;
+  readonly multihop: boolean;
+  readonly localDiscriminator: number;
+  /** 0: not known. */
+  readonly remoteDiscriminator: number;
+  /** Milliseconds between two packets of ours, before up to a quarter is taken off at random; 0: none are sent. */
+  readonly transmitIntervalMs: number;
+  /** Milliseconds of silence after which the session is down; 0 while nothing was heard. */
+  readonly detectionTimeMs: number;
+  /** Whole seconds since the session came up; 0 while it is not. */
+  readonly uptimeSeconds: number;
+  /** How often the session has left `up`. */
+  readonly flaps: number;
+  /** Control packets; up to a second old. */
+  readonly packets: { readonly received: number; readonly sent: number };
+  /** Why the session cannot run at present. */
+  readonly problem?: string;
+}
+
 /** One remote BGP router, configured or dynamic. */
 export interface NeighborView {
   readonly address: string;
@@ -122,6 +152,8 @@ export interface NeighborView {
   /** How often the session has left `established`. */
   readonly flaps: number;
   readonly lastError?: string;
+  /** Absent when the neighbor is configured without. */
+  readonly bfd?: BfdView;
 }
 
 /**
@@ -319,6 +351,8 @@ export interface MetricsSnapshot {
   readonly owedRoutes: number;
   /** Jobs waiting in the scheduler. */
   readonly pendingJobs: number;
+  /** How often the thread of BFD had to be started again. */
+  readonly bfdThreadRestarts: number;
   /** Counted faults and violated limits since the start, by stable kebab-case name. */
   readonly faults: readonly { readonly name: string; readonly count: number }[];
 }
@@ -353,6 +387,8 @@ export interface ControllerDependencies {
   readonly network?: Network;
   /** How sessions are protected; by the system when left out. */
   readonly socketOptions?: SocketOptions;
+  /** The thread that BFD runs in; that of this build when left out. */
+  readonly startBfdWorker?: () => Worker;
   /** Reads and validates the configuration again; without it a reload is refused. */
   readonly reloadSource?: (running: ResolvedConfig) => Steps<LoadResult>;
   /** Validates another configuration, as `reloadSource` does with that of the file; without it a check is refused. */

@@ -1,6 +1,7 @@
 /** UDP sockets, as the protocol rooms see them. */
 import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { closeDescriptor, openTtlFiltered } from './ttl-filter.js';
 
 export interface DatagramSocket {
   /** Sends one datagram; one that cannot be sent is lost, as any other may be. */
@@ -45,10 +46,11 @@ export class UdpNetwork implements DatagramNetwork {
     this.#random = random;
   }
 
-  async receiver({ address, port, received }: ReceiverOptions): Promise<DatagramSocket> {
+  async receiver({ address, port, onlyTtl, received }: ReceiverOptions): Promise<DatagramSocket> {
     const socket = socketFor(address);
     socket.on('message', (bytes, { address: remoteAddress }) => received(bytes, remoteAddress));
-    await bind(socket, { address, port, exclusive: true });
+    if (onlyTtl === undefined) await bind(socket, { address, port, exclusive: true });
+    else await takeOver(socket, () => openTtlFiltered(address, port, onlyTtl));
     return new UdpSocket(socket);
   }
 
@@ -88,6 +90,23 @@ class UdpSocket implements DatagramSocket {
 
 function socketFor(address: string): dgram.Socket {
   return dgram.createSocket(isIPv6(address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
+}
+
+/** Has the socket use a descriptor that is bound already. Closes both when that fails. */
+async function takeOver(socket: dgram.Socket, open: () => number): Promise<void> {
+  let fd: number;
+  try {
+    fd = open();
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  try {
+    await bind(socket, { fd });
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  }
 }
 
 /** Closes the socket when it cannot be bound. */

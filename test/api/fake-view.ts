@@ -207,6 +207,7 @@ export class FakeView implements ControllerView {
       attributeSets: { count: 6, octets: 300 },
       exportGroups: 2,
       owedRoutes: 1,
+      bfdThreadRestarts: 0,
       pendingJobs: 0,
       faults: [{ name: 'treat-as-withdraw', count: 4 }],
     };

@@ -62,6 +62,15 @@ export class Bird extends ForegroundDaemon {
   #configuration(): string {
     const families = [...new Set(this.sessions.flatMap((session) => session.families))];
     const lines = [`log "${this.directory}/bird.log" all;`, `router id ${this.routerId};`, 'protocol device { }'];
+    // "strict bind": others on this host have the same port on their addresses.
+    if (this.sessions.some(({ bfd }) => bfd === true)) {
+      lines.push(
+        'protocol bfd {',
+        '  strict bind;',
+        '  multihop { interval 100 ms; multiplier 3; idle tx interval 200 ms; };',
+        '}',
+      );
+    }
     for (const family of families) {
       const { table, type } = channelOf(family);
       lines.push(`${type} table ${table};`, `protocol static s_${table} { ${type} { table ${table}; };`);
@@ -81,6 +90,7 @@ export class Bird extends ForegroundDaemon {
       `  neighbor ${session.address} port ${session.port} as ${session.autonomousSystem};`,
       `  multihop; strict bind;${session.passive === true ? ' passive;' : ''}`,
       '  hold time 30; connect delay time 1; connect retry time 2; error wait time 1, 5;',
+      ...(session.bfd === true ? ['  bfd on;'] : []),
       ...(session.reflectorClient === true ? [`  rr client; rr cluster id ${this.routerId};`] : []),
       ...session.families.map((family) => {
         const { table, bgp } = channelOf(family);

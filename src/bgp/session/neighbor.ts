@@ -255,6 +255,12 @@ export class Neighbor {
     this.#startOutbound();
   }
 
+  /** The path to the neighbor has failed although TCP has not noticed: ends the session (RFC 9384 §2). */
+  bfdDown(): void {
+    const notification = cease({ subcode: CeaseSubcode.bfdDown });
+    this.#session?.dispatch({ kind: 'automaticStop', notification }, 'BFD is down');
+  }
+
   /**
    * Takes over where and how often to connect. A session stays as it is; an attempt or a pause gives way to a new attempt.
    */
