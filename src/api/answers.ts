@@ -109,6 +109,14 @@ const bfdAnswer: z.ZodType<BfdView> = z.object({
   problem: z.string().exactOptional().meta({ description: 'Why the session cannot run at present.' }),
 });
 
+const output = z
+  .object({
+    owedRoutes: count.meta({ description: 'Routes that it has not been sent yet.' }),
+    queuedOctets: count.meta({ description: 'Octets that were sent and that the operating system has not taken.' }),
+    blockedSeconds: seconds.meta({ description: 'Since it last took enough for more to be sent; 0 while it does.' }),
+  })
+  .meta({ description: 'What waits for a receiver that is slower than what comes; absent while nothing does.' });
+
 export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   address: z.string(),
   peerAs: z
@@ -138,6 +146,7 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   ),
   capabilities: z.array(z.string()).meta({ description: 'What the neighbor announced; empty before its OPEN.' }),
   messages: z.object({ received: messageCounts, sent: messageCounts }),
+  output: output.exactOptional(),
   malformedUpdates: malformedUpdates.meta({ description: 'Malformed UPDATEs by what followed (RFC 7606 §2).' }),
   flaps: count.meta({ description: 'How often the session has left `established`.' }),
   lastError: z.string().exactOptional(),
@@ -152,6 +161,7 @@ export const agentAnswer: z.ZodType<AgentView> = z.object({
   uptimeSeconds: seconds,
   subscriptions: z.array(z.object({ vrf: z.string(), instanceId: z.int() })),
   routes: z.object({ received: count, advertised: count }),
+  output: output.exactOptional(),
   keptSeconds: seconds.exactOptional().meta({
     description: 'Seconds until what is kept of an agent that is `restarting` gets less preferred, or goes.',
   }),

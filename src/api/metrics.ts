@@ -59,10 +59,34 @@ export class MetricsExporter {
         'filament_bfd_thread_restarts_total',
         'How often the thread of BFD had to be started again.',
       ),
+      neighborOwed: gauge('filament_neighbor_owed_routes', 'Routes that the neighbor has not been sent yet.', [
+        'neighbor',
+      ]),
+      neighborQueued: gauge('filament_neighbor_queued_octets', 'Octets that the system has not taken yet.', [
+        'neighbor',
+      ]),
+      neighborBlocked: gauge(
+        'filament_neighbor_blocked_seconds',
+        'Since the neighbor last took enough for more to be sent; 0 while it does.',
+        ['neighbor'],
+      ),
       agents: gauge('filament_agents', 'Agents by state of their channel.', ['state']),
       agentSubscriptions: gauge('filament_agent_subscriptions', 'Subscriptions of all agents.'),
       agentRoutes: gauge('filament_agent_routes', 'Routes of all agents.', ['kind']),
       agentFlaps: gauge('filament_agent_flaps', 'How often the channels of all known agents have closed.'),
+      agentsBlocked: gauge('filament_agents_blocked', 'Agents that do not take what is sent to them.'),
+      agentOwed: gauge('filament_agent_owed_routes', 'Routes that agents have not been sent yet.'),
+      agentQueued: gauge('filament_agent_queued_octets', 'Octets to agents that the system has not taken yet.'),
+      connections: gauge('filament_connections', 'Accepted connections that are open.', ['port']),
+      acceptPaused: gauge('filament_accept_paused', '1 while nothing is accepted for want of file descriptors.', [
+        'port',
+      ]),
+      listenWaiting: gauge('filament_listen_waiting', 'Listening addresses that cannot be used yet.', ['port']),
+      kernelRefusals: counter(
+        'filament_kernel_refused_segments_total',
+        'TCP segments dropped by the kernel (of this network namespace): MD5 signature or TTL.',
+        ['reason'],
+      ),
       vrfs: gauge('filament_vrfs', 'VRFs.'),
       prefixes: gauge('filament_table_prefixes', 'Prefixes with at least one path.', ['scope', 'family']),
       paths: gauge('filament_table_paths', 'Paths, usable or not.', ['scope', 'family']),
@@ -138,6 +162,9 @@ export class MetricsExporter {
   #collectNeighbor(view: NeighborView): void {
     const { address: neighbor, state, peerAs, uptimeSeconds, flaps, messages, families, malformedUpdates } = view;
     const metrics = this.#metrics;
+    metrics.neighborOwed.set({ neighbor }, view.output?.owedRoutes ?? 0);
+    metrics.neighborQueued.set({ neighbor }, view.output?.queuedOctets ?? 0);
+    metrics.neighborBlocked.set({ neighbor }, view.output?.blockedSeconds ?? 0);
     metrics.neighborUp.set(
       { neighbor, peer_as: peerAs === undefined ? '' : String(peerAs) },
       state === 'established' ? 1 : 0,
@@ -174,13 +201,21 @@ export class MetricsExporter {
     let received = 0;
     let advertised = 0;
     let flaps = 0;
+    let [blocked, owed, queued] = [0, 0, 0];
     for (const agent of this.#view.agents()) {
       states.set(agent.state, (states.get(agent.state) ?? 0) + 1);
       subscriptions += agent.subscriptions.length;
       received += agent.routes.received;
       advertised += agent.routes.advertised;
       flaps += agent.flaps;
+      if (agent.output === undefined) continue;
+      if (agent.output.blockedSeconds > 0) blocked++;
+      owed += agent.output.owedRoutes;
+      queued += agent.output.queuedOctets;
     }
+    this.#metrics.agentsBlocked.set(blocked);
+    this.#metrics.agentOwed.set(owed);
+    this.#metrics.agentQueued.set(queued);
     for (const [state, count] of states) this.#metrics.agents.set({ state }, count);
     this.#metrics.agentSubscriptions.set(subscriptions);
     this.#metrics.agentRoutes.set({ kind: 'received' }, received);
@@ -202,6 +237,12 @@ export class MetricsExporter {
     metrics.owedRoutes.set(snapshot.owedRoutes);
     metrics.pendingJobs.set(snapshot.pendingJobs);
     metrics.bfdThreadRestarts.inc(snapshot.bfdThreadRestarts);
+    for (const { port, connections, paused, waiting } of snapshot.listeners) {
+      metrics.connections.set({ port }, connections);
+      metrics.acceptPaused.set({ port }, paused ? 1 : 0);
+      metrics.listenWaiting.set({ port }, waiting);
+    }
+    for (const { reason, count } of snapshot.kernelRefusals) metrics.kernelRefusals.inc({ reason }, count);
     for (const { name, count } of snapshot.faults) metrics.faults.inc({ fault: name }, count);
   }
 

@@ -122,6 +122,8 @@ interface ResolvedAllowedAgent {
 
 export interface ResolvedAgents {
   readonly listen: readonly ListenAddress[];
+  readonly bindWhenAvailable: boolean;
+  readonly acceptLimits: ResolvedAcceptLimits;
   /** Seconds. */
   readonly holdTime: number;
   readonly tls?: ResolvedTls;
@@ -135,12 +137,21 @@ export interface ResolvedAgents {
   readonly gracefulRestart: { readonly enabled: boolean; readonly restartTime: number; readonly longLivedTime: number };
 }
 
+/** How many connections a listener takes. */
+export interface ResolvedAcceptLimits {
+  readonly perAddress: number;
+  readonly perSecond: number;
+  readonly total: number;
+}
+
 export interface ResolvedConfig {
   readonly name: string;
   readonly routerId: string;
   readonly autonomousSystem: number;
   readonly bgp: {
     readonly listen: readonly ListenAddress[];
+    readonly bindWhenAvailable: boolean;
+    readonly acceptLimits: ResolvedAcceptLimits;
     readonly clusterId: string;
     readonly neighbors: readonly ResolvedNeighbor[];
     readonly dynamicNeighbors: readonly ResolvedDynamicRange[];
@@ -209,6 +220,8 @@ export function resolveConfig(
     autonomousSystem,
     bgp: {
       listen: bgp.listen,
+      bindWhenAvailable: bgp.bindWhenAvailable,
+      acceptLimits: bgp.acceptLimits,
       clusterId: bgp.clusterId ?? routerId,
       neighbors: bgp.neighbors.map((neighbor) => {
         const group = neighbor.peerGroup === undefined ? undefined : groups.get(neighbor.peerGroup);

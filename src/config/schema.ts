@@ -40,10 +40,39 @@ const listenSchema = z.strictObject({
   port: integer(0, 65535).meta({ description: 'TCP port; 0 takes a free one, which the log names.' }),
 });
 
+/** Connections that a listener takes; the defaults are those of the port. */
+function acceptLimits(perAddress: number, perSecond: number, total: number) {
+  return z
+    .strictObject({
+      perAddress: integer(1, 65535)
+        .default(perAddress)
+        .meta({ description: 'Connections at a time from one address.' }),
+      perSecond: integer(1, 65535)
+        .default(perSecond)
+        .meta({ description: 'New connections in a second from one address.' }),
+      total: integer(1, 1_048_576).default(total).meta({
+        description:
+          'Connections at a time in all; never more than the open files that the process may have, less some for other uses.',
+      }),
+    })
+    .prefault({});
+}
+
+const bindWhenAvailable = flag().default(false).meta({
+  description:
+    'Wait for addresses of `listen` that another process has or that no interface has yet, and try them every second, instead of failing to start.',
+  effect: 'restart',
+});
+
 const bgpSchema = z.strictObject({
   listen: list(listenSchema).default([]).meta({
     description: 'Where BGP connections are accepted. Empty: only outgoing connections.',
     effect: 'restart',
+  }),
+  bindWhenAvailable,
+  acceptLimits: acceptLimits(16, 32, 20_000).meta({
+    description: 'How many connections are accepted; one too many is cut at once.',
+    effect: 'none',
   }),
   clusterId: bgpIdentifier().exactOptional().meta({
     description: 'Cluster id as a route reflector (RFC 4456 §7); the router id when left out.',
@@ -110,6 +139,11 @@ const agentsSchema = z.strictObject({
   listen: list(listenSchema).default([]).meta({
     description: 'Where vRouter agents connect (XMPP). Empty: no agent channel.',
     effect: 'restart',
+  }),
+  bindWhenAvailable,
+  acceptLimits: acceptLimits(4096, 4096, 16_384).meta({
+    description: 'How many connections are accepted; one too many is cut at once.',
+    effect: 'none',
   }),
   holdTime: integer(3, 65535, 'seconds').default(90).meta({
     description:

@@ -122,6 +122,15 @@ export class AgentRoutes implements AgentHandler, Job {
     return count;
   }
 
+  /** Routes an agent has not been sent yet. */
+  countOwed(session: AgentSession): number {
+    let owed = 0;
+    for (const subscription of this.#agents.get(session)?.subscriptions.values() ?? []) {
+      for (const membership of subscription.memberships) owed += membership.owed;
+    }
+    return owed;
+  }
+
   /** Paths an agent has published. */
   countReceived(session: AgentSession): number {
     const source = this.#agents.get(session)?.source;

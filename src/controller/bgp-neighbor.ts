@@ -107,6 +107,13 @@ export class BgpNeighbor implements NeighborHandler {
     return this.#session?.source;
   }
 
+  /** Routes that the neighbor has not been sent yet. */
+  get owed(): number {
+    let owed = 0;
+    for (const { membership } of this.#session?.families.values() ?? []) owed += membership?.owed ?? 0;
+    return owed;
+  }
+
   get flaps(): number {
     return this.#earlierFlaps + this.#neighbor.flaps;
   }

@@ -1,6 +1,7 @@
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { SocketOptionsError } from '../net/segment-protection.js';
 import { BgpListener } from '../bgp/session/listener.js';
+import type { AcceptLimits } from '../net/accept-gate.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedDynamicRange, ResolvedNeighbor } from '../config/resolved.js';
@@ -28,10 +29,15 @@ export class BgpNeighbors {
   /** One for each dynamic neighbor that is kept for a while after its session. */
   readonly #lingering = new Set<Timer>();
 
-  constructor(service: BgpService) {
+  constructor(service: BgpService, acceptLimits?: AcceptLimits) {
     this.#service = service;
     const { clock, logger, socketOptions } = service;
-    this.#listener = new BgpListener({ clock, logger, ...(socketOptions && { socketOptions }) });
+    this.#listener = new BgpListener({
+      clock,
+      logger,
+      ...(socketOptions && { socketOptions }),
+      ...(acceptLimits && { acceptLimits }),
+    });
   }
 
   get listener(): BgpListener {
@@ -63,10 +69,19 @@ export class BgpNeighbors {
     return true;
   }
 
-  async listen(addresses: readonly ListenAddress[]): Promise<void> {
+  async listen(addresses: readonly ListenAddress[], whenAvailable: boolean): Promise<void> {
+    const { logger } = this.#service;
+    const listening = ({ address, port }: ListenAddress): void => {
+      logger.info({ listen: 'bgp', address, port }, 'listening');
+    };
     for (const address of addresses) {
-      const listening = await this.#listener.listen(address);
-      this.#service.logger.info({ listen: 'bgp', address: listening.address, port: listening.port }, 'listening');
+      if (!whenAvailable) listening(await this.#listener.listen(address));
+      else {
+        await this.#listener.listenWhenAvailable(address, {
+          listening,
+          waiting: ({ message }) => logger.warn({ listen: 'bgp', reason: message }, 'waiting for the address'),
+        });
+      }
     }
   }
 

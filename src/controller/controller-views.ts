@@ -1,5 +1,8 @@
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
 import type { FamilyName } from '../bgp/nlri/family.js';
+import type { AcceptGate } from '../net/accept-gate.js';
+import { formatEndpoint } from '../net/errors.js';
+import { readKernelRefusals } from '../net/kernel-refusals.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
@@ -15,6 +18,7 @@ import type {
   MetricsSnapshot,
   NeighborFamilyView,
   NeighborView,
+  OutputView,
   Readiness,
   ReloadOptions,
   ReloadResult,
@@ -54,7 +58,11 @@ export class ControllerViews implements ControllerView {
   }
 
   readiness(): Readiness {
-    const reasons = this.#controller.running ? [] : ['not started'];
+    const { running, neighbors, agents } = this.#controller;
+    const reasons = running ? [] : ['not started'];
+    for (const [name, { waitingFor }] of [['bgp', neighbors.listener] as const, ['agents', agents] as const]) {
+      for (const { address, port } of waitingFor) reasons.push(`${name}: waiting for ${formatEndpoint(address, port)}`);
+    }
     return { ready: reasons.length === 0, reasons };
   }
 
@@ -101,6 +109,7 @@ export class ControllerViews implements ControllerView {
         uptimeSeconds: seconds(session.uptimeMs),
         subscriptions: session.subscriptions.map(({ vrf, instanceId }) => ({ vrf, instanceId })),
         routes: { received: agentRoutes.countReceived(session), advertised: agentRoutes.countAdvertised(session) },
+        ...outputOf(agentRoutes.countOwed(session), session.writableLength, session.blockedMs),
         dropped: Object.fromEntries(session.counters.dropped),
         ignored: Object.fromEntries(session.counters.ignored),
         flaps: session.flaps,
@@ -184,6 +193,12 @@ export class ControllerViews implements ControllerView {
     add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
     for (const [reason, count] of bfd.discarded) add(faults, `bfd-packet-${reason}`, count);
+    const listeners = [
+      { port: 'bgp', ...listenerCounts(neighbors.listener) } as const,
+      { port: 'agents', ...listenerCounts(agents) } as const,
+    ];
+    for (const [reason, count] of neighbors.listener.gate?.refusals ?? []) add(faults, `bgp-accept-${reason}`, count);
+    for (const [reason, count] of agents.gate?.refusals ?? []) add(faults, `agent-accept-${reason}`, count);
     return {
       tables: [
         ...[...tables.all()].map((table) => ({
@@ -199,6 +214,8 @@ export class ControllerViews implements ControllerView {
       owedRoutes: groups.groups().reduce((sum, group) => sum + group.totalOwed, 0),
       pendingJobs: scheduler.pending,
       bfdThreadRestarts: bfd.restarts,
+      listeners,
+      kernelRefusals: readKernelRefusals(),
       faults: [...faults].map(([name, count]) => ({ name, count })),
     };
   }
@@ -238,6 +255,7 @@ export class ControllerViews implements ControllerView {
       capabilities: negotiated?.remoteCapabilities ?? [],
       messages: { received: { ...neighbor.counters.received }, sent: { ...neighbor.counters.sent } },
       malformedUpdates: { ...neighbor.faults },
+      ...outputOf(bgp.owed, neighbor.queuedOctets, neighbor.blockedMs),
       flaps: bgp.flaps,
       ...(bgp.lastError === undefined ? {} : { lastError: bgp.lastError }),
       ...(bfd === undefined ? {} : { bfd }),
@@ -265,6 +283,21 @@ export class ControllerViews implements ControllerView {
 
 function countsOf(table: RouteTable): TableCounts {
   return { prefixes: table.routeCount, paths: table.pathCount };
+}
+
+/** What waits for a receiver, if anything does. */
+function outputOf(owedRoutes: number, queuedOctets: number, blockedMs: number): { readonly output?: OutputView } {
+  if (owedRoutes === 0 && queuedOctets === 0 && blockedMs === 0) return {};
+  return { output: { owedRoutes, queuedOctets, blockedSeconds: seconds(blockedMs) } };
+}
+
+interface Listening {
+  readonly gate: AcceptGate | undefined;
+  readonly waitingFor: readonly unknown[];
+}
+
+function listenerCounts({ gate, waitingFor }: Listening): Omit<MetricsSnapshot['listeners'][number], 'port'> {
+  return { connections: gate?.open ?? 0, paused: gate?.exhausted ?? false, waiting: waitingFor.length };
 }
 
 function sum(a: number, b: number): number {

@@ -178,6 +178,8 @@ export class Controller implements BgpService, InterestListener {
       {
         serverName: config.name,
         listen: config.agents.listen,
+        bindWhenAvailable: config.agents.bindWhenAvailable,
+        acceptLimits: config.agents.acceptLimits,
         holdTimeSec: config.agents.holdTime,
         maxStanzaBytes: config.agents.maxStanzaBytes,
         ...(this.#agentTls === undefined
@@ -190,7 +192,7 @@ export class Controller implements BgpService, InterestListener {
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
     );
-    this.neighbors = new BgpNeighbors(this);
+    this.neighbors = new BgpNeighbors(this, config.bgp.acceptLimits);
     const running = (): ResolvedConfig => this.#config;
     this.reconfiguration = new Reconfiguration(
       {
@@ -224,7 +226,7 @@ export class Controller implements BgpService, InterestListener {
     const { bgp } = this.#config;
     for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
     this.neighbors.setRanges(bgp.dynamicNeighbors);
-    await this.neighbors.listen(bgp.listen);
+    await this.neighbors.listen(bgp.listen, bgp.bindWhenAvailable);
     const listening = await this.agents.start();
     for (const { address, port } of listening) this.logger.info({ listen: 'agents', address, port }, 'listening');
     this.neighbors.start();
@@ -312,6 +314,7 @@ export class Controller implements BgpService, InterestListener {
         this.agents.setHoldTime(change.after.holdTime);
         this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
         this.agents.setAllowed(change.after.allowed);
+        if (this.agents.gate) this.agents.gate.limits = change.after.acceptLimits;
         this.agents.setEndOfRibTiming(endOfRibTiming(change.after));
         this.agentRoutes.forgetAway(({ name, source, subscriptions }) => {
           const permit = this.agents.permitOf(name, source.routerId);
@@ -322,7 +325,8 @@ export class Controller implements BgpService, InterestListener {
       case 'api-token-changed':
       case 'log-level-changed':
       case 'setting-changed':
-        // These live outside; see ControllerDependencies.configApplied.
+        if (this.neighbors.listener.gate) this.neighbors.listener.gate.limits = this.#config.bgp.acceptLimits;
+        // The others live outside; see ControllerDependencies.configApplied.
         return;
     }
   }

@@ -123,6 +123,16 @@ export interface BfdView {
   readonly problem?: string;
 }
 
+/** What waits for a receiver that does not take it as fast as it comes. */
+export interface OutputView {
+  /** Routes that it has not been sent yet. */
+  readonly owedRoutes: number;
+  /** Octets that were sent and that the operating system has not taken. */
+  readonly queuedOctets: number;
+  /** Whole seconds since it last took enough for more to be sent; 0 while it does. */
+  readonly blockedSeconds: number;
+}
+
 /** One remote BGP router, configured or dynamic. */
 export interface NeighborView {
   readonly address: string;
@@ -147,6 +157,8 @@ export interface NeighborView {
   /** Names of the capabilities the neighbor announced; empty before its OPEN. */
   readonly capabilities: readonly string[];
   readonly messages: { readonly received: MessageCounts; readonly sent: MessageCounts };
+  /** Absent while nothing waits. */
+  readonly output?: OutputView;
   /** Malformed UPDATEs since the neighbor exists, by what followed. */
   readonly malformedUpdates: Readonly<Record<(typeof ERROR_ACTIONS)[number], number>>;
   /** How often the session has left `established`. */
@@ -178,6 +190,8 @@ export interface AgentView {
   readonly uptimeSeconds: number;
   readonly subscriptions: readonly SubscriptionView[];
   readonly routes: { readonly received: number; readonly advertised: number };
+  /** Absent while nothing waits. */
+  readonly output?: OutputView;
   /** Seconds until what is kept of an agent that is `restarting` gets less preferred, or goes. */
   readonly keptSeconds?: number;
   /** Published items that were not used, and stanzas without effect, by stable kebab-case reason. */
@@ -353,6 +367,17 @@ export interface MetricsSnapshot {
   readonly pendingJobs: number;
   /** How often the thread of BFD had to be started again. */
   readonly bfdThreadRestarts: number;
+  /** Accepted connections of each port. */
+  readonly listeners: readonly {
+    readonly port: 'bgp' | 'agents';
+    readonly connections: number;
+    /** Nothing is accepted for want of file descriptors. */
+    readonly paused: boolean;
+    /** Addresses that cannot be used yet. */
+    readonly waiting: number;
+  }[];
+  /** Segments that the kernel dropped, by kebab-case reason. */
+  readonly kernelRefusals: readonly { readonly reason: string; readonly count: number }[];
   /** Counted faults and violated limits since the start, by stable kebab-case name. */
   readonly faults: readonly { readonly name: string; readonly count: number }[];
 }

@@ -27,11 +27,11 @@ export function formatEndpoint(address: string, port: number): string {
 /** A listener could not be opened; the message names the endpoint and the option that changes it. */
 export class ListenError extends Error {
   readonly code = 'ERR_LISTEN';
+  override readonly cause: Error & { readonly code?: string };
 
   constructor(address: string, port: number, option: string, cause: Error & { readonly code?: string }) {
-    super(`cannot listen on ${formatEndpoint(address, port)}: ${describeSocketError(cause)}; change ${option}`, {
-      cause,
-    });
+    super(`cannot listen on ${formatEndpoint(address, port)}: ${describeSocketError(cause)}; change ${option}`);
+    this.cause = cause;
   }
 }
 

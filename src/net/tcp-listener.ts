@@ -2,11 +2,12 @@
 import * as net from 'node:net';
 
 import { defined } from '../util/assert.js';
-import type { Clock } from '../util/clock.js';
+import type { Clock, Timer } from '../util/clock.js';
 import { inputMeter } from '../util/input-meter.js';
 import { parseIp } from '../wire/ip.js';
 import { formatPrefix } from '../wire/prefix.js';
 import type { IpVersion, Prefix } from '../wire/prefix.js';
+import type { AcceptGate, AcceptRefusal } from './accept-gate.js';
 import { ListenError } from './errors.js';
 import { MAXIMUM_TTL, SocketOptionsError, synFault } from './segment-protection.js';
 import type { PrefixKey, SegmentProtection } from './segment-protection.js';
@@ -28,13 +29,30 @@ export interface TcpListenerOptions {
   readonly clock: Clock;
   /** A connection came in; its owner must attach or destroy it. */
   readonly accept: (transport: Transport) => void;
-  /** Accepting failed (out of files, say); listening goes on. */
+  /** Accepting failed (out of files, say); listening goes on. At most every ten seconds. */
   readonly failed: (error: Error) => void;
+  /** Cuts what is too much; everybody is let in without. */
+  readonly gate?: AcceptGate;
+  /** A connection was cut by the gate. */
+  readonly refused?: (address: string, reason: AcceptRefusal) => void;
   readonly socketOptions?: SocketOptions;
   /** What a connection from this address must satisfy; one that does not, or cannot, is cut without a word. */
   readonly protectionOf?: (address: string) => SegmentProtection | undefined;
   /** A connection was cut for that; `reason` is a clause. */
   readonly unprotected?: (address: string, reason: string) => void;
+}
+
+/** How often an address that cannot be used yet is tried again. */
+const BIND_RETRY_MS = 1000;
+/** What may pass: somebody else has the address, or nobody yet. */
+const PASSING_CODES: readonly (string | undefined)[] = ['EADDRINUSE', 'EADDRNOTAVAIL'];
+const FAILURE_REPORT_MS = 10_000;
+
+/** What becomes of an address that is waited for. */
+export interface ListenEvents {
+  /** It cannot be used yet; told when the reason is another one. */
+  waiting(error: ListenError): void;
+  listening(address: ListenAddress): void;
 }
 
 /** One listening socket. */
@@ -51,6 +69,9 @@ export class TcpListener {
   readonly #listening = new Set<Listening>();
   /** By the text of their prefix. */
   readonly #keys = new Map<string, PrefixKey>();
+  /** Addresses that are tried again and again. */
+  readonly #waitingFor = new Map<ListenAddress, Timer>();
+  #failureReportedMs = -Infinity;
   /** Answers to SYNs leave with the largest TTL, for neighbors that expect it (RFC 5082 §3). */
   #largestTtl = false;
 
@@ -70,7 +91,7 @@ export class TcpListener {
    * @throws ListenError  (rejects) when the system refuses
    */
   listen(where: ListenAddress): Promise<ListenAddress> {
-    const { option, failed } = this.#options;
+    const { option } = this.#options;
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
     const version: IpVersion = where.address.includes(':') ? 6 : 4;
     return new Promise((resolve, reject) => {
@@ -80,7 +101,7 @@ export class TcpListener {
       server.once('error', refused);
       server.once('listening', () => {
         server.off('error', refused);
-        server.on('error', failed);
+        server.on('error', this.#failed);
         const { port } = server.address() as net.AddressInfo;
         const address = { address: where.address, port };
         this.#listening.add({ server, address, version });
@@ -97,9 +118,43 @@ export class TcpListener {
     });
   }
 
+  /**
+   * Listens, now or when the address can be used: it may be another process's yet, or on no interface (a floating address).
+   * @returns when the first attempt is over
+   * @throws ListenError  (rejects) for what does not pass by itself
+   */
+  async listenWhenAvailable(where: ListenAddress, events: ListenEvents): Promise<void> {
+    let reason = '';
+    const attempt = async (): Promise<void> => {
+      try {
+        const address = await this.listen(where);
+        if (reason === '' || this.#waitingFor.delete(where)) events.listening(address);
+        else await this.close(address); // given up meanwhile
+      } catch (error) {
+        if (!(error instanceof ListenError) || !PASSING_CODES.includes(error.cause.code)) throw error;
+        if (reason !== '' && !this.#waitingFor.has(where)) return;
+        if (error.message !== reason) events.waiting(error);
+        reason = error.message;
+        const again = this.#options.clock.after(BIND_RETRY_MS, () => void attempt().catch(this.#failed));
+        this.#waitingFor.set(where, again);
+      }
+    };
+    await attempt();
+  }
+
+  /** Addresses that cannot be used yet. */
+  get waitingFor(): readonly ListenAddress[] {
+    return [...this.#waitingFor.keys()];
+  }
+
   /** Stops listening on one address (as given by {@link addresses}) or on all; accepted connections stay. Done when the sockets are closed. */
   async close(which?: ListenAddress): Promise<void> {
     const closing: Promise<void>[] = [];
+    for (const [where, timer] of this.#waitingFor) {
+      if (which && (where.address !== which.address || where.port !== which.port)) continue;
+      timer.cancel();
+      this.#waitingFor.delete(where);
+    }
     for (const listening of this.#listening) {
       const { address: at, server } = listening;
       if (which && (at.address !== which.address || at.port !== which.port)) continue;
@@ -193,13 +248,14 @@ export class TcpListener {
 
   #accept(socket: net.Socket): void {
     inputMeter.events++;
-    const { accept, clock, protectionOf, unprotected } = this.#options;
+    const { accept, clock, gate, protectionOf, unprotected } = this.#options;
     // A peer that is gone already has no address any more.
     if (socket.remoteAddress === undefined) {
       socket.destroy();
       return;
     }
     const address = plainAddress(socket.remoteAddress);
+    if (gate !== undefined && !this.#admit(socket, address, gate)) return;
     const protection = protectionOf?.(address);
     if (protection !== undefined || this.#largestTtl) {
       const fault = this.#protectAccepted(socket, protection);
@@ -212,6 +268,26 @@ export class TcpListener {
     }
     accept(new TcpTransport(socket, clock, this.#socketOptions));
   }
+
+  #admit(socket: net.Socket, address: string, gate: AcceptGate): boolean {
+    const refusal = gate.admit(address);
+    if (refusal === undefined) {
+      socket.once('close', () => gate.gone(address));
+      return true;
+    }
+    socket.on('error', ignored);
+    // With RST: nothing of it stays in the kernel either.
+    socket.resetAndDestroy();
+    this.#options.refused?.(address, refusal);
+    return false;
+  }
+
+  readonly #failed = (error: unknown): void => {
+    const now = this.#options.clock.nowMs();
+    if (now - this.#failureReportedMs < FAILURE_REPORT_MS) return;
+    this.#failureReportedMs = now;
+    this.#options.failed(error as Error);
+  };
 
   /** @returns why the connection may not be used, as a clause */
   #protectAccepted(socket: net.Socket, protection: SegmentProtection | undefined): string | undefined {

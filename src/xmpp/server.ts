@@ -1,4 +1,6 @@
 /** The agent channel's server: listens, keeps the sessions by agent name, and tells them which VRFs come and go (agent-channel.md §10). */
+import { AcceptGate } from '../net/accept-gate.js';
+import type { AcceptLimits, AcceptRefusal } from '../net/accept-gate.js';
 import { formatEndpoint } from '../net/errors.js';
 import { TcpListener } from '../net/tcp-listener.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
@@ -45,6 +47,10 @@ export interface AgentServerOptions {
   readonly subscriptionLimits?: SubscriptionLimits;
   /** Connections at a time, established or not; one too many is closed at once. */
   readonly maxConnections?: number;
+  /** Connections by address and second; everybody is let in without. */
+  readonly acceptLimits?: AcceptLimits;
+  /** Wait for addresses that cannot be used yet. */
+  readonly bindWhenAvailable?: boolean;
 }
 
 export interface AgentServerDeps {
@@ -56,6 +62,8 @@ export interface AgentServerDeps {
 /** Connections that were closed before they could become sessions. */
 export type RefusalReason = 'not-ipv4' | 'duplicate-endpoint' | 'connection-limit';
 
+/** At most one log record about connections that were too many in this time. */
+const REFUSAL_LOG_MS = 10_000;
 const DEFAULT_MAX_CONNECTIONS = 16_384;
 /** Names remembered after their sessions ended; the oldest is forgotten first. */
 const MAX_RECORDS = 20_000;
@@ -68,6 +76,8 @@ export class AgentServer {
   readonly #deps: AgentServerDeps;
   readonly #owner: SessionOwner;
   #listener: TcpListener | undefined;
+  readonly #gate: AcceptGate | undefined;
+  #refusalLoggedMs = -Infinity;
   #holdTimeSec: number;
   #maxStanzaOctets: number;
   #tls: TlsParameters | undefined;
@@ -91,6 +101,7 @@ export class AgentServer {
     this.#options = options;
     this.#handler = handler;
     this.#deps = deps;
+    this.#gate = options.acceptLimits && new AcceptGate(deps.clock, options.acceptLimits);
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
     this.#tls = options.tls;
@@ -117,17 +128,51 @@ export class AgentServer {
       option: 'agents.listen',
       clock,
       accept: (transport) => this.accept(transport),
+      refused: (address, reason) => this.#logRefusal(address, reason),
+      ...(this.#gate && { gate: this.#gate }),
       failed: (error) => logger.warn({ error: error.message }, 'agent accept failed'),
     });
     this.#listener = listener;
     this.#startedMs = clock.nowMs();
     try {
-      for (const address of this.#options.listen) await listener.listen(address);
+      for (const address of this.#options.listen) {
+        if (this.#options.bindWhenAvailable !== true) await listener.listen(address);
+        else {
+          let hasWaited = false;
+          await listener.listenWhenAvailable(address, {
+            waiting: ({ message }) => {
+              hasWaited = true;
+              logger.warn({ listen: 'agents', reason: message }, 'waiting for the address');
+            },
+            // Those that could be used at once are the caller's to tell.
+            listening: (at) => {
+              if (hasWaited) logger.info({ listen: 'agents', address: at.address, port: at.port }, 'listening');
+            },
+          });
+        }
+      }
     } catch (error) {
       await listener.close();
       throw error;
     }
     return listener.addresses;
+  }
+
+  /** Who is let in, and who was not; absent when everybody is. */
+  get gate(): AcceptGate | undefined {
+    return this.#gate;
+  }
+
+  /** Addresses that cannot be used yet. */
+  get waitingFor(): readonly ListenAddress[] {
+    return this.#listener?.waitingFor ?? [];
+  }
+
+  #logRefusal(address: string, reason: AcceptRefusal): void {
+    const now = this.#deps.clock.nowMs();
+    if (now - this.#refusalLoggedMs < REFUSAL_LOG_MS) return;
+    this.#refusalLoggedMs = now;
+    this.#deps.logger.warn({ address, reason }, 'agent connection refused');
   }
 
   /** Stops listening and closes all sessions. */

@@ -90,7 +90,8 @@ export class AgentSession {
   /** Output that waits for the agent's first octet after our header; `undefined` once it flows. */
   #heldBack: Uint8Array[] | undefined;
   #heldBackOctets = 0;
-  #blocked = false;
+  /** When its socket had too much queued; absent while it takes more. */
+  #blockedSinceMs: number | undefined;
   /** What the operating system had taken when it was last seen to take something, and when that was. */
   #takenOctets = 0;
   #takenMs = 0;
@@ -157,10 +158,15 @@ export class AgentSession {
     return this.#transport.writableLength + this.#heldBackOctets;
   }
 
+  /** How long the agent has not taken enough of what is queued; 0 while it does. */
+  get blockedMs(): number {
+    return this.#blockedSinceMs === undefined ? 0 : this.#clock.nowMs() - this.#blockedSinceMs;
+  }
+
   /** False: stop pushing until {@link AgentHandler.writable} is called. */
   get writable(): boolean {
     if (this.writableLength < HIGH_WATER_OCTETS) return true;
-    this.#blocked = true;
+    this.#blockedSinceMs ??= this.#clock.nowMs();
     return false;
   }
 
@@ -178,7 +184,7 @@ export class AgentSession {
     for (const body of bodies) chunks.push(this.#head, body);
     if (this.#heldBack) for (const chunk of chunks) this.#send(chunk);
     else this.#transport.writeAll(chunks);
-    if (this.writableLength >= HIGH_WATER_OCTETS) this.#blocked = true;
+    if (this.writableLength >= HIGH_WATER_OCTETS) this.#blockedSinceMs ??= this.#clock.nowMs();
   }
 
   /** Says whether content of a table is still to be pushed; the End-of-RIB marker waits for it (agent-channel.md §6.9). */
@@ -413,8 +419,8 @@ export class AgentSession {
   }
 
   #drained(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
+    if (this.#blockedSinceMs === undefined) return;
+    this.#blockedSinceMs = undefined;
     if (this.state === 'established') this.#owner.handler.writable(this);
   }
 
@@ -579,7 +585,7 @@ export class AgentSession {
         upSinceMs: this.#upSinceMs,
         lastActivityMs: this.#activityMs,
         dumpPending: this.#dumpPending,
-        blocked: this.#blocked,
+        blocked: this.#blockedSinceMs !== undefined,
         converged: this.#owner.converged,
       },
       this.#owner.endOfRib,

@@ -209,6 +209,8 @@ export class FakeView implements ControllerView {
       owedRoutes: 1,
       bfdThreadRestarts: 0,
       pendingJobs: 0,
+      listeners: [{ port: 'bgp', connections: 3, paused: false, waiting: 1 }],
+      kernelRefusals: [{ reason: 'md5-wrong', count: 5 }],
       faults: [{ name: 'treat-as-withdraw', count: 4 }],
     };
   }

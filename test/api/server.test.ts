@@ -332,6 +332,11 @@ describe('GET /metrics', () => {
       'filament_table_paths{scope="vrf",family="ipv4-unicast"} 50',
       'filament_attribute_sets 6',
       'filament_faults_total{fault="treat-as-withdraw"} 4',
+      'filament_connections{port="bgp"} 3',
+      'filament_accept_paused{port="bgp"} 0',
+      'filament_listen_waiting{port="bgp"} 1',
+      'filament_kernel_refused_segments_total{reason="md5-wrong"} 5',
+      'filament_neighbor_owed_routes{neighbor="192.0.2.1"} 0',
     ]) {
       expect(lines).toContain(line);
     }

@@ -4,11 +4,13 @@ import type { Logger } from '../../util/logger.js';
 import { formatIp, parseIp } from '../../wire/ip.js';
 import { formatPrefix, hostPrefix, prefixContains } from '../../wire/prefix.js';
 import type { Prefix } from '../../wire/prefix.js';
+import { AcceptGate } from '../../net/accept-gate.js';
+import type { AcceptLimits } from '../../net/accept-gate.js';
 import { MAXIMUM_TTL } from '../../net/segment-protection.js';
 import type { SegmentProtection } from '../../net/segment-protection.js';
 import type { SocketOptions } from '../../net/socket-options.js';
 import { TcpListener } from '../../net/tcp-listener.js';
-import type { ListenAddress } from '../../net/tcp-listener.js';
+import type { ListenAddress, ListenEvents } from '../../net/tcp-listener.js';
 import type { Transport } from '../../net/transport.js';
 import { CeaseSubcode } from '../message/iana.js';
 import { refuseConnection } from './neighbor.js';
@@ -33,6 +35,8 @@ export interface BgpListenerDependencies {
   readonly logger: Logger;
   /** Those of the system when left out. */
   readonly socketOptions?: SocketOptions;
+  /** Everybody is let in without. */
+  readonly acceptLimits?: AcceptLimits;
 }
 
 /** At most one log record about refused connections in this time, however many there are. */
@@ -46,6 +50,7 @@ export class BgpListener {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #tcp: TcpListener;
+  readonly #gate: AcceptGate | undefined;
   readonly #neighbors = new Map<string, Neighbor>();
   /** Longest prefix first. */
   #ranges: readonly DynamicRange[] = [];
@@ -54,15 +59,19 @@ export class BgpListener {
   #refusedNotLogged = 0;
   #refusalLoggedMs = -Infinity;
 
-  constructor({ clock, logger, socketOptions }: BgpListenerDependencies) {
+  constructor({ clock, logger, socketOptions, acceptLimits }: BgpListenerDependencies) {
     this.#clock = clock;
     this.#logger = logger;
+    const gate = acceptLimits && new AcceptGate(clock, acceptLimits);
+    this.#gate = gate;
     this.#tcp = new TcpListener({
       option: 'bgp.listen',
       clock,
       accept: (transport) => this.accept(transport),
       failed: (error) => logger.error({ error: error.message }, 'accepting BGP connections failed'),
       protectionOf: (address) => this.#protectionOf(canonical(address)),
+      refused: (address, reason) => this.#logRefusal({ address, reason }),
+      ...(gate && { gate }),
       unprotected: (address, reason) => this.#unprotected(address, reason),
       ...(socketOptions && { socketOptions }),
     });
@@ -84,6 +93,21 @@ export class BgpListener {
    */
   listen(address: ListenAddress): Promise<ListenAddress> {
     return this.#tcp.listen(address);
+  }
+
+  /** Listens as soon as the address can be used, see {@link TcpListener.listenWhenAvailable}. */
+  listenWhenAvailable(address: ListenAddress, events: ListenEvents): Promise<void> {
+    return this.#tcp.listenWhenAvailable(address, events);
+  }
+
+  /** Addresses that cannot be used yet. */
+  get waitingFor(): readonly ListenAddress[] {
+    return this.#tcp.waitingFor;
+  }
+
+  /** Who is let in, and who was not; absent when everybody is. */
+  get gate(): AcceptGate | undefined {
+    return this.#gate;
   }
 
   /** Stops listening, on one address or on all; sessions stay. */

@@ -118,6 +118,8 @@ export class Neighbor {
   #flaps = 0;
   #lastError: string | undefined;
   #establishedMs = 0;
+  /** When the socket had too much queued for more to be sent; absent while it takes more. */
+  #blockedSinceMs: number | undefined;
   /** Octets received on the session when its key was changed; absent when it was not. */
   #heardBeforeKeyChange: number | undefined;
   #reportedState: SessionState = 'idle';
@@ -206,7 +208,20 @@ export class Neighbor {
   /** More may be sent: little enough waits for the socket. False when there is no session. */
   get writable(): boolean {
     const transport = this.#session?.transport;
-    return transport !== undefined && transport.writableLength < HIGH_WATER_OCTETS;
+    if (transport === undefined) return false;
+    if (transport.writableLength < HIGH_WATER_OCTETS) return true;
+    this.#blockedSinceMs ??= this.#clock.nowMs();
+    return false;
+  }
+
+  /** How long the neighbor has not taken enough of what is queued for it; 0 while it does. */
+  get blockedMs(): number {
+    return this.#blockedSinceMs === undefined ? 0 : this.#clock.nowMs() - this.#blockedSinceMs;
+  }
+
+  /** Octets queued for the session that the operating system has not taken. */
+  get queuedOctets(): number {
+    return this.#session?.transport?.writableLength ?? 0;
   }
 
   // --- what can be done ---
@@ -380,7 +395,9 @@ export class Neighbor {
       routeRefresh: (message) => this.#routeRefresh(message),
       unanswered: (reason) => (this.#lastError = reason),
       drained: (connection) => {
-        if (connection === this.#session) this.#handler.writable();
+        if (connection !== this.#session) return;
+        this.#blockedSinceMs = undefined;
+        this.#handler.writable();
       },
       closing: (transport) => this.#closing.add(transport),
       closed: (transport) => {
@@ -428,6 +445,7 @@ export class Neighbor {
   #down(reason: CloseReason): void {
     if (this.uptimeMs >= STABLE_MS) this.#dampingBackOff.reset();
     this.#session = undefined;
+    this.#blockedSinceMs = undefined;
     this.#flaps++;
     this.#handler.closed(reason);
   }
