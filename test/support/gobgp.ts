@@ -183,6 +183,11 @@ export class Gobgp extends ForegroundDaemon {
     return new Gobgp(lab, { address, port }, await freePort(address), description);
   }
 
+  /** Where its client connects to. */
+  get apiPort(): number {
+    return this.#apiPort;
+  }
+
   /** Runs its client: `cli('global', 'rib', …)`. */
   cli(...args: readonly string[]): Promise<string> {
     return run('gobgp', ['-u', this.address, '-p', String(this.#apiPort), ...args]);
