@@ -1,7 +1,9 @@
 /**
  * `filament run`: one controller with its HTTP API, from start to orderly end.
  *
- *   SIGTERM, SIGINT   Cease/administrative shutdown to neighbors, agents closed, exit 0; a second one ends at once
+ *   SIGTERM           Cease/administrative shutdown to neighbors, agents closed, exit 0; a second one ends at once. Neighbors with
+ *                     which graceful restart of NOTIFICATIONs is agreed keep our routes for the restart time (RFC 8538)
+ *   SIGINT            the same for good: such neighbors are told to drop them (Hard Reset)
  *   SIGHUP            the configuration file is read again
  */
 import { dirname } from 'node:path';
@@ -24,7 +26,8 @@ import { ReloadTrigger } from './reload-trigger.js';
 export interface RunningController {
   readonly view: ControllerView;
   start(): Promise<void>;
-  stop(): Promise<void>;
+  /** @param forGood  neighbors are not to wait for a next start */
+  stop(forGood?: boolean): Promise<void>;
 }
 
 /** Compiles the way of a route before the first neighbor comes. */
@@ -104,9 +107,9 @@ export class ControllerService {
     return this.#controller.view.reload();
   }
 
-  async stop(): Promise<void> {
+  async stop(forGood = true): Promise<void> {
     await this.#api.close();
-    await this.#controller.stop();
+    await this.#controller.stop(forGood);
   }
 }
 
@@ -188,7 +191,7 @@ export async function runController(
     const service = await starting;
     const signal = await end.received;
     logger.info({ signal }, 'stopping');
-    const isStopped = await stopInTime(service);
+    const isStopped = await stopInTime(service, signal === 'SIGINT');
     if (!isStopped) throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
     logger.info({ signal }, 'stopped');
     return ExitCode.done;
@@ -199,13 +202,13 @@ export async function runController(
   }
 }
 
-async function stopInTime(service: ControllerService): Promise<boolean> {
+async function stopInTime(service: ControllerService, forGood: boolean): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), STOP_TIMEOUT_MS);
   });
   try {
-    return await Promise.race([service.stop().then(() => true), timeout]);
+    return await Promise.race([service.stop(forGood).then(() => true), timeout]);
   } finally {
     clearTimeout(timer);
   }

@@ -67,6 +67,12 @@ export function flag(): z.ZodBoolean {
   return withAllowed(z.boolean({ error: wrong('true or false') }), allowed);
 }
 
+/** A flag with one more word between yes and no. */
+export function flagOr<const W extends string>(word: W): z.ZodUnion<readonly [z.ZodBoolean, z.ZodLiteral<W>]> {
+  const error = wrong(`true, false or ${word}`);
+  return withAllowed(z.union([z.boolean(), z.literal(word)], { error }), `\`true\`, \`false\` or \`${word}\``);
+}
+
 /** One of some words. */
 export function choice<const T extends readonly [string, ...string[]]>(values: T): z.ZodEnum<{ [K in T[number]]: K }> {
   const schema = z.enum(values, { error: wrong(values.join(', ')) });

@@ -62,6 +62,17 @@ export interface ResolvedSession {
   readonly ebgpMultihop?: { readonly ttl: number };
   /** Absent: none. */
   readonly bfd?: ResolvedBfd;
+  readonly gracefulRestart: ResolvedGracefulRestart;
+}
+
+/** Times in seconds. */
+export interface ResolvedGracefulRestart {
+  /** `helper`: for the neighbor's restarts only; `true`: for ours as well. */
+  readonly enabled: boolean | 'helper';
+  readonly restartTime: number;
+  /** 0: none. */
+  readonly longLivedTime: number;
+  readonly stalePathTime: number;
 }
 
 export interface ResolvedNeighbor extends ResolvedSession {
@@ -155,6 +166,8 @@ export interface ResolvedConfig {
     readonly clusterId: string;
     readonly neighbors: readonly ResolvedNeighbor[];
     readonly dynamicNeighbors: readonly ResolvedDynamicRange[];
+    /** Seconds. */
+    readonly selectionDeferralTime: number;
   };
   readonly agents: ResolvedAgents;
   readonly vrfs: readonly ResolvedVrf[];
@@ -240,6 +253,7 @@ export function resolveConfig(
         peerGroup,
         session: resolveSession(mergeSession({}, groups.get(peerGroup)), autonomousSystem),
       })),
+      selectionDeferralTime: bgp.selectionDeferralTime,
     },
     agents: {
       ...agentsWithoutTls,

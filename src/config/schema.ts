@@ -86,6 +86,11 @@ const bgpSchema = z.strictObject({
     description: 'Address ranges from which unconfigured neighbors may connect.',
     effect: 'session-reset',
   }),
+  selectionDeferralTime: integer(0, 4095, 'seconds').default(60).meta({
+    description:
+      'How long after the start neighbors with `gracefulRestart.enabled: true` are at most waited for before routes are sent to them (RFC 4724 §4.1). 0: not at all.',
+    effect: 'none',
+  }),
 });
 
 const tlsSchema = z.strictObject({

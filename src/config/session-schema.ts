@@ -3,7 +3,7 @@
  * missing comes from the peer group, then from {@link SESSION_DEFAULTS}.
  */
 import { z } from 'zod';
-import { choice, flag, holdTime, hostIp, integer, list, prefix, secret, text } from './field.js';
+import { choice, flag, flagOr, holdTime, hostIp, integer, list, prefix, secret, text } from './field.js';
 
 /** The families that a session can carry (OpenConfig names in lower case). */
 export const FAMILY_NAMES = [
@@ -27,6 +27,9 @@ export type RemovePrivateAs = (typeof REMOVE_PRIVATE_AS)[number];
 
 const DEFAULT_FAMILIES: readonly ConfigFamily[] = ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn', 'rtc'];
 
+/** Graceful restart of a session when nothing is said about it. */
+const DEFAULT_GRACEFUL_RESTART = { enabled: 'helper', restartTime: 120, longLivedTime: 0, stalePathTime: 360 } as const;
+
 /** What a session field is when neither the neighbor nor its peer group gives it. */
 export const SESSION_DEFAULTS = {
   port: 179,
@@ -42,6 +45,7 @@ export const SESSION_DEFAULTS = {
   allowOwnAs: 0,
   removePrivateAs: 'none',
   prefixLimit: [],
+  gracefulRestart: DEFAULT_GRACEFUL_RESTART,
 } as const satisfies Record<string, unknown>;
 
 const MAXIMUM_AS = 0xffff_ffff;
@@ -101,6 +105,24 @@ const bfdSchema = z.strictObject({
   multihop: flag().default(false).meta({
     description:
       'The neighbor is not on the same link (RFC 5883, UDP port 4784). Otherwise (RFC 5881, port 3784) only packets that no router has passed on are taken, which needs Linux and the package koffi.',
+  }),
+});
+
+const gracefulRestartSchema = z.strictObject({
+  enabled: flagOr('helper').default(DEFAULT_GRACEFUL_RESTART.enabled).meta({
+    description:
+      '`helper`: while the neighbor restarts its routes are kept, if it has announced graceful restart. `true`: besides, own restarts are announced, so that the neighbor keeps our routes, and routes are sent after a restart once all such neighbors have sent theirs. `false`: neither.',
+  }),
+  restartTime: integer(1, 4095, 'seconds').default(DEFAULT_GRACEFUL_RESTART.restartTime).meta({
+    description: 'How long the neighbor is asked to keep our routes while we restart.',
+  }),
+  longLivedTime: integer(0, 16_777_215, 'seconds').default(DEFAULT_GRACEFUL_RESTART.longLivedTime).meta({
+    description:
+      'How long routes are kept after that as a last resort (RFC 9494): ours by the neighbor, and its routes here, if it asks for it and no longer than it asks. 0: not at all. Needs `enabled: true`.',
+  }),
+  stalePathTime: integer(1, 65535, 'seconds').default(DEFAULT_GRACEFUL_RESTART.stalePathTime).meta({
+    description:
+      'How long a neighbor that is back may take to send its routes before those that it has not repeated go.',
   }),
 });
 
@@ -213,6 +235,11 @@ export const sessionFields = {
     description:
       'Bidirectional forwarding detection (RFC 5880): the session is reset as soon as the path to the neighbor fails. Without `localAddress` it begins with the first BGP session.',
     effect: 'none',
+  }),
+  gracefulRestart: gracefulRestartSchema.exactOptional().meta({
+    description:
+      'Graceful restart (RFC 4724, RFC 8538) and long-lived graceful restart (RFC 9494): routes outlive a session that is lost.',
+    effect: 'session-reset',
   }),
 };
 

@@ -5,7 +5,7 @@ import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-re
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
-import { Neighbor, type NeighborHandler } from '../bgp/session/neighbor.js';
+import { Neighbor, type NeighborHandler, type StopReason } from '../bgp/session/neighbor.js';
 import type { CloseReason } from '../bgp/session/close-reason.js';
 import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
@@ -25,6 +25,7 @@ import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
 import { PrefixLimits } from './prefix-limits.js';
 import type { PrefixLimitView } from './view.js';
+import { RestartHelper, type SessionPaths } from './restart-helper.js';
 import { defined } from '../util/assert.js';
 
 /** How long the VPN families wait for the neighbor's route-target membership (agent-channel and reference: 30 s). */
@@ -36,23 +37,22 @@ interface FamilyState {
   endOfRibSent: boolean;
   /** A refresh that the neighbor asked for is under way and has to be concluded (RFC 7313 §4). */
   refreshing: boolean;
-  /** Absent while the family waits for route-target membership. */
+  /** Absent while the family waits: for route-target membership, or for the end of selection deferral. */
   membership?: Membership;
 }
 
 /** What lasts as long as one established session. */
-interface Session {
-  readonly negotiated: Negotiated;
-  readonly source: Source;
-  readonly sweep: SourceSweep;
+interface Session extends SessionPaths {
   readonly receiver: UpdateReceiver;
   readonly families: Map<FamilyId, FamilyState>;
-  membershipWait?: Timer;
+  /** The VPN families wait for the neighbor's route-target membership. */
+  membershipWait?: Timer | undefined;
 }
 
 /**
  * One BGP neighbor of the controller: ties its session to the RIB. Routes come in through an {@link UpdateReceiver}, go
- * out through one membership per family; each established session is a source of its own.
+ * out through one membership per family; each established session is a source of its own, unless it goes on with the paths
+ * that outlived the one before ({@link RestartHelper}).
  */
 export class BgpNeighbor implements NeighborHandler {
   readonly address: string;
@@ -68,6 +68,7 @@ export class BgpNeighbor implements NeighborHandler {
   /** Stopped for good: what was about to be started must not be. */
   #dropped = false;
   #session: Session | undefined;
+  readonly #restart: RestartHelper;
   /** What was counted by earlier {@link Neighbor} objects of this neighbor. */
   #earlierFlaps = 0;
   #reason: string | undefined;
@@ -86,6 +87,16 @@ export class BgpNeighbor implements NeighborHandler {
     this.#peerGroup = options.peerGroup;
     this.dynamic = options.dynamic;
     this.#config = config;
+    this.#restart = new RestartHelper({
+      clock: service.clock,
+      logger: service.logger,
+      address,
+      config: () => this.#config.gracefulRestart,
+      tableOf: (family) => this.#tableIn(family),
+      givenUp: (paths) => {
+        this.#releasePaths(paths);
+      },
+    });
     this.#neighbor = this.#createNeighbor();
     this.#limits = this.#createLimits();
     this.bfd = new NeighborBfd(service, address, () => this.#neighbor.bfdDown());
@@ -103,8 +114,9 @@ export class BgpNeighbor implements NeighborHandler {
     return this.#neighbor;
   }
 
+  /** Of the session, or of the paths that are kept without one. */
   get source(): Source | undefined {
-    return this.#session?.source;
+    return this.#session?.source ?? this.#restart.source;
   }
 
   /** Routes that the neighbor has not been sent yet. */
@@ -145,12 +157,14 @@ export class BgpNeighbor implements NeighborHandler {
     this.#service.logger.error({ neighbor: this.address, reason }, 'neighbor cannot be started');
   }
 
-  /** Ends the session for good. */
-  async stop(subcode: number, communication?: string): Promise<void> {
+  /** Ends the session for good, here; whether the neighbor keeps our routes is up to the reason. */
+  async stop(reason: StopReason): Promise<void> {
     this.#dropped = true;
     this.#limits?.release();
     this.bfd.stop();
-    await this.#neighbor.stop(communication === undefined ? { subcode } : { subcode, communication });
+    const stopped = this.#neighbor.stop(reason);
+    this.#restart.drop();
+    await stopped;
   }
 
   /** Ends the session and begins anew with another configuration. */
@@ -162,7 +176,7 @@ export class BgpNeighbor implements NeighborHandler {
     const stopped = old.stop({
       subcode: config.adminDown ? CeaseSubcode.administrativeShutdown : CeaseSubcode.otherConfigurationChange,
     });
-    this.#endSession();
+    this.#restart.drop();
     this.#limits?.release();
     this.#config = config;
     this.#peerGroup = peerGroup;
@@ -200,36 +214,26 @@ export class BgpNeighbor implements NeighborHandler {
   // NeighborHandler --------------------------------------------------------------------------------------------------
 
   established(negotiated: Negotiated): void {
-    const source = this.#service.rib.createSource({
-      kind: SourceKind.bgp,
-      text: `neighbor:${this.address}`,
-      external: negotiated.external,
-      // A CE's routes belong to the VRF: they go to every neighbor, as those of a client do.
-      client: this.#config.routeReflectorClient || this.#config.vrf !== undefined,
-      customer: this.#config.vrf !== undefined,
-      routerId: negotiated.peerRouterId,
-      address: this.addressOctets,
-    });
+    const kept = this.#restart.returned(negotiated);
+    const { source, sweep } = kept ?? this.#createPaths(negotiated);
     const families = new Map<FamilyId, FamilyState>();
     for (const family of negotiated.families) {
       families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
     }
-    const sweep = new SourceSweep(this.#service.rib, source, this.#service.scheduler);
-    source.staleness = sweep;
     const receiver = this.#createReceiver(negotiated, source, sweep);
     const session: Session = { negotiated, source, sweep, receiver, families };
     this.#session = session;
     session.receiver.discardBeyond = this.#limits?.discardBeyond;
     this.#limits?.begin(source);
-    this.#service.sessionUp(this, source);
+    if (kept === undefined) this.#service.sessionUp(this, source);
     this.bfd.connected(this.#config, this.#neighbor.endpoint?.localAddress);
-    const constrained = negotiated.families.includes(FamilyId.rtc);
-    for (const family of negotiated.families) if (!constrained || !isVpnFamily(family)) this.#join(session, family);
-    if (constrained) {
+    this.#service.deferral.established(this.address, negotiated);
+    if (negotiated.families.includes(FamilyId.rtc)) {
       session.membershipWait = this.#service.clock.after(MEMBERSHIP_WAIT_MS, () => {
-        this.#joinVpnFamilies(session);
+        this.#membershipKnown(session);
       });
     }
+    this.#joinFamilies();
   }
 
   update(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
@@ -247,10 +251,15 @@ export class BgpNeighbor implements NeighborHandler {
     else this.#refreshOut(session, family, state);
   }
 
-  closed(_reason: CloseReason): void {
-    this.#endSession();
+  closed(reason: CloseReason): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    session.membershipWait?.cancel();
+    for (const state of session.families.values()) state.membership?.leave();
+    this.#service.deferral.closed(this.address);
+    if (this.#dropped || !this.#restart.lost(session, reason)) this.#releasePaths(session);
     this.#limits?.end();
-    this.#service.sessionDown(this);
   }
 
   writable(): void {
@@ -261,11 +270,17 @@ export class BgpNeighbor implements NeighborHandler {
     // Shown on demand.
   }
 
+  /** Selection deferral is over. */
+  deferralEnded(): void {
+    this.#joinFamilies();
+  }
+
   // Resets -----------------------------------------------------------------------------------------------------------
 
   resetHard(communication?: string): void {
     if (this.#limits?.release() === true) this.#neighbor.start();
     else this.#neighbor.reset(communication);
+    this.#restart.drop();
   }
 
   /** Asks for all routes again. @returns false when the neighbor cannot be asked */
@@ -298,12 +313,14 @@ export class BgpNeighbor implements NeighborHandler {
   // Internals ----------------------------------------------------------------------------------------------------------
 
   #createNeighbor(): Neighbor {
-    const { clock, logger, random, network } = this.#service;
-    return new Neighbor(this.#sessionConfig(), this, { clock, logger, random, network });
+    const { clock, logger, random, network, deferral } = this.#service;
+    const restarting = (): boolean => deferral.active;
+    return new Neighbor(this.#sessionConfig(), this, { clock, logger, random, network, restarting });
   }
 
   #sessionConfig(): NeighborConfig {
     const config = this.#config;
+    const { enabled, restartTime, longLivedTime } = config.gracefulRestart;
     return {
       address: this.address,
       port: config.port,
@@ -317,6 +334,13 @@ export class BgpNeighbor implements NeighborHandler {
       holdTimeSec: config.holdTime,
       connectRetryTimeSec: config.connectRetryTime,
       ...withProtection(config),
+      ...(enabled !== false && {
+        gracefulRestart: {
+          ownRestarts: enabled === true,
+          restartTimeSec: restartTime,
+          longLivedTimeSec: longLivedTime,
+        },
+      }),
     };
   }
 
@@ -347,6 +371,29 @@ export class BgpNeighbor implements NeighborHandler {
     session.receiver.discardBeyond = this.#limits?.discardBeyond;
     this.#limits?.begin(session.source);
     this.#limits?.enforce();
+  }
+
+  #createPaths(negotiated: Negotiated): SessionPaths {
+    const { rib, scheduler } = this.#service;
+    const source = rib.createSource({
+      kind: SourceKind.bgp,
+      text: `neighbor:${this.address}`,
+      external: negotiated.external,
+      // A CE's routes belong to the VRF: they go to every neighbor, as those of a client do.
+      client: this.#config.routeReflectorClient || this.#config.vrf !== undefined,
+      customer: this.#config.vrf !== undefined,
+      routerId: negotiated.peerRouterId,
+      address: this.addressOctets,
+    });
+    const sweep = new SourceSweep(rib, source, scheduler);
+    source.staleness = sweep;
+    return { negotiated, source, sweep };
+  }
+
+  #releasePaths({ source, sweep }: SessionPaths): void {
+    sweep.cancel();
+    this.#service.removeSource(source);
+    this.#service.sessionDown(this);
   }
 
   #createReceiver(negotiated: Negotiated, source: Source, sweep: SourceSweep): UpdateReceiver {
@@ -385,17 +432,35 @@ export class BgpNeighbor implements NeighborHandler {
     const state = session?.families.get(family);
     if (session === undefined || state === undefined) return;
     state.endOfRibReceived = true;
-    if (family === FamilyId.rtc) this.#joinVpnFamilies(session);
+    this.#restart.endOfRib(session.sweep, family);
+    this.#service.deferral.endOfRib(this.address, family);
+    if (family === FamilyId.rtc) this.#membershipKnown(session);
   }
 
-  #joinVpnFamilies(session: Session): void {
+  #membershipKnown(session: Session): void {
     session.membershipWait?.cancel();
+    session.membershipWait = undefined;
     if (this.#session !== session) return;
     // What the neighbor wants must be in force before it is asked for.
     this.#service.flushMembership();
+    this.#joinFamilies();
+  }
+
+  /** Begins to send the families that need not wait any longer. */
+  #joinFamilies(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    // Memberships are never deferred: without them the neighbor sends nothing that could be waited for.
+    const deferred = this.#service.deferral.active && this.#holdsOurRoutes(session);
     for (const [family, state] of session.families) {
-      if (isVpnFamily(family) && state.membership === undefined) this.#join(session, family);
+      if (state.membership !== undefined || (deferred && family !== FamilyId.rtc)) continue;
+      if (session.membershipWait === undefined || !isVpnFamily(family)) this.#join(session, family);
     }
+  }
+
+  /** The neighbor may have kept what we told it before a restart of ours. */
+  #holdsOurRoutes({ negotiated }: Session): boolean {
+    return this.#config.gracefulRestart.enabled === true && negotiated.gracefulRestart !== undefined;
   }
 
   #join(session: Session, family: FamilyId): void {
@@ -446,7 +511,7 @@ export class BgpNeighbor implements NeighborHandler {
       removePrivateAs: config.removePrivateAs,
       vrf,
       extendedNextHop: negotiated.extendedNextHopFamilies.includes(family),
-      longLivedStale: false,
+      longLivedStale: negotiated.longLivedRestart !== undefined,
     };
   }
 
@@ -472,16 +537,6 @@ export class BgpNeighbor implements NeighborHandler {
   #sendRefreshMark(family: FamilyId, subtype: RouteRefreshSubtype): void {
     const { afi, safi } = familyById(family);
     this.#neighbor.send(encodeRouteRefresh({ afi, safi, subtype }));
-  }
-
-  #endSession(): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    this.#session = undefined;
-    session.membershipWait?.cancel();
-    for (const state of session.families.values()) state.membership?.leave();
-    session.sweep.cancel();
-    this.#service.removeSource(session.source);
   }
 }
 

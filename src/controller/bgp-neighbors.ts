@@ -1,6 +1,7 @@
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { SocketOptionsError } from '../net/segment-protection.js';
 import { BgpListener } from '../bgp/session/listener.js';
+import type { StopReason } from '../bgp/session/neighbor.js';
 import type { AcceptLimits } from '../net/accept-gate.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import { sessionChangeEffect } from '../config/difference.js';
@@ -188,17 +189,13 @@ export class BgpNeighbors {
     this.#bySource.delete(source);
   }
 
-  /** Ends all sessions with a word (RFC 9003) and stops listening. */
-  async stop(communication: string): Promise<void> {
+  /** Ends all sessions with a word and stops listening. */
+  async stop(reason: StopReason): Promise<void> {
     this.#stopping = true;
     for (const timer of this.#lingering) timer.cancel();
     this.#lingering.clear();
-    await this.#listener.close();
-    await Promise.all(
-      [...this.#byAddress.values()].map((neighbor) =>
-        neighbor.stop(CeaseSubcode.administrativeShutdown, communication),
-      ),
-    );
+    const stopped = [...this.#byAddress.values()].map((neighbor) => neighbor.stop(reason));
+    await Promise.all([this.#listener.close(), ...stopped]);
   }
 
   #dynamicNeighbor(
@@ -221,7 +218,8 @@ export class BgpNeighbors {
     this.#byAddress.delete(neighbor.address);
     this.#listener.remove(neighbor.neighbor);
     if (neighbor.dynamic) this.#dynamic--;
-    void neighbor.stop(subcode);
+    this.#service.deferral.forget(neighbor.address);
+    void neighbor.stop({ subcode });
   }
 }
 

@@ -12,6 +12,7 @@ import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { ExportGroups } from './export-groups.js';
 import type { GlobalTables } from './global-tables.js';
+import type { SelectionDeferral } from './selection-deferral.js';
 
 /** What a BGP neighbor needs of the controller. */
 export interface BgpService {
@@ -31,11 +32,14 @@ export interface BgpService {
   readonly tables: GlobalTables;
   readonly groups: ExportGroups;
   readonly membership: RouteTargetMembership;
+  readonly deferral: SelectionDeferral;
   /** Where a CE neighbor's routes of a family go; `undefined` when the VRF or the family does not exist. */
   rawTable(vrf: string, family: FamilyId): RouteTable | undefined;
   /** What a CE neighbor gets. */
   vrfTable(vrf: string, family: FamilyId): RouteTable | undefined;
+  /** A neighbor has paths in the RIB, or may have them soon. */
   sessionUp(neighbor: BgpNeighbor, source: Source): void;
+  /** It has none any more: its session is gone, and nothing of it is kept. */
   sessionDown(neighbor: BgpNeighbor): void;
   /** Removes the paths of a source that is gone, in slices. */
   removeSource(source: Source): void;

@@ -4,6 +4,7 @@ import type { SocketOptions } from '../net/socket-options.js';
 import { TcpNetwork } from '../net/tcp-transport.js';
 import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
+import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import type { ConfigChange } from '../config/difference.js';
 import type { ResolvedAgents, ResolvedConfig } from '../config/resolved.js';
@@ -33,6 +34,7 @@ import { GlobalTables } from './global-tables.js';
 import { NOTHING_PREPARED, Reconfiguration, type Prepared } from './reconfiguration.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs, type ConfiguredVrf } from './vrfs.js';
+import { SelectionDeferral } from './selection-deferral.js';
 import { defined } from '../util/assert.js';
 
 /** Paths of a source that is gone, removed between looks at the clock. */
@@ -82,6 +84,7 @@ export class Controller implements BgpService, InterestListener {
   readonly tables: GlobalTables;
   readonly groups: ExportGroups;
   readonly membership: RouteTargetMembership;
+  readonly deferral: SelectionDeferral;
   readonly scheduler: Scheduler;
   readonly replicator: Replicator;
   readonly vrfs: Vrfs;
@@ -192,6 +195,9 @@ export class Controller implements BgpService, InterestListener {
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
     );
+    this.deferral = new SelectionDeferral(clock, logger, this.scheduler, () => {
+      for (const neighbor of this.neighbors.all()) neighbor.deferralEnded();
+    });
     this.neighbors = new BgpNeighbors(this, config.bgp.acceptLimits);
     const running = (): ResolvedConfig => this.#config;
     this.reconfiguration = new Reconfiguration(
@@ -226,6 +232,13 @@ export class Controller implements BgpService, InterestListener {
     const { bgp } = this.#config;
     for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
     this.neighbors.setRanges(bgp.dynamicNeighbors);
+    const waitedFor = bgp.neighbors.filter(
+      ({ adminDown, gracefulRestart: { enabled } }) => enabled === true && !adminDown,
+    );
+    this.deferral.start(
+      waitedFor.map(({ address }) => address),
+      bgp.selectionDeferralTime,
+    );
     await this.neighbors.listen(bgp.listen, bgp.bindWhenAvailable);
     const listening = await this.agents.start();
     for (const { address, port } of listening) this.logger.info({ listen: 'agents', address, port }, 'listening');
@@ -234,11 +247,22 @@ export class Controller implements BgpService, InterestListener {
     this.#running = true;
   }
 
-  /** Orderly end: neighbors are told, agents closed. */
-  async stop(): Promise<void> {
+  /**
+   * Orderly end: neighbors are told, agents closed.
+   *
+   * @param forGood  whether neighbors are to drop our routes also where graceful restart would have them wait for a next start
+   */
+  async stop(forGood = true): Promise<void> {
     this.#running = false;
     this.reconfiguration.stop();
-    await Promise.all([this.neighbors.stop(SHUTDOWN_COMMUNICATION), this.agents.stop()]);
+    this.deferral.stop();
+    // Neighbors first: the end of the agents is not to reach them as withdrawals.
+    const neighbors = this.neighbors.stop({
+      subcode: CeaseSubcode.administrativeShutdown,
+      communication: SHUTDOWN_COMMUNICATION,
+      hardReset: forGood,
+    });
+    await Promise.all([neighbors, this.agents.stop()]);
     this.agentRoutes.forgetAway(() => true);
     await this.bfd.stop();
   }

@@ -13,11 +13,18 @@ export interface Clock {
   after(delayMs: number, callback: () => void): Timer;
 }
 
+/** The longest time that `setTimeout` understands; beyond it, it fires at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** The real clock: monotonic, so a step of the wall clock moves no timer. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   after(delayMs, callback) {
-    const handle = setTimeout(callback, delayMs);
+    let handle: NodeJS.Timeout;
+    const arm = (leftMs: number): void => {
+      handle = leftMs <= LONGEST_MS ? setTimeout(callback, leftMs) : setTimeout(arm, LONGEST_MS, leftMs - LONGEST_MS);
+    };
+    arm(delayMs);
     return {
       cancel() {
         clearTimeout(handle);

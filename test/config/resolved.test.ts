@@ -19,7 +19,7 @@ describe('defaults', () => {
       name: 'host-1',
       routerId: '192.0.2.1',
       autonomousSystem: 64512,
-      bgp: { listen: [], clusterId: '192.0.2.1', neighbors: [], dynamicNeighbors: [] },
+      bgp: { listen: [], clusterId: '192.0.2.1', neighbors: [], dynamicNeighbors: [], selectionDeferralTime: 60 },
       agents: {
         listen: [],
         holdTime: 90,
@@ -53,6 +53,7 @@ describe('defaults', () => {
       allowOwnAs: 0,
       removePrivateAs: 'none',
       prefixLimit: [],
+      gracefulRestart: { enabled: 'helper', restartTime: 120, longLivedTime: 0, stalePathTime: 360 },
     });
   });
 

@@ -23,6 +23,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   ebgpMultihop: { ttl: 5 },
   prefixLimit: [{ family: 'l2vpn-evpn', maximum: 1000 }],
   bfd: { enabled: false },
+  gracefulRestart: { enabled: true },
 };
 /** The session that is changed is an external one for these; for the others it is internal. */
 const EXTERNAL_ONLY = new Set(['routeServerClient', 'peerAs', 'ebgpMultihop']);

@@ -95,13 +95,15 @@ export type AcceptVerdict = 'accept' | 'replace-inbound' | 'reject';
 /**
  * @param inbound  the present inbound connection, if any
  * @param outbound  the state of our own
+ * @param restarted  the session that is established may be the neighbor's old one (RFC 4724 §5)
  */
 export function resolveAccept(
   inbound: (RivalConnection & { readonly openReceived: boolean }) | undefined,
   outbound: SessionState,
+  restarted: boolean,
 ): AcceptVerdict {
-  if (outbound === 'established') return 'reject';
-  if (!inbound) return 'accept';
+  if (outbound === 'established' && !restarted) return 'reject';
+  if (!inbound || (inbound.state === 'established' && restarted)) return 'accept';
   // The neighbor has one connection at a time in this direction: one that was silent so far is probably dead.
   return inbound.openReceived || inbound.deferred ? 'reject' : 'replace-inbound';
 }

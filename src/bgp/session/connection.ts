@@ -13,7 +13,7 @@ import { describeSocketError } from '../../net/errors.js';
 import type { Dialing, Network, Transport, TransportError, TransportHandler } from '../../net/transport.js';
 import type { ProtocolFault } from '../attribute/fault.js';
 import { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from '../message/header.js';
-import { ErrorCode, HeaderErrorSubcode, MessageType, OpenErrorSubcode } from '../message/iana.js';
+import { CeaseSubcode, ErrorCode, HeaderErrorSubcode, MessageType, OpenErrorSubcode } from '../message/iana.js';
 import { KEEPALIVE } from '../message/keepalive.js';
 import { decodeNotification, encodeNotification } from '../message/notification.js';
 import { decodeOpen, encodeOpen } from '../message/open.js';
@@ -25,7 +25,7 @@ import type { CloseReason } from './close-reason.js';
 import type { CollisionVerdict, Direction } from './collision.js';
 import { SessionFsm } from './fsm.js';
 import type { FsmOptions } from './fsm.js';
-import type { FsmAction, FsmEvent, SessionState, TimerName } from './fsm-events.js';
+import type { FsmAction, FsmEvent, NotificationContent, SessionState, TimerName } from './fsm-events.js';
 import type { MessageCounts } from './message-counts.js';
 import { MessageFramer } from './message-framer.js';
 import type { MessageSink } from './message-framer.js';
@@ -40,6 +40,8 @@ export interface ConnectionContext {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly network: Network;
+  /** This speaker has started a short time ago (RFC 4724 §4.1). */
+  readonly restarting: () => boolean;
   readonly received: MessageCounts;
   readonly sent: MessageCounts;
 }
@@ -183,7 +185,7 @@ export class Connection implements MessageSink {
     let established = false;
     for (const action of this.#fsm.handle(event)) {
       if (action.kind === 'notify') {
-        const { notification } = action;
+        const notification = asNegotiated(action.notification, negotiated);
         // A stop's NOTIFICATION says itself why.
         const stop = event.kind === 'manualStop' || event.kind === 'automaticStop';
         reason = sentReason(notification, stop ? undefined : cause.text);
@@ -210,7 +212,10 @@ export class Connection implements MessageSink {
         break;
       case 'send':
         if (action.message === 'keepalive') this.#send(MessageType.keepalive, KEEPALIVE);
-        else this.#send(MessageType.open, encodeOpen(localOpen(this.#context.config)));
+        else {
+          const { config, restarting } = this.#context;
+          this.#send(MessageType.open, encodeOpen(localOpen(config, restarting())));
+        }
         break;
       case 'startTimer':
         this.#startTimer(action.timer, action.ms);
@@ -558,4 +563,11 @@ export class Connection implements MessageSink {
     const transport = this.#transport;
     return !transport || transport.writableLength === 0 || transport.sentOctets > this.#sentAtSendHold;
   }
+}
+
+/** With a peer that keeps routes over a NOTIFICATION, what is to end them as well has to say so (RFC 8538 §3.1). */
+function asNegotiated(content: NotificationContent, negotiated: Negotiated | undefined): NotificationContent {
+  if (content.hardReset !== true || negotiated?.gracefulNotification !== true) return content;
+  const data = Uint8Array.of(content.code, content.subcode, ...(content.data ?? []));
+  return { code: ErrorCode.cease, subcode: CeaseSubcode.hardReset, data };
 }

@@ -9,6 +9,8 @@ export interface NotificationContent {
   readonly code: number;
   readonly subcode: number;
   readonly data?: Uint8Array;
+  /** Routes are not to be kept: sent inside a Hard Reset where that makes a difference (RFC 8538 §3). */
+  readonly hardReset?: boolean;
 }
 
 /** Inputs, named after RFC 4271 §8.1; {@link FSM_EVENT_NUMBERS} has the RFC's numbers. */

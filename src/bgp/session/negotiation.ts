@@ -15,7 +15,10 @@ import { familyByAfiSafi, familyById } from '../nlri/registry.js';
 import type { NeighborConfig, PeerAs } from './neighbor-config.js';
 
 /** The part of a neighbor's configuration that OPENs are about. */
-export type NegotiationConfig = Pick<NeighborConfig, 'localAs' | 'peerAs' | 'routerId' | 'families' | 'holdTimeSec'>;
+export type NegotiationConfig = Pick<
+  NeighborConfig,
+  'localAs' | 'peerAs' | 'routerId' | 'families' | 'holdTimeSec' | 'gracefulRestart'
+>;
 
 /** What both ends agreed upon; immutable for the life of a session. */
 export interface Negotiated {
@@ -42,11 +45,15 @@ export interface Negotiated {
   readonly external: boolean;
   /** What the peer announced, if it did (RFC 4724): then it sends End-of-RIB. */
   readonly gracefulRestart?: PeerGracefulRestart;
+  /** Both ends keep routes over a NOTIFICATION that is no Hard Reset (RFC 8538 §2). */
+  readonly gracefulNotification: boolean;
+  /** The peer understands LLGR_STALE, and so do we; empty unless both announced it (RFC 9494 §3.1). */
+  readonly longLivedRestart?: readonly PeerLongLivedFamily[];
   /** What the peer announced, as text. */
   readonly remoteCapabilities: readonly string[];
 }
 
-interface PeerGracefulRestart {
+export interface PeerGracefulRestart {
   readonly restartTimeSec: number;
   /** It has restarted and waits for our End-of-RIB before it selects routes. */
   readonly restarting: boolean;
@@ -55,8 +62,19 @@ interface PeerGracefulRestart {
   readonly families: readonly { readonly family: FamilyId; readonly forwardingPreserved: boolean }[];
 }
 
-/** The OPEN for a neighbor. */
-export function localOpen(config: NegotiationConfig): OpenMessage {
+/** A family for which the peer asks that its routes be kept for long. */
+interface PeerLongLivedFamily {
+  readonly family: FamilyId;
+  readonly forwardingPreserved: boolean;
+  readonly staleTimeSec: number;
+}
+
+/**
+ * The OPEN for a neighbor.
+ *
+ * @param restarting  this speaker has just started: the neighbor need not wait for our End-of-RIB (RFC 4724 §3)
+ */
+export function localOpen(config: NegotiationConfig, restarting = false): OpenMessage {
   const families = config.families.map((id) => familyById(id));
   const extendedNextHop = families.filter(
     (family) => family.afi === Afi.ipv4 && family.safi !== Safi.routeTargetConstraint,
@@ -73,8 +91,7 @@ export function localOpen(config: NegotiationConfig): OpenMessage {
         ]
       : []),
     { kind: 'extended-message' },
-    // No family and no time: it only makes both ends send End-of-RIB (RFC 4724 §3).
-    { kind: 'graceful-restart', restarting: false, notification: false, restartTimeSec: 0, families: [] },
+    ...restartCapabilities(config, restarting),
     { kind: 'four-octet-as', asn: config.localAs },
     { kind: 'enhanced-route-refresh' },
   ];
@@ -84,6 +101,31 @@ export function localOpen(config: NegotiationConfig): OpenMessage {
     identifier: config.routerId,
     capabilities,
   };
+}
+
+/**
+ * Forwarding goes on without us, so the state of every family is preserved. Without families the capability says that we
+ * help the neighbor, or at least that both ends send End-of-RIB (RFC 4724 §3).
+ */
+function restartCapabilities({ gracefulRestart, families }: NegotiationConfig, restarting: boolean): Capability[] {
+  const own = gracefulRestart?.ownRestarts === true;
+  const preserved = own
+    ? families.map((id) => {
+        const { afi, safi } = familyById(id);
+        return { afi, safi, forwardingPreserved: true };
+      })
+    : [];
+  const capability: Capability = {
+    kind: 'graceful-restart',
+    restarting: own && restarting,
+    notification: gracefulRestart !== undefined,
+    restartTimeSec: own ? gracefulRestart.restartTimeSec : 0,
+    families: preserved,
+  };
+  const staleTimeSec = own ? gracefulRestart.longLivedTimeSec : 0;
+  if (staleTimeSec === 0) return [capability];
+  const longLived = preserved.map((family) => ({ ...family, staleTimeSec }));
+  return [capability, { kind: 'long-lived-graceful-restart', families: longLived }];
 }
 
 function multiprotocolCapabilities(families: readonly FamilyId[]): Capability[] {
@@ -135,6 +177,8 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
     localAs: config.localAs,
     external,
     ...(restart && { gracefulRestart: peerGracefulRestart(restart) }),
+    gracefulNotification: config.gracefulRestart !== undefined && restart?.notification === true,
+    ...(restart && longLivedRestart(config, remote)),
     remoteCapabilities: remote.capabilities.map(formatCapability),
   };
 }
@@ -202,6 +246,22 @@ function peerGracefulRestart(capability: GracefulRestartCapability): PeerGracefu
   }
   const { restartTimeSec, restarting, notification } = capability;
   return { restartTimeSec, restarting, notification, families };
+}
+
+/** Means nothing without the capability for graceful restart (RFC 9494 §3.1). */
+function longLivedRestart(
+  { gracefulRestart }: NegotiationConfig,
+  remote: OpenMessage,
+): { readonly longLivedRestart?: readonly PeerLongLivedFamily[] } {
+  const capability = remote.capabilities.find(({ kind }) => kind === 'long-lived-graceful-restart');
+  if (capability?.kind !== 'long-lived-graceful-restart') return {};
+  if (gracefulRestart?.ownRestarts !== true || gracefulRestart.longLivedTimeSec === 0) return {};
+  const families: PeerLongLivedFamily[] = [];
+  for (const { afi, safi, forwardingPreserved, staleTimeSec } of capability.families) {
+    const family = familyIdOf({ afi, safi });
+    if (family !== undefined) families.push({ family, forwardingPreserved, staleTimeSec });
+  }
+  return { longLivedRestart: families };
 }
 
 function familyIdOf({ afi, safi }: AfiSafi): FamilyId | undefined {

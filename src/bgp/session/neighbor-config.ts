@@ -4,6 +4,16 @@ import type { FamilyId } from '../nlri/family.js';
 /** Which AS a neighbor may be in: a number, any but ours, ours, or whatever its OPEN says. */
 export type PeerAs = number | 'external' | 'internal' | 'any';
 
+/** Graceful restart as the neighbor is told of it (RFC 4724 §3). */
+export interface GracefulRestartConfig {
+  /** Our own restarts are announced, with all families; else only that we help the neighbor over its own. */
+  readonly ownRestarts: boolean;
+  /** 1..4095. */
+  readonly restartTimeSec: number;
+  /** 0 for no long-lived graceful restart, else up to 2^24-1 (RFC 9494 §3.1). */
+  readonly longLivedTimeSec: number;
+}
+
 /** What a session needs to know of its neighbor; immutable. */
 export interface NeighborConfig {
   /** IP address of the neighbor. */
@@ -29,4 +39,6 @@ export interface NeighborConfig {
   readonly connectRetryTimeSec: number;
   /** What every connection of the neighbor must satisfy. */
   readonly protection?: SegmentProtection;
+  /** Absent: none, and a lost session takes its routes with it. */
+  readonly gracefulRestart?: GracefulRestartConfig;
 }

@@ -22,6 +22,7 @@ import { messageLengthAt, messageTypeAt } from '../message/header.js';
 import type { FamilyId } from '../nlri/family.js';
 import { familyByAfiSafi, familyById } from '../nlri/registry.js';
 import { BackOff } from './back-off.js';
+import { plainReason } from './close-reason.js';
 import type { CloseReason } from './close-reason.js';
 import { isDominant, resolveAccept, resolveDeferred, resolveOpen } from './collision.js';
 import type { CollisionVerdict } from './collision.js';
@@ -51,6 +52,9 @@ const MAX_DAMPING_MS = 60_000;
 /** A session that lasted this long ends damping. */
 const STABLE_MS = 60_000;
 const LOST_COLLISION = 'another connection won';
+const ANEW = 'the neighbor has connected anew';
+/** A second connection this soon is still part of a collision, later it is a neighbor that has restarted. */
+const COLLISION_MS = 5000;
 
 /** What a neighbor tells the controller; nothing of it is called from within a call to the neighbor that is not a state change. */
 export interface NeighborHandler {
@@ -77,6 +81,8 @@ export interface NeighborDependencies {
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
   readonly network: Network;
+  /** This speaker has started a short time ago (RFC 4724 §4.1); never, if left out. */
+  readonly restarting?: () => boolean;
 }
 
 /** Why the operator or the configuration ends a session (RFC 4486). */
@@ -87,7 +93,18 @@ export interface StopReason {
   readonly communication?: string;
   /** Data of the NOTIFICATION, with another subcode. */
   readonly data?: Uint8Array;
+  /** Whether the neighbor is to drop our routes also where it would keep them; what the subcode suggests if left out. */
+  readonly hardReset?: boolean;
 }
+
+/** Ends that last, or that somebody wants complete (RFC 8538 §5.1, RFC 9384 §3). */
+const HARD_RESETS: ReadonlySet<number> = new Set([
+  CeaseSubcode.maximumPrefixesReached,
+  CeaseSubcode.administrativeShutdown,
+  CeaseSubcode.peerDeconfigured,
+  CeaseSubcode.administrativeReset,
+  CeaseSubcode.bfdDown,
+]);
 
 /** What of its configuration a neighbor can take over while it has a session: it matters to the next connection. */
 export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec'>;
@@ -128,7 +145,7 @@ export class Neighbor {
   #stopped: (() => void)[] = [];
 
   constructor(config: NeighborConfig, handler: NeighborHandler, dependencies: NeighborDependencies) {
-    const { clock, logger, random, network } = dependencies;
+    const { clock, logger, random, network, restarting = () => false } = dependencies;
     this.#config = config;
     this.#handler = handler;
     this.#clock = clock;
@@ -143,6 +160,7 @@ export class Neighbor {
       clock,
       random,
       network,
+      restarting,
       received: this.#received,
       sent: this.#sent,
     };
@@ -166,6 +184,7 @@ export class Neighbor {
 
   /** The more advanced of both connections. */
   get state(): SessionState {
+    if (this.#session) return 'established';
     const inbound = this.#inbound?.state ?? 'idle';
     const outbound = this.#outbound.state;
     return SESSION_STATES.indexOf(inbound) > SESSION_STATES.indexOf(outbound) ? inbound : outbound;
@@ -243,8 +262,9 @@ export class Neighbor {
     this.#damping = false;
     const notification = cease(reason);
     this.#dropHeld();
-    this.#inbound?.dispatch({ kind: 'manualStop', notification }, 'stopped');
-    this.#outbound.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    for (const connection of new Set([this.#session, this.#inbound, this.#outbound])) {
+      connection?.dispatch({ kind: 'manualStop', notification }, 'stopped');
+    }
     return new Promise((resolve) => {
       this.#stopped.push(resolve);
       this.#reportStopped();
@@ -309,7 +329,7 @@ export class Neighbor {
       return;
     }
     const inbound = this.#inbound;
-    const verdict = resolveAccept(inbound, this.#outbound.state);
+    const verdict = resolveAccept(inbound, this.#outbound.state, this.#mayHaveRestarted);
     if (verdict === 'reject' && this.#begunAnewWithKey) {
       const notification = cease({ subcode: CeaseSubcode.otherConfigurationChange });
       this.#session?.dispatch({ kind: 'manualStop', notification }, 'the neighbor has begun anew with the new key');
@@ -322,9 +342,10 @@ export class Neighbor {
       this.#session?.probe();
       return;
     }
-    if (inbound) {
+    // A session steps aside until the new connection has shown that it is the neighbor's.
+    if (inbound && inbound !== this.#session) {
       this.#inbound = undefined;
-      inbound.dispatch({ kind: 'openCollisionDump' }, 'the neighbor has connected anew');
+      inbound.dispatch({ kind: 'openCollisionDump' }, ANEW);
       inbound.discard();
     }
     const connection = new Connection('inbound', this.#context, this.#owner(), {
@@ -407,6 +428,10 @@ export class Neighbor {
   }
 
   #openReceived(connection: Connection, negotiated: Negotiated): CollisionVerdict {
+    // The old session goes without a word: its routes are kept for the new one (RFC 4724 §5).
+    if (this.#session && this.#mayHaveRestarted) {
+      this.#session.dispatch({ kind: 'tcpConnectionFails' }, plainReason('connection-lost', ANEW));
+    }
     const other = this.#otherThan(connection);
     const local = { identifier: this.config.routerId, asn: negotiated.localAs };
     const remote = { identifier: negotiated.peerRouterId, asn: negotiated.peerAs };
@@ -452,7 +477,8 @@ export class Neighbor {
 
   #idle(connection: Connection, damped: boolean, reason: CloseReason): void {
     if (connection === this.#inbound) {
-      this.#inbound = undefined;
+      // A session that had stepped aside has its place back.
+      this.#inbound = this.#session?.direction === 'inbound' ? this.#session : undefined;
       this.#deferral?.cancel();
       this.#deferral = undefined;
       if (this.#damping) return; // it was only held; the pause goes on
@@ -460,7 +486,7 @@ export class Neighbor {
       return; // replaced by a newer one
     }
     // The other connection goes on.
-    if (!this.#enabled || this.#otherThan(connection)) return;
+    if (!this.#enabled || this.#session || this.#otherThan(connection)) return;
     this.#lastError = reason.text;
     this.#pause(damped);
   }
@@ -497,6 +523,13 @@ export class Neighbor {
   }
 
   // --- inside ---
+
+  /** A neighbor that has restarted may come back before its old session has ended here (RFC 4724 §5). */
+  get #mayHaveRestarted(): boolean {
+    if (!this.#config.gracefulRestart || this.uptimeMs < COLLISION_MS) return false;
+    const { gracefulRestart, longLivedRestart = [] } = this.negotiated ?? {};
+    return (gracefulRestart?.families.length ?? 0) + longLivedRestart.length > 0;
+  }
 
   #reportStopped(): void {
     if (this.#closing.size > 0) return;
@@ -540,12 +573,13 @@ export class Neighbor {
   }
 }
 
-function cease({ subcode, communication, data }: StopReason): NotificationContent {
+function cease({ subcode, communication, data, hardReset }: StopReason): NotificationContent {
   const carriesText = subcode === CeaseSubcode.administrativeShutdown || subcode === CeaseSubcode.administrativeReset;
   return {
     code: ErrorCode.cease,
     subcode,
     ...(data && { data }),
+    hardReset: hardReset ?? HARD_RESETS.has(subcode),
     ...(communication !== undefined && carriesText && { data: encodeCommunication(communication) }),
   };
 }

@@ -86,13 +86,21 @@ describe('a connection comes in', () => {
 
   test('it is welcome beside an outbound connection that is not established', () => {
     for (const state of SESSION_STATES) {
-      expect(resolveAccept(undefined, state)).toBe(state === 'established' ? 'reject' : 'accept');
+      expect(resolveAccept(undefined, state, false)).toBe(state === 'established' ? 'reject' : 'accept');
     }
   });
 
   test('it replaces a silent inbound one and not one whose OPEN is there', () => {
-    expect(resolveAccept(silent, 'idle')).toBe('replace-inbound');
-    expect(resolveAccept({ ...silent, openReceived: true }, 'idle')).toBe('reject');
-    expect(resolveAccept({ ...silent, deferred: true }, 'opensent')).toBe('reject');
+    expect(resolveAccept(silent, 'idle', false)).toBe('replace-inbound');
+    expect(resolveAccept({ ...silent, openReceived: true }, 'idle', false)).toBe('reject');
+    expect(resolveAccept({ ...silent, deferred: true }, 'opensent', false)).toBe('reject');
+  });
+
+  test('it is heard beside an established session that may be the old one of a neighbor that has restarted (RFC 4724 §5)', () => {
+    const session = { state: 'established', deferred: false, openReceived: true } as const;
+    expect(resolveAccept(undefined, 'established', true)).toBe('accept');
+    expect(resolveAccept(session, 'idle', true)).toBe('accept');
+    expect(resolveAccept(session, 'idle', false)).toBe('reject');
+    expect(resolveAccept({ ...silent, openReceived: true }, 'established', true)).toBe('reject');
   });
 });

@@ -63,6 +63,58 @@ describe('what we announce', () => {
   });
 });
 
+describe('graceful restart', () => {
+  const GRACEFUL = { ownRestarts: true, restartTimeSec: 120, longLivedTimeSec: 0 } as const;
+  const two = [FamilyId.ipv4Unicast, FamilyId.rtc];
+  const told = (config: Partial<NegotiationConfig>, restarting = false): Capability[] =>
+    localOpen({ ...CONFIG, families: two, ...config }, restarting).capabilities.filter(({ kind }) =>
+      kind.endsWith('graceful-restart'),
+    );
+  const preserved = [
+    { afi: 1, safi: 1, forwardingPreserved: true },
+    { afi: 1, safi: 132, forwardingPreserved: true },
+  ];
+
+  test('own restarts are announced with every family, forwarding preserved, and R only after a start (RFC 4724 §3)', () => {
+    const capability = { kind: 'graceful-restart', notification: true, restartTimeSec: 120, families: preserved };
+    expect(told({ gracefulRestart: GRACEFUL })).toEqual([{ ...capability, restarting: false }]);
+    expect(told({ gracefulRestart: GRACEFUL }, true)).toEqual([{ ...capability, restarting: true }]);
+  });
+
+  test('a helper announces no family, and that NOTIFICATIONs are graceful (RFC 4724 §3, RFC 8538 §2)', () => {
+    expect(told({ gracefulRestart: { ...GRACEFUL, ownRestarts: false, longLivedTimeSec: 9 } }, true)).toEqual([
+      { kind: 'graceful-restart', restarting: false, notification: true, restartTimeSec: 0, families: [] },
+    ]);
+  });
+
+  test('long-lived graceful restart counts when both announce it, beside graceful restart (RFC 9494 §3.1)', () => {
+    const gracefulRestart = { ...GRACEFUL, longLivedTimeSec: 3600 };
+    expect(told({ gracefulRestart })[1]).toEqual({
+      kind: 'long-lived-graceful-restart',
+      families: preserved.map((family) => ({ ...family, staleTimeSec: 3600 })),
+    });
+    const longLived: Capability = {
+      kind: 'long-lived-graceful-restart',
+      families: [{ afi: 1, safi: 1, forwardingPreserved: true, staleTimeSec: 60 }],
+    };
+    const plain: Capability = {
+      kind: 'graceful-restart',
+      restarting: false,
+      notification: true,
+      restartTimeSec: 1,
+      families: [],
+    };
+    const families = [{ family: FamilyId.ipv4Unicast, forwardingPreserved: true, staleTimeSec: 60 }];
+    expect(agreed({ capabilities: [plain, longLived] }, { gracefulRestart }).longLivedRestart).toEqual(families);
+    expect(agreed({ capabilities: [longLived] }, { gracefulRestart }).longLivedRestart).toBeUndefined();
+    expect(
+      agreed({ capabilities: [plain, longLived] }, { gracefulRestart: GRACEFUL }).longLivedRestart,
+    ).toBeUndefined();
+    expect(agreed({ capabilities: [plain] }, { gracefulRestart }).gracefulNotification).toBe(true);
+    expect(agreed({ capabilities: [plain] }).gracefulNotification).toBe(false);
+  });
+});
+
 describe('the AS number', () => {
   test('without the capability it is the 2-octet field (RFC 6793 §4.1)', () => {
     expect(agreed({})).toMatchObject({ peerAs: 64513, fourOctetAs: false, external: true });

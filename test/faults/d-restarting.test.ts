@@ -1,0 +1,139 @@
+/**
+ * Section D of the fault catalogue: this controller restarts, its neighbors have kept its routes (RFC 4724 §4.1). A start is a restart
+ * as far as the controller can know: it keeps nothing.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { World } from '../controller/world.js';
+import { net, RestartPeer, type RestartAnnouncement } from './restart-peer.js';
+
+const HELPER: RestartAnnouncement = { restartTimeSec: 0, forwardingPreserved: 'none' };
+const END = ['end ipv4-unicast', 'end ipv6-unicast'];
+
+interface Scene {
+  readonly world: World;
+  readonly peers: readonly RestartPeer[];
+}
+
+/** Neighbors 192.0.2.1 to .n, of which those in `off` have graceful restart switched off. */
+async function restarted(count: number, off: readonly number[] = [], more = ''): Promise<Scene> {
+  const neighbors = Array.from({ length: count }, (_, i) => {
+    const enabled = !off.includes(i + 1);
+    return `{address: 192.0.2.${i + 1}, peerAs: ${65001 + i}, passive: true, families: [ipv4-unicast, ipv6-unicast], gracefulRestart: {enabled: ${enabled}}}`;
+  });
+  const world = await World.start(`bgp: {${more}neighbors: [${neighbors.join(', ')}]}`);
+  return { world, peers: neighbors.map((_, i) => new RestartPeer(world, `192.0.2.${i + 1}`)) };
+}
+
+/** Lets the controller notice that everything has settled. */
+function pass(world: World, ms = 100): void {
+  world.clock.advance(ms);
+  world.settle();
+}
+
+describe('after a start', () => {
+  test('D01 the OPEN says R and F while routes are held back, and then no more R (RFC 4724 §3)', async () => {
+    const { world, peers } = await restarted(1);
+    const [peer] = peers as [RestartPeer];
+    peer.connect(HELPER);
+    // R and N, 120 s.
+    expect(peer.toldCapability).toBe('c078');
+    peer.endOfRib(4);
+    peer.endOfRib(6);
+    pass(world);
+    peer.lose();
+    peer.connect(HELPER);
+    expect(peer.toldCapability).toBe('4078');
+  });
+
+  test('D01 nobody is sent a route before all neighbors have ended theirs, then each gets all and End-of-RIB (RFC 4724 §4.1)', async () => {
+    const { world, peers } = await restarted(3);
+    const [one, two, three] = peers as [RestartPeer, RestartPeer, RestartPeer];
+    for (const peer of peers) peer.connect(HELPER);
+    one.announce([1]);
+    one.endOfRib(4);
+    one.endOfRib(6);
+    two.announce([2]);
+    two.endOfRib(4);
+    two.endOfRib(6);
+    three.endOfRib(6);
+    pass(world, 1000);
+    for (const peer of peers) expect(peer.told()).toEqual([]);
+    three.announce([3]);
+    three.endOfRib(4);
+    pass(world);
+    expect(one.told().sort()).toEqual([`+${net(2)}`, `+${net(3)}`, ...END]);
+    expect(two.told().sort()).toEqual([`+${net(1)}`, `+${net(3)}`, ...END]);
+    expect(three.told().sort()).toEqual([`+${net(1)}`, `+${net(2)}`, ...END]);
+  });
+
+  test('D08 one of five neighbors never comes: the others wait for the deferral time, no longer (RFC 4724 §4.1)', async () => {
+    const { world, peers } = await restarted(5, [], 'selectionDeferralTime: 40, ');
+    const present = peers.slice(0, 4);
+    for (const [i, peer] of present.entries()) {
+      peer.connect(HELPER).announce([i + 1]);
+      peer.endOfRib(4);
+      peer.endOfRib(6);
+    }
+    pass(world, 25_000);
+    for (const peer of present) expect(peer.told()).toEqual([]);
+    pass(world, 15_000);
+    for (const peer of present) expect(peer.told().filter((each) => each.startsWith('+'))).toHaveLength(3);
+    // Whoever comes later does not wait at all.
+    expect(peers[4]!.connect(HELPER).told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
+  });
+
+  test.each<[string, RestartAnnouncement | undefined]>([
+    ['without graceful restart', undefined],
+    ['that has restarted itself', { ...HELPER, restarting: true }],
+  ])('D08 a neighbor %s is not waited for (RFC 4724 §4.1)', async (_which, says) => {
+    const { world, peers } = await restarted(2);
+    const [one, two] = peers as [RestartPeer, RestartPeer];
+    one.connect(HELPER).announce([1]);
+    one.endOfRib(4);
+    one.endOfRib(6);
+    two.connect(says);
+    pass(world);
+    expect(two.told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
+    expect(one.told()).toEqual(END);
+  });
+
+  test('D08 a neighbor whose graceful restart is off neither waits nor is waited for', async () => {
+    const { world, peers } = await restarted(2, [2]);
+    const [one, two] = peers as [RestartPeer, RestartPeer];
+    two.connect().announce([2]);
+    one.connect(HELPER).announce([1]);
+    expect(two.told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
+    expect(one.told()).toEqual([]);
+    one.endOfRib(4);
+    one.endOfRib(6);
+    pass(world);
+    expect(one.told().sort()).toEqual([`+${net(2)}`, ...END]);
+  });
+
+  test('D08 families that a neighbor has not negotiated are not waited for (RFC 4724 §4.1)', async () => {
+    const { world, peers } = await restarted(1);
+    const [peer] = peers as [RestartPeer];
+    peer.open(HELPER, [{ afi: 1, safi: 1 }]);
+    pass(world, 3000);
+    peer.confirm();
+    expect(peer.told()).toEqual([]);
+    peer.endOfRib(4);
+    pass(world);
+    expect(peer.told()).toEqual(['end ipv4-unicast']);
+  });
+
+  test('D08 a neighbor that leaves the configuration is not waited for any longer', async () => {
+    const { world, peers } = await restarted(2);
+    const [one] = peers as [RestartPeer];
+    one.connect(HELPER);
+    one.endOfRib(4);
+    one.endOfRib(6);
+    pass(world, 1000);
+    expect(one.told()).toEqual([]);
+    world.reload(
+      'bgp: {neighbors: [{address: 192.0.2.1, peerAs: 65001, passive: true, families: [ipv4-unicast, ipv6-unicast], gracefulRestart: {enabled: true}}]}',
+    );
+    pass(world);
+    expect(one.told()).toEqual(END);
+  });
+});
