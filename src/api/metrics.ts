@@ -15,14 +15,16 @@ const NANOSECONDS = 1e9;
 
 export class MetricsExporter {
   readonly #view: ControllerView;
+  readonly #logDropped: () => number;
   readonly #registry = new Registry();
   readonly #vrfRegistry = new Registry();
   readonly #eventLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
   readonly #metrics;
   readonly #vrfMetrics;
 
-  constructor(view: ControllerView) {
+  constructor(view: ControllerView, logDropped: () => number = () => 0) {
     this.#view = view;
+    this.#logDropped = logDropped;
     const gauge = metricMaker(Gauge, this.#registry);
     const counter = metricMaker(Counter, this.#registry);
     this.#metrics = {
@@ -33,6 +35,11 @@ export class MetricsExporter {
         'autonomous_system',
       ]),
       ready: gauge('filament_ready', '1 when the controller serves routes.'),
+      configuration: gauge(
+        'filament_configuration_state',
+        '1 for how the configuration in force stands to what was last asked for.',
+        ['state'],
+      ),
       uptime: gauge('filament_uptime_seconds', 'Seconds since the controller was started.'),
       neighborUp: gauge('filament_neighbor_up', '1 while the session is established.', ['neighbor', 'peer_as']),
       neighborState: gauge('filament_neighbor_state', '1 for the state that the session is in.', ['neighbor', 'state']),
@@ -156,6 +163,7 @@ export class MetricsExporter {
       1,
     );
     this.#metrics.ready.set(info.ready ? 1 : 0);
+    this.#metrics.configuration.set({ state: info.configuration.state }, 1);
     this.#metrics.uptime.set(info.uptimeSeconds);
   }
 
@@ -244,6 +252,7 @@ export class MetricsExporter {
     }
     for (const { reason, count } of snapshot.kernelRefusals) metrics.kernelRefusals.inc({ reason }, count);
     for (const { name, count } of snapshot.faults) metrics.faults.inc({ fault: name }, count);
+    metrics.faults.inc({ fault: 'log-record-dropped' }, this.#logDropped());
   }
 
   #collectProcess(): void {

@@ -29,6 +29,8 @@ export interface ApiOptions {
   readonly logger: Logger;
   /** The token in force; asked for at every request, so that a reload counts at once. */
   readonly token: () => string | undefined;
+  /** Log records that were dropped since the start. */
+  readonly logDropped?: () => number;
 }
 
 /** The API could not listen; the cause is the system's error. */
@@ -54,7 +56,7 @@ export class ApiServer {
 
   /** Makes a server that answers {@link inject}ed requests; {@link listen} opens it to the network. */
   static async create(options: ApiOptions): Promise<ApiServer> {
-    const metrics = new MetricsExporter(options.view);
+    const metrics = new MetricsExporter(options.view, options.logDropped);
     const app = await createApp(options, metrics);
     metrics.start();
     return new ApiServer(app, metrics);

@@ -3,6 +3,7 @@ import pino from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import type { LogLevel } from '../config/schema.js';
 import type { Logger } from '../util/logger.js';
+import type { LogOutput } from './log-output.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -48,9 +49,11 @@ class PinoLogger implements Logger {
 export interface AdjustableLogger {
   readonly logger: Logger;
   setLevel(level: LogLevel): void;
+  /** Where it goes, when that may drop records. */
+  readonly log?: LogOutput;
 }
 
-/** @param destination  default: stdout, written at once so that nothing is lost when the process ends */
+/** @param destination  default: stdout, written at once; a reader that does not read holds up the process */
 export function createLogger(
   level: LogLevel,
   destination: DestinationStream = pino.destination({ dest: 1, sync: true }),

@@ -17,6 +17,9 @@ process.on('uncaughtException', (error) => {
   process.exit(ExitCode.failed);
 });
 
+// Otherwise Node would open its debugger to whoever reaches the port.
+process.on('SIGUSR1', () => undefined);
+
 try {
   process.exitCode = await runProgram(process.argv.slice(2), { output, environment: process.env });
 } catch (error) {

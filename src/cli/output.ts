@@ -4,14 +4,18 @@ export interface Output {
   err(text: string): void;
 }
 
-/** The standard streams. A reader that went away (`| head`) ends the output without a word. */
+/**
+ * The standard streams. A reader that went away (`| head`) ends the command without a word, unless somebody else listens for
+ * errors of the stream: then it is their affair.
+ */
 export function processOutput(): Output {
-  const quiet = (error: Error & { readonly code?: string }): void => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  };
-  process.stdout.on('error', quiet);
-  process.stderr.on('error', quiet);
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: Error & { readonly code?: string }) => {
+      if (stream.listenerCount('error') > 1) return;
+      if (error.code !== 'EPIPE') throw error;
+      process.exit();
+    });
+  }
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

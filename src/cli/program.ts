@@ -126,12 +126,15 @@ function addRun(program: Argv, running: Running, { output }: ProgramContext): vo
     running(async ({ config: path, logLevel }) => {
       const file = path === undefined ? undefined : new ConfigFile(path);
       const config = readConfig(file, output);
-      const [{ runController }, { createController, rehearse }, { createLogger }] = await Promise.all([
-        import('./run.js'),
-        import('./create-controller.js'),
-        import('./logging.js'),
-      ]);
-      const logging = createLogger(logLevel ?? config.log.level);
+      const [{ runController }, { createController, rehearse }, { createLogger }, { standardLogOutput }] =
+        await Promise.all([
+          import('./run.js'),
+          import('./create-controller.js'),
+          import('./logging.js'),
+          import('./log-output.js'),
+        ]);
+      const log = standardLogOutput();
+      const logging = { ...createLogger(logLevel ?? config.log.level, log), log };
       return runController({ config, ...given({ file, logLevel }) }, createController, rehearse, logging);
     }),
   );

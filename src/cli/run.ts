@@ -87,6 +87,7 @@ export class ControllerService {
         view: controller.view,
         logger: logger.child({ room: 'api' }),
         token: () => token,
+        logDropped: () => logging.log?.dropped ?? 0,
       });
       await controller.start();
       const listening = await api.listen(options.config.api.listen);
@@ -187,6 +188,7 @@ export async function runController(
   });
   const onHangUp = (): void => reloads.request();
   process.on('SIGHUP', onHangUp);
+  let exitCode: ExitCode = ExitCode.failed;
   try {
     const service = await starting;
     const signal = await end.received;
@@ -194,11 +196,14 @@ export async function runController(
     const isStopped = await stopInTime(service, signal === 'SIGINT');
     if (!isStopped) throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
     logger.info({ signal }, 'stopped');
-    return ExitCode.done;
+    exitCode = ExitCode.done;
+    return exitCode;
   } finally {
     process.off('SIGHUP', onHangUp);
     reloads.stop();
     end.ignore();
+    // What waits for a reader that does not read would keep the process.
+    if ((await logging.log?.flush()) === false) process.exit(exitCode);
   }
 }
 

@@ -5,7 +5,8 @@ import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-re
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
-import { Neighbor, type NeighborHandler, type StopReason } from '../bgp/session/neighbor.js';
+import type { StopReason } from '../bgp/session/cease.js';
+import { Neighbor, type NeighborHandler } from '../bgp/session/neighbor.js';
 import type { CloseReason } from '../bgp/session/close-reason.js';
 import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';

@@ -1,7 +1,7 @@
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { SocketOptionsError } from '../net/segment-protection.js';
 import { BgpListener } from '../bgp/session/listener.js';
-import type { StopReason } from '../bgp/session/neighbor.js';
+import type { StopReason } from '../bgp/session/cease.js';
 import type { AcceptLimits } from '../net/accept-gate.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import { sessionChangeEffect } from '../config/difference.js';

@@ -187,6 +187,7 @@ export class ControllerViews implements ControllerView {
       for (const [action, count] of Object.entries(neighbor.neighbor.faults)) {
         add(faults, `update-${action}`, count);
       }
+      add(faults, 'bgp-internal-error', neighbor.neighbor.mistakes);
     }
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);

@@ -35,10 +35,19 @@ export type CloseReason =
   | 'administrative-reset'
   | 'agent-not-allowed'
   | 'permission-changed'
+  | 'internal-error'
   | 'certificate-name-mismatch'
   | FramingFault
   | HeaderFault
   | SubscriptionFault;
+
+/** Ends that an operator wants to know of: somebody is here who may not, or says to be somebody else. */
+export const REFUSALS: ReadonlySet<CloseReason> = new Set([
+  'agent-not-allowed',
+  'certificate-name-mismatch',
+  'name-in-use-by-other-address',
+  'tls-handshake-failed',
+]);
 
 export type ChannelEvent =
   /** The connection was accepted. */

@@ -2,15 +2,16 @@
  * One agent connection: the thin driver around framer, state machine and route service. It turns octets and timers into events and
  * actions into octets, timers and calls of the handler.
  */
+import { confinedClock, confinedHandler, traceOf } from '../net/confinement.js';
 import { describeSocketError } from '../net/errors.js';
 import { describeSubject, isCertificateOf } from '../net/tls.js';
-import type { Transport, TransportError } from '../net/transport.js';
+import type { Transport, TransportError, TransportHandler } from '../net/transport.js';
 import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentPermit } from './agent-policy.js';
 import { ChannelCounters } from './channel-counters.js';
-import { ChannelFsm } from './channel-fsm.js';
+import { ChannelFsm, REFUSALS } from './channel-fsm.js';
 import type { ChannelAction, ChannelEvent, ChannelState, CloseReason } from './channel-fsm.js';
 import { findElement } from './element.js';
 import type { XmlElement } from './element.js';
@@ -45,14 +46,6 @@ const PIPELINED_HOLD_BACK_MS = 200;
 const SEND_HOLD_TIMES = 2;
 /** How long the last words may take to leave. */
 const FAREWELL_LINGER_MS = 1000;
-
-/** Ends that an operator wants to know of: somebody is here who may not, or says to be somebody else. */
-const REFUSALS: ReadonlySet<CloseReason> = new Set([
-  'agent-not-allowed',
-  'certificate-name-mismatch',
-  'name-in-use-by-other-address',
-  'tls-handshake-failed',
-]);
 
 type TimerName = 'header' | 'hold' | 'keepalive' | 'end-of-rib' | 'hold-back';
 
@@ -101,7 +94,11 @@ export class AgentSession {
   constructor(transport: Transport, owner: SessionOwner, deps: { readonly clock: Clock; readonly logger: Logger }) {
     this.#transport = transport;
     this.#owner = owner;
-    this.#clock = deps.clock;
+    const failed = (error: unknown): void => {
+      this.#logger.error({ error: traceOf(error) }, 'bug');
+      this.close('internal-error');
+    };
+    this.#clock = confinedClock(deps.clock, failed);
     this.#logger = deps.logger;
     this.addressText = transport.remoteAddress;
     this.address = parseIpv4(transport.remoteAddress) ?? 0;
@@ -110,12 +107,13 @@ export class AgentSession {
     this.#fsm = new ChannelFsm(owner.tls !== undefined);
     this.#routes = this.#routeService();
     this.#heardMs = this.#clock.nowMs();
-    transport.attach({
+    const handler: TransportHandler = {
       data: (chunk) => this.#received(chunk),
       ended: () => this.close('closed-by-agent'),
       drained: () => this.#drained(),
       closed: (error) => this.#lost(error),
-    });
+    };
+    transport.attach(confinedHandler(handler, failed));
     this.#run({ kind: 'accepted' });
   }
 

@@ -9,6 +9,7 @@
  *    lets it go on. That is how an inbound connection waits for the end of a damping pause or of a collision.
  */
 import type { Clock, Timer } from '../../util/clock.js';
+import { confinedHandler, type Failed } from '../../net/confinement.js';
 import { describeSocketError } from '../../net/errors.js';
 import type { Dialing, Network, Transport, TransportError, TransportHandler } from '../../net/transport.js';
 import type { ProtocolFault } from '../attribute/fault.js';
@@ -42,6 +43,8 @@ export interface ConnectionContext {
   readonly network: Network;
   /** This speaker has started a short time ago (RFC 4724 §4.1). */
   readonly restarting: () => boolean;
+  /** What a mistake of ours in the work for this neighbor comes to. */
+  readonly failed: Failed;
   readonly received: MessageCounts;
   readonly sent: MessageCounts;
 }
@@ -318,7 +321,7 @@ export class Connection implements MessageSink {
         this.#owner.closed(transport);
       },
     };
-    transport.attach(handler);
+    transport.attach(confinedHandler(handler, this.#context.failed));
   }
 
   #lost(reason: CloseReason): void {

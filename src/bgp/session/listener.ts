@@ -13,7 +13,7 @@ import { TcpListener } from '../../net/tcp-listener.js';
 import type { ListenAddress, ListenEvents } from '../../net/tcp-listener.js';
 import type { Transport } from '../../net/transport.js';
 import { CeaseSubcode } from '../message/iana.js';
-import { refuseConnection } from './neighbor.js';
+import { refuseConnection } from './cease.js';
 import type { Neighbor } from './neighbor.js';
 
 /** A connection is not wanted; the Cease subcode that says why (RFC 4486). */

@@ -12,10 +12,10 @@
 import type { Clock, Timer } from '../../util/clock.js';
 import type { Logger } from '../../util/logger.js';
 import type { SegmentProtection } from '../../net/segment-protection.js';
+import { confinedClock, traceOf } from '../../net/confinement.js';
 import type { Network, Transport } from '../../net/transport.js';
 import type { ProtocolFault } from '../attribute/fault.js';
 import { CeaseSubcode, ErrorCode } from '../message/iana.js';
-import { encodeCommunication, encodeNotification } from '../message/notification.js';
 import { encodeRouteRefresh, RouteRefreshSubtype } from '../message/route-refresh.js';
 import type { RouteRefreshMessage } from '../message/route-refresh.js';
 import { messageLengthAt, messageTypeAt } from '../message/header.js';
@@ -29,11 +29,12 @@ import type { CollisionVerdict } from './collision.js';
 import { Connection } from './connection.js';
 import type { ConnectionContext, ConnectionOwner } from './connection.js';
 import { SESSION_STATES } from './fsm-events.js';
-import type { NotificationContent, SessionState } from './fsm-events.js';
+import type { SessionState } from './fsm-events.js';
 import { MalformedUpdates, type FaultCounts } from './malformed-updates.js';
 import { MessageCounts } from './message-counts.js';
 import type { MessageCountsView } from './message-counts.js';
 import type { NeighborConfig } from './neighbor-config.js';
+import { cease, refuseConnection, type StopReason } from './cease.js';
 import type { Negotiated } from './negotiation.js';
 
 /** A neighbor is writable below this many octets that the operating system has not taken. */
@@ -85,27 +86,6 @@ export interface NeighborDependencies {
   readonly restarting?: () => boolean;
 }
 
-/** Why the operator or the configuration ends a session (RFC 4486). */
-export interface StopReason {
-  /** Cease subcode. */
-  readonly subcode: number;
-  /** Shutdown communication, sent with Administrative Shutdown and Reset (RFC 9003). */
-  readonly communication?: string;
-  /** Data of the NOTIFICATION, with another subcode. */
-  readonly data?: Uint8Array;
-  /** Whether the neighbor is to drop our routes also where it would keep them; what the subcode suggests if left out. */
-  readonly hardReset?: boolean;
-}
-
-/** Ends that last, or that somebody wants complete (RFC 8538 §5.1, RFC 9384 §3). */
-const HARD_RESETS: ReadonlySet<number> = new Set([
-  CeaseSubcode.maximumPrefixesReached,
-  CeaseSubcode.administrativeShutdown,
-  CeaseSubcode.peerDeconfigured,
-  CeaseSubcode.administrativeReset,
-  CeaseSubcode.bfdDown,
-]);
-
 /** What of its configuration a neighbor can take over while it has a session: it matters to the next connection. */
 export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec'>;
 
@@ -133,6 +113,7 @@ export class Neighbor {
   readonly #sent = new MessageCounts();
   readonly #malformed: MalformedUpdates;
   #flaps = 0;
+  #mistakes = 0;
   #lastError: string | undefined;
   #establishedMs = 0;
   /** When the socket had too much queued for more to be sent; absent while it takes more. */
@@ -157,10 +138,11 @@ export class Neighbor {
       get config() {
         return current();
       },
-      clock,
+      clock: confinedClock(clock, (error) => this.#failed(error)),
       random,
       network,
       restarting,
+      failed: (error) => this.#failed(error),
       received: this.#received,
       sent: this.#sent,
     };
@@ -202,6 +184,11 @@ export class Neighbor {
 
   get faults(): FaultCounts {
     return this.#malformed.counts;
+  }
+
+  /** How often a mistake of ours has ended connections. */
+  get mistakes(): number {
+    return this.#mistakes;
   }
 
   /** How often an established session has ended. */
@@ -522,6 +509,19 @@ export class Neighbor {
     this.#logger.debug({ neighbor: this.config.address, afi, safi, subtype }, 'route refresh ignored');
   }
 
+  /** A mistake of ours in the work for this neighbor: its connections end, and begin anew after a damping pause. */
+  #failed(error: unknown): void {
+    this.#mistakes++;
+    this.#logger.error({ neighbor: this.config.address, error: traceOf(error) }, 'bug');
+    const notification = cease({ subcode: 0, hardReset: true });
+    for (const connection of [this.#inbound, this.#outbound]) {
+      // The end of one may have begun the pause of the other, which is to go on.
+      if (connection && connection.state !== 'idle') {
+        connection.dispatch({ kind: 'automaticStop', notification }, 'internal error');
+      }
+    }
+  }
+
   // --- inside ---
 
   /** A neighbor that has restarted may come back before its old session has ended here (RFC 4724 §5). */
@@ -571,28 +571,4 @@ export class Neighbor {
     this.#inbound.discard();
     this.#inbound = undefined;
   }
-}
-
-function cease({ subcode, communication, data, hardReset }: StopReason): NotificationContent {
-  const carriesText = subcode === CeaseSubcode.administrativeShutdown || subcode === CeaseSubcode.administrativeReset;
-  return {
-    code: ErrorCode.cease,
-    subcode,
-    ...(data && { data }),
-    hardReset: hardReset ?? HARD_RESETS.has(subcode),
-    ...(communication !== undefined && carriesText && { data: encodeCommunication(communication) }),
-  };
-}
-
-/** A refused peer has this long to take the NOTIFICATION. */
-const REFUSAL_LINGER_MS = 1000;
-
-/**
- * Closes a connection that nobody wants, with a Cease that says why (RFC 4486).
- * @param gone  the connection is no more
- */
-export function refuseConnection(transport: Transport, subcode: number, gone: () => void = () => undefined): void {
-  transport.attach({ data() {}, ended() {}, drained() {}, closed: gone });
-  transport.write(encodeNotification(ErrorCode.cease, subcode));
-  transport.close(REFUSAL_LINGER_MS);
 }
