@@ -19,6 +19,8 @@ export interface SessionDescription {
   readonly reflectorClient?: boolean;
   /** With a BFD session beside it, over several hops, 100 ms between packets, 3 of which may be missing. BIRD only. */
   readonly bfd?: boolean;
+  /** Graceful restart of both ends, with this restart time in seconds, and then long-lived for as long. BIRD and GoBGP only. */
+  readonly gracefulRestartSec?: number;
 }
 
 export interface DaemonDescription {

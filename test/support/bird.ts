@@ -38,6 +38,7 @@ const DEFAULT_NEXT_HOPS = ['192.0.2.3', '2001:db8::3'] as const;
 export class Bird extends ForegroundDaemon {
   readonly name = 'bird';
   readonly #nextHops: readonly [ipv4: string, ipv6: string];
+  #started = false;
 
   private constructor(lab: Lab, place: Place, description: DaemonDescription) {
     super(lab, place, 'bird', description);
@@ -50,7 +51,11 @@ export class Bird extends ForegroundDaemon {
 
   protected prepare(): Omit<DaemonCommand, 'name' | 'logFile'> {
     const file = this.#writeConfiguration();
-    return { command: 'bird', args: ['-f', '-c', file, '-s', `${this.directory}/ctl`, '-P', `${this.directory}/pid`] };
+    const args = ['-f', '-c', file, '-s', `${this.directory}/ctl`, '-P', `${this.directory}/pid`];
+    // A second start is a graceful restart where that is configured.
+    if (this.#started && this.sessions.some((session) => session.gracefulRestartSec !== undefined)) args.push('-R');
+    this.#started = true;
+    return { command: 'bird', args };
   }
 
   #writeConfiguration(): string {
@@ -91,6 +96,12 @@ export class Bird extends ForegroundDaemon {
       `  multihop; strict bind;${session.passive === true ? ' passive;' : ''}`,
       '  hold time 30; connect delay time 1; connect retry time 2; error wait time 1, 5;',
       ...(session.bfd === true ? ['  bfd on;'] : []),
+      ...(session.gracefulRestartSec === undefined
+        ? []
+        : [
+            `  graceful restart on; graceful restart time ${session.gracefulRestartSec};`,
+            `  long lived graceful restart on; long lived stale time ${session.gracefulRestartSec};`,
+          ]),
       ...(session.reflectorClient === true ? [`  rr client; rr cluster id ${this.routerId};`] : []),
       ...session.families.map((family) => {
         const { table, bgp } = channelOf(family);

@@ -160,10 +160,28 @@ function sessionToml(session: SessionDescription, localAddress: string): string 
     ...(session.reflectorClient === true
       ? ['  [neighbors.route-reflector.config]', '    route-reflector-client = true']
       : []),
+    ...(session.gracefulRestartSec === undefined
+      ? []
+      : [
+          '  [neighbors.graceful-restart.config]',
+          '    enabled = true',
+          '    notification-enabled = true',
+          '    long-lived-enabled = true',
+          `    restart-time = ${session.gracefulRestartSec}`,
+        ]),
     ...session.families.flatMap((family) => [
       '  [[neighbors.afi-safis]]',
       '    [neighbors.afi-safis.config]',
       `      afi-safi-name = "${family}"`,
+      ...(session.gracefulRestartSec === undefined
+        ? []
+        : [
+            '    [neighbors.afi-safis.mp-graceful-restart.config]',
+            '      enabled = true',
+            '    [neighbors.afi-safis.long-lived-graceful-restart.config]',
+            '      enabled = true',
+            `      restart-time = ${session.gracefulRestartSec}`,
+          ]),
     ]),
     '',
   ].join('\n');
