@@ -93,7 +93,8 @@ export class Bird extends ForegroundDaemon {
       `protocol bgp n${index} {`,
       `  local ${this.address} port ${this.port} as ${this.autonomousSystem};`,
       `  neighbor ${session.address} port ${session.port} as ${session.autonomousSystem};`,
-      `  multihop; strict bind;${session.passive === true ? ' passive;' : ''}`,
+      `  multihop${session.ttlSecurity === true ? ' 1; ttl security on' : ''}; strict bind;${session.passive === true ? ' passive;' : ''}`,
+      ...(session.password === undefined ? [] : [`  password "${session.password}";`]),
       '  hold time 30; connect delay time 1; connect retry time 2; error wait time 1, 5;',
       ...(session.bfd === true ? ['  bfd on;'] : []),
       ...(session.gracefulRestartSec === undefined

@@ -29,6 +29,8 @@ export interface FilamentDescription {
   readonly bgp?: ConfigPart;
   /** More fields of `agents` and of `api`. */
   readonly agents?: ConfigPart;
+  /** Files that the process may have open. */
+  readonly openFiles?: number;
   readonly api?: ConfigPart;
 }
 
@@ -111,10 +113,15 @@ export class Filament {
   async start(): Promise<void> {
     if (!existsSync(MAIN)) throw new Error('dist/cli/main.js is not there: `npm run build` (`npm test` does it)');
     this.#writeConfiguration();
+    const { openFiles } = this.#description;
+    const command = [process.execPath, MAIN, 'run', '--config', this.#file];
+    // Executes the command in its own place: the process id stays.
+    if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}:${openFiles}`);
+    const [executable = '', ...args] = command;
     const process_ = new DaemonProcess({
       name: `filament ${this.address}`,
-      command: process.execPath,
-      args: [MAIN, 'run', '--config', this.#file],
+      command: executable,
+      args,
       logFile: `${this.#directory}/output.log`,
     });
     this.#process = process_;

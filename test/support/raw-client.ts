@@ -54,7 +54,12 @@ export class RawClient {
 
   /** Connects from a given loopback address. */
   static async connect(address: string, port: number, localAddress?: string): Promise<RawClient> {
-    const socket = connect({ host: address, port, ...(localAddress === undefined ? {} : { localAddress }) });
+    const socket = connect({
+      host: address,
+      port,
+      noDelay: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', () => resolve());
       socket.once('error', reject);
@@ -93,6 +98,16 @@ export class RawClient {
   takeSocket(): Socket {
     this.#socket.removeAllListeners('data');
     return this.#socket;
+  }
+
+  /** Ends the connection with a reset. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Says that nothing more will come. */
+  end(): void {
+    this.#socket.end();
   }
 
   close(): void {

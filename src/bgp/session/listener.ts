@@ -172,6 +172,7 @@ export class BgpListener {
 
   #unprotected(address: string, reason: string): void {
     this.#refused++;
+    this.#neighbors.get(canonical(address))?.turnedAway(reason);
     this.#logRefusal({ address, reason });
   }
 

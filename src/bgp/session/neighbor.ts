@@ -309,6 +309,11 @@ export class Neighbor {
     } else this.reset();
   }
 
+  /** A connection from its address did not satisfy its protection; `reason` is a clause. */
+  turnedAway(reason: string): void {
+    this.#lastError = `its connection was cut: ${reason}`;
+  }
+
   /** An inbound connection from the neighbor's address; owned from here on. */
   accept(transport: Transport): void {
     if (!this.#enabled) {

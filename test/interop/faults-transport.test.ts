@@ -1,0 +1,231 @@
+/**
+ * Faults of the transport below a session, on the running product: whatever happens to one connection, the session of a
+ * bystander stays up, and a sentinel route announced afterwards reaches it.
+ */
+import { createServer } from 'node:net';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually.js';
+import { Filament } from '../support/filament.js';
+import { Gobgp } from '../support/gobgp.js';
+import { Lab } from '../support/lab.js';
+import {
+  BGP_KEEPALIVE,
+  BGP_NOTIFICATION,
+  BGP_UPDATE,
+  bgpMessage,
+  openMessage,
+  RawClient,
+} from '../support/raw-client.js';
+import { describeWithDaemons } from '../support/requirements.js';
+import { arrives } from '../support/speaker-suite.js';
+
+const AS = 65000;
+const FAMILY = 'ipv4-unicast';
+/** Files that the product may have open here: those of its own, and some connections. */
+const OPEN_FILES = 200;
+
+/** ORIGIN, empty AS_PATH, NEXT_HOP, LOCAL_PREF: what an internal neighbor's UPDATE must have. */
+const ATTRIBUTES = Buffer.from('40010100' + '400200' + '4003040a000001' + '40050400000064', 'hex');
+
+/** An UPDATE with `10.9.<third>.0/24`, padded with `more` prefixes of 10.8.0.0/16. */
+function update(third: number, more = 0): Buffer {
+  const padding = Array.from({ length: more }, (_, i) => [32, 10, 8, i >> 8, i & 0xff]).flat();
+  const nlri = Buffer.from([24, 10, 9, third, ...padding]);
+  const body = Buffer.alloc(4 + ATTRIBUTES.length + nlri.length);
+  body.writeUInt16BE(ATTRIBUTES.length, 2);
+  body.set(ATTRIBUTES, 4);
+  body.set(nlri, 4 + ATTRIBUTES.length);
+  return bgpMessage(BGP_UPDATE, body);
+}
+
+describeWithDaemons(['gobgp'], 'faults of the transport', () => {
+  const lab = new Lab('transport');
+  let filament: Filament;
+  let bystander: Gobgp;
+  let clients: RawClient[] = [];
+  let unused: string[] = [];
+  let probe = 0;
+
+  beforeAll(async () => {
+    filament = await Filament.create(lab, {
+      autonomousSystem: AS,
+      routerId: '10.255.0.1',
+      openFiles: OPEN_FILES,
+    });
+    const { address, bgpPort: port } = filament;
+    const session = { address, port, autonomousSystem: AS, families: [FAMILY] } as const;
+    bystander = await Gobgp.create(lab, { autonomousSystem: AS, routerId: '10.255.0.2', sessions: [session] });
+    unused = Array.from({ length: 40 }, () => lab.nextAddress());
+    filament.describe({
+      bgp: { acceptLimits: { perAddress: 10, perSecond: 20, total: 500 } },
+      neighbors: [
+        {
+          address: bystander.address,
+          port: bystander.port,
+          localAddress: address,
+          peerAs: AS,
+          families: [FAMILY],
+          routeReflectorClient: true,
+        },
+        ...unused.map((neighbor) => ({ address: neighbor, peerAs: AS, passive: true, families: [FAMILY] })),
+      ],
+    });
+    await Promise.all([filament.start(), bystander.start()]);
+    await filament.established(bystander.address);
+  });
+
+  afterAll(() => lab.close());
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    const announcer = await session();
+    probe += 1;
+    announcer.send(update(200 + probe));
+    await arrives(bystander, { family: FAMILY, prefix: `10.9.${200 + probe}.0/24`, nextHop: '10.0.0.1' });
+    announcer.close();
+    expect(await filament.neighbor(bystander.address)).toMatchObject({ state: 'established', flaps: 0 });
+    expect(filament.process.running).toBe(true);
+    clients = [];
+  });
+
+  async function connect(from: string): Promise<RawClient> {
+    const client = await RawClient.connect(filament.address, filament.bgpPort, from);
+    clients.push(client);
+    return client;
+  }
+
+  /** A neighbor with a session. */
+  async function session(from = unused.pop() ?? '', write = (c: RawClient, bytes: Buffer) => c.send(bytes)) {
+    const client = await connect(from);
+    write(client, openMessage(AS, [10, 255, 1, Number(from.split('.')[3])], [[1, 1]]));
+    write(client, bgpMessage(BGP_KEEPALIVE));
+    await filament.established(from);
+    return Object.assign(client, { from });
+  }
+
+  async function metric(line: string): Promise<number> {
+    const body = await (await fetch(`${filament.apiUrl}/metrics`)).text();
+    return Number(
+      body
+        .split('\n')
+        .find((text) => text.startsWith(`${line} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  }
+
+  for (const [id, what, end] of [
+    ['A01', 'a reset in the middle of an UPDATE', (client: RawClient) => client.reset()],
+    ['A02', 'the end of the stream in the middle of a header', (client: RawClient) => client.end()],
+  ] as const) {
+    test(`${id} ${what}: nothing of the message counts, the routes of the neighbor go, it may come again`, async () => {
+      const client = await session();
+      client.send(update(1));
+      await filament.path(FAMILY, '10.9.1.0/24', { fits: ({ source }) => source === `neighbor:${client.from}` });
+      const message = update(2, 700);
+      client.send(message.subarray(0, id === 'A01' ? 2048 : 10));
+      // What was sent before the end must have been read: the half message is in the socket's buffer or beyond.
+      end(client);
+      await filament.pathGone(FAMILY, '10.9.1.0/24');
+      expect(await filament.paths(FAMILY, '10.9.2.0/24')).toEqual([]);
+      expect(await filament.paths(FAMILY, '10.8.0.0/32')).toEqual([]);
+      expect(await filament.neighbor(client.from)).toMatchObject({ flaps: 1 });
+      const again = await session(client.from);
+      again.send(update(3));
+      await arrives(bystander, { family: FAMILY, prefix: '10.9.3.0/24', nextHop: '10.0.0.1' });
+    });
+  }
+
+  test('A06 one octet at a time: a session comes up and its routes arrive', async () => {
+    const byOctets = (client: RawClient, bytes: Buffer): void => {
+      for (const octet of bytes) client.send(Uint8Array.of(octet));
+    };
+    const client = await session(undefined, byOctets);
+    byOctets(client, update(4, 20));
+    await arrives(bystander, { family: FAMILY, prefix: '10.9.4.0/24', nextHop: '10.0.0.1' });
+    expect(await filament.neighbor(client.from)).toMatchObject({ state: 'established', flaps: 0 });
+  });
+
+  test('A11 an unknown address is told that it is not wanted (RFC 4486 §4), and counted', async () => {
+    const before = await metric('filament_faults_total{fault="bgp-connection-refused"}');
+    const stranger = await connect(lab.nextAddress());
+    await stranger.closed;
+    expect(stranger.receivedTypes).toEqual([BGP_NOTIFICATION]);
+    expect([...stranger.received.subarray(19, 21)]).toEqual([6, 5]);
+    expect(await metric('filament_faults_total{fault="bgp-connection-refused"}')).toBe(before + 1);
+  });
+
+  test('A12 while one address connects without end, another neighbor gets its session', async () => {
+    const flooder = lab.nextAddress();
+    let [flooding, attempts] = [true, 0];
+    const flood = Promise.all(
+      Array.from({ length: 8 }, async () => {
+        while (flooding) {
+          attempts++;
+          await RawClient.connect(filament.address, filament.bgpPort, flooder).then(
+            (client) => client.close(),
+            () => undefined,
+          );
+        }
+      }),
+    );
+    try {
+      const limit = 'filament_faults_total{fault="bgp-accept-rate-limit"}';
+      await eventually('most of it is cut', async () => (await metric(limit)) > 500);
+      await session();
+    } finally {
+      flooding = false;
+      await flood;
+    }
+    expect(attempts).toBeGreaterThan(500);
+  });
+
+  test('I05 A13 connections that say nothing until descriptors are few: the rest is cut, sessions live, it recovers', async () => {
+    const silent: RawClient[] = [];
+    const limit = 'filament_faults_total{fault="agent-accept-descriptor-limit"}';
+    await eventually("the agents' port takes no more", async () => {
+      for (let i = 0; i < 20; i++) {
+        const open = RawClient.connect(filament.address, filament.agentPort, lab.nextAddress()).then(
+          (client) => void silent.push(client),
+          () => undefined,
+        );
+        await open;
+      }
+      return (await metric(limit)) > 0;
+    });
+    expect(await metric('filament_accept_paused{port="agents"}')).toBe(1);
+    expect(await filament.neighbor(bystander.address)).toMatchObject({ state: 'established', flaps: 0 });
+    for (const client of silent) client.close();
+    await eventually('they are gone', async () => (await metric('filament_connections{port="agents"}')) === 0);
+    const agent = await RawClient.connect(filament.address, filament.agentPort, lab.nextAddress());
+    clients.push(agent);
+    await eventually('it is let in', async () => (await metric('filament_connections{port="agents"}')) === 1);
+    expect(await metric('filament_accept_paused{port="agents"}')).toBe(0);
+  });
+
+  test('I09 with bindWhenAvailable the product starts while another process has its port, and takes it when it is free', async () => {
+    const second = await Filament.create(lab, {
+      autonomousSystem: AS,
+      routerId: '10.255.0.9',
+      bgp: { bindWhenAvailable: true },
+      agents: { bindWhenAvailable: true },
+    });
+    const holder = createServer();
+    await new Promise<void>((resolve) => {
+      holder.listen(second.bgpPort, second.address, resolve);
+    });
+    const started = second.start();
+    const readiness = async () => (await (await fetch(`${second.apiUrl}/readyz`)).json()) as { reasons: string[] };
+    await eventually('it says what it waits for', async () =>
+      (await readiness()).reasons.includes(`bgp: waiting for ${second.address}:${second.bgpPort}`),
+    );
+    await new Promise<void>((resolve) => {
+      holder.close(() => resolve());
+    });
+    await started;
+    expect((await readiness()).reasons).toEqual([]);
+    const client = await RawClient.connect(second.address, second.bgpPort, lab.nextAddress());
+    await client.closed;
+    expect(client.receivedTypes).toEqual([BGP_NOTIFICATION]);
+    await second.stop();
+  });
+});
