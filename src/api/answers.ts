@@ -131,6 +131,8 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   vrf: z.string().exactOptional().meta({ description: 'The VRF of a CE session.' }),
   dynamic: z.boolean().meta({ description: 'Accepted by a dynamic range instead of configured by address.' }),
   adminDown: z.boolean(),
+  role: z.string().exactOptional().meta({ description: 'Own role towards the neighbor (RFC 9234).' }),
+  blocked: z.string().exactOptional().meta({ description: 'Why no route passes although the session is up.' }),
   routerId: z.string().exactOptional().meta({ description: 'BGP identifier of the neighbor, once established.' }),
   holdTime: z.int().exactOptional().meta({ description: 'Negotiated hold time in seconds, once established.' }),
   families: z.array(

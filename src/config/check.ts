@@ -241,6 +241,12 @@ function checkSessionType(
       `routeReflectorClient is for iBGP, but peerAs ${session.peerAs} is not the own AS ${localAs}; allowed: false, or peerAs ${localAs}`,
     );
   }
+  if (session.role !== undefined && internal) {
+    report(
+      fieldPath(own, 'role', path),
+      `role is for eBGP, but peerAs ${session.peerAs} is the own AS; allowed: no role, or another peerAs`,
+    );
+  }
   if (session.routeServerClient === true && internal) {
     report(
       fieldPath(own, 'routeServerClient', path),

@@ -3,7 +3,7 @@
  * all texts in canonical spelling. A field that is not there has no value (and no default).
  */
 import { CE_FAMILIES, SESSION_DEFAULTS, sessionFields } from './session-schema.js';
-import type { ConfigFamily, RemovePrivateAs } from './session-schema.js';
+import type { ConfigFamily, ConfigRole, RemovePrivateAs } from './session-schema.js';
 import type { ConfigDocument, Encapsulation, LogLevel, NeighborDocument, PeerGroupDocument } from './schema.js';
 
 /** An address and port to listen on; port 0 is any free one. */
@@ -63,6 +63,15 @@ export interface ResolvedSession {
   /** Absent: none. */
   readonly bfd?: ResolvedBfd;
   readonly gracefulRestart: ResolvedGracefulRestart;
+  readonly requirePolicy: boolean;
+  /** Own role. */
+  readonly role?: ConfigRole;
+  readonly roleStrict: boolean;
+  readonly enforceFirstAs: boolean;
+  readonly acceptAsSets: boolean;
+  readonly maximumAsPathLength?: number;
+  readonly acceptMartians: boolean;
+  readonly acceptDefaultRoute: boolean;
 }
 
 /** Times in seconds. */
@@ -209,6 +218,8 @@ function resolveSession(session: SessionDocument, autonomousSystem: number): Res
     ...session,
     localAs: session.localAs ?? autonomousSystem,
     families: [...new Set(families)],
+    // A route server does not put its AS in front (RFC 7947 §2.2.2.1).
+    enforceFirstAs: session.enforceFirstAs ?? session.role !== 'rs-client',
   };
 }
 

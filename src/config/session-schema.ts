@@ -25,6 +25,10 @@ export const CE_FAMILIES: readonly ConfigFamily[] = ['ipv4-unicast', 'ipv6-unica
 const REMOVE_PRIVATE_AS = ['none', 'remove', 'remove-all', 'replace'] as const;
 export type RemovePrivateAs = (typeof REMOVE_PRIVATE_AS)[number];
 
+/** Own roles towards a neighbor (RFC 9234 §4.1). */
+const ROLES = ['provider', 'rs', 'rs-client', 'customer', 'peer'] as const;
+export type ConfigRole = (typeof ROLES)[number];
+
 const DEFAULT_FAMILIES: readonly ConfigFamily[] = ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn', 'rtc'];
 
 /** Graceful restart of a session when nothing is said about it. */
@@ -46,6 +50,11 @@ export const SESSION_DEFAULTS = {
   removePrivateAs: 'none',
   prefixLimit: [],
   gracefulRestart: DEFAULT_GRACEFUL_RESTART,
+  requirePolicy: false,
+  roleStrict: false,
+  acceptAsSets: false,
+  acceptMartians: false,
+  acceptDefaultRoute: true,
 } as const satisfies Record<string, unknown>;
 
 const MAXIMUM_AS = 0xffff_ffff;
@@ -209,6 +218,48 @@ export const sessionFields = {
   prefixLimit: list(prefixLimitSchema).exactOptional().meta({
     description: 'How many routes of a family the neighbor may announce (RFC 4486). Empty: any number.',
     effect: 'none',
+  }),
+  requirePolicy: flag().exactOptional().meta({
+    description:
+      'An eBGP session without import policy takes in nothing, and one without export policy announces nothing (RFC 8212). There are no policies yet: with `true` nothing passes, what came in is shown as `rejected-by-policy`.',
+    default: defaults.requirePolicy,
+    effect: 'session-reset',
+  }),
+  role: choice(ROLES).exactOptional().meta({
+    description:
+      'Own role towards this eBGP neighbor (RFC 9234): `customer` means that the neighbor is a provider. Announced in the OPEN; a neighbor whose role does not match is refused. Unicast routes get and obey Only to Customer (OTC).',
+    effect: 'session-reset',
+  }),
+  roleStrict: flag().exactOptional().meta({
+    description: 'Refuse a neighbor that announces no role (RFC 9234 §4.2).',
+    default: defaults.roleStrict,
+    effect: 'session-reset',
+  }),
+  enforceFirstAs: flag().exactOptional().meta({
+    description:
+      'Treat routes of this eBGP neighbor as withdrawn whose AS path does not begin with its AS (RFC 4271 §6.3). `true` when left out, but `false` where `role` says that the neighbor is a route server.',
+    effect: 'soft',
+  }),
+  acceptAsSets: flag().exactOptional().meta({
+    description:
+      'Take routes with an AS_SET from this eBGP neighbor, which are treated as withdrawn otherwise (RFC 9774).',
+    default: defaults.acceptAsSets,
+    effect: 'soft',
+  }),
+  maximumAsPathLength: integer(1, 4000, 'ASes').exactOptional().meta({
+    description: 'Treat routes with a longer AS path as withdrawn; a set counts one. Any length when left out.',
+    effect: 'soft',
+  }),
+  acceptMartians: flag().exactOptional().meta({
+    description:
+      'Use unicast routes of this eBGP neighbor to own addresses, or within 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3, `::ffff:0:0/96`, `fe80::/10` and `ff00::/8`, which are shown as `rejected-by-policy` otherwise (RFC 7454 §6). VPN routes are not concerned.',
+    default: defaults.acceptMartians,
+    effect: 'soft',
+  }),
+  acceptDefaultRoute: flag().exactOptional().meta({
+    description: 'Use the unicast default route of this eBGP neighbor.',
+    default: defaults.acceptDefaultRoute,
+    effect: 'soft',
   }),
   removePrivateAs: choice(REMOVE_PRIVATE_AS).exactOptional().meta({
     description:

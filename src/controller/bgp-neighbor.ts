@@ -10,11 +10,13 @@ import { Neighbor, type NeighborHandler } from '../bgp/session/neighbor.js';
 import type { CloseReason } from '../bgp/session/close-reason.js';
 import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
+import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedSession } from '../config/resolved.js';
 import { MAXIMUM_TTL } from '../net/segment-protection.js';
 import type { SegmentProtection } from '../net/segment-protection.js';
 import { NeighborKind, type BgpExportOptions, type BgpReceiver, type TargetInterest } from '../rib/bgp-exporter.js';
 import { SourceSweep } from '../rib/source-sweep.js';
+import type { ImportRules } from '../rib/import-rules.js';
 import { SourceKind, type Source } from '../rib/source.js';
 import { UpdateReceiver } from '../rib/update-receiver.js';
 import type { RouteTable } from '../rib/route-table.js';
@@ -24,6 +26,7 @@ import { NeighborBfd } from './neighbor-bfd.js';
 import type { BgpService } from './bgp-service.js';
 import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
+import { importRules, lacksPolicy } from './import-policy.js';
 import { PrefixLimits } from './prefix-limits.js';
 import type { PrefixLimitView } from './view.js';
 import { RestartHelper, type SessionPaths } from './restart-helper.js';
@@ -193,7 +196,7 @@ export class BgpNeighbor implements NeighborHandler {
   /** Takes over what does not concern the session that is up; what received routes are judged by applies at once. */
   adopt(config: ResolvedSession, peerGroup: string | undefined): void {
     const before = this.#sessionConfig();
-    const reevaluate = config.allowOwnAs !== this.#config.allowOwnAs;
+    const reevaluate = sessionChangeEffect(this.#config, config) === 'soft';
     const relimit = !isDeepStrictEqual(config.prefixLimit, this.#config.prefixLimit);
     this.#config = config;
     this.#peerGroup = peerGroup;
@@ -209,6 +212,7 @@ export class BgpNeighbor implements NeighborHandler {
     }
     if (!reevaluate || this.#session === undefined) return;
     this.#session.receiver.allowOwnAs = config.allowOwnAs;
+    this.#session.receiver.rules = this.#importRules(this.#session.negotiated);
     if (!this.resetSoftIn()) this.resetHard();
   }
 
@@ -224,7 +228,8 @@ export class BgpNeighbor implements NeighborHandler {
     const receiver = this.#createReceiver(negotiated, source, sweep);
     const session: Session = { negotiated, source, sweep, receiver, families };
     this.#session = session;
-    session.receiver.discardBeyond = this.#limits?.discardBeyond;
+    receiver.rules = this.#importRules(negotiated);
+    receiver.discardBeyond = this.#limits?.discardBeyond;
     this.#limits?.begin(source);
     if (kept === undefined) this.#service.sessionUp(this, source);
     this.bfd.connected(this.#config, this.#neighbor.endpoint?.localAddress);
@@ -342,7 +347,21 @@ export class BgpNeighbor implements NeighborHandler {
           longLivedTimeSec: longLivedTime,
         },
       }),
+      ...(config.role === undefined ? {} : { role: config.role }),
+      roleStrict: config.roleStrict,
     };
+  }
+
+  #importRules({ external, peerAs }: Negotiated): ImportRules {
+    const { rib, routerId } = this.#service;
+    const ownAddress = parseIp(this.#neighbor.endpoint?.localAddress ?? '');
+    return importRules(rib.attributes, this.#config, {
+      external,
+      peerAs,
+      peerAddress: this.addressOctets,
+      ownAddress,
+      routerId,
+    });
   }
 
   #createLimits(): PrefixLimits | undefined {
@@ -468,6 +487,10 @@ export class BgpNeighbor implements NeighborHandler {
     const table = this.#tableOut(family);
     const state = defined(session.families.get(family), 'a negotiated family');
     if (table === undefined) return;
+    if (lacksPolicy(this.#config, session.negotiated.external)) {
+      this.#synchronized(family, state);
+      return;
+    }
     const { negotiated, source } = session;
     const neighbor = this.#neighbor;
     const interest: TargetInterest | undefined =
@@ -513,6 +536,7 @@ export class BgpNeighbor implements NeighborHandler {
       vrf,
       extendedNextHop: negotiated.extendedNextHopFamilies.includes(family),
       longLivedStale: negotiated.longLivedRestart !== undefined,
+      ...(config.role === undefined || !negotiated.external ? {} : { role: config.role }),
     };
   }
 

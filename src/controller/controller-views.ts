@@ -8,6 +8,7 @@ import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { Controller } from './controller.js';
+import { lacksPolicy } from './import-policy.js';
 import { RouteViews } from './route-views.js';
 import { VERSION } from './version.js';
 import type {
@@ -33,6 +34,8 @@ import type { ConfiguredVrf } from './vrfs.js';
 import { defined } from '../util/assert.js';
 
 const MS_PER_SECOND = 1000;
+/** Said of a session whose `requirePolicy` is not met. */
+const BLOCKED = 'no import policy and no export policy (RFC 8212)';
 
 /** The controller as the API, the metrics and the command line see it. Everything is made on demand. */
 export class ControllerViews implements ControllerView {
@@ -237,6 +240,8 @@ export class ControllerViews implements ControllerView {
       ...(config.vrf === undefined ? {} : { vrf: config.vrf }),
       dynamic: bgp.dynamic,
       adminDown: config.adminDown,
+      ...(config.role === undefined ? {} : { role: config.role }),
+      ...(lacksPolicy(config, peerAs !== config.localAs) ? { blocked: BLOCKED } : {}),
       ...(negotiated === undefined
         ? {}
         : { routerId: formatIpv4(negotiated.peerRouterId), holdTime: negotiated.holdTimeSec }),

@@ -149,6 +149,10 @@ export interface NeighborView {
   /** Accepted by a dynamic range instead of configured by address. */
   readonly dynamic: boolean;
   readonly adminDown: boolean;
+  /** Own role towards the neighbor (RFC 9234). */
+  readonly role?: string;
+  /** Why no route passes although the session is up. */
+  readonly blocked?: string;
   /** BGP identifier of the neighbor, once established. */
   readonly routerId?: string;
   /** Negotiated hold time in seconds, once established. */
@@ -231,6 +235,8 @@ export const PATH_FLAGS = [
   'rejected-by-policy',
   'unresolved-next-hop',
   'no-tunnel-encapsulation',
+  'own-next-hop',
+  'route-leak',
   'stale',
   'llgr-stale',
 ] as const;

@@ -15,6 +15,9 @@ export const AttributeFeature = {
   hasOriginVn: 0x200,
   hasOriginatorId: 0x400,
   noLlgr: 0x800,
+  /** An AS_SET in the path. */
+  hasAsSet: 0x1000,
+  onlyToCustomer: 0x2000,
 } as const;
 
 /** What path selection compares, as numbers (columns of the attribute store). */
@@ -44,6 +47,10 @@ export function featuresOf(attributes: PathAttributes): AttributeFeatures {
   if (attributes.localPreference !== undefined) flags |= AttributeFeature.hasLocalPreference;
   if (attributes.originatorId !== undefined) flags |= AttributeFeature.hasOriginatorId;
   if (attributes.communities !== undefined) flags |= communityFeatures(attributes.communities);
+  if (attributes.onlyToCustomer !== undefined) flags |= AttributeFeature.onlyToCustomer;
+  if (attributes.asPath?.some(({ type }) => type === AsPathSegmentType.set) === true) {
+    flags |= AttributeFeature.hasAsSet;
+  }
   let mobilitySequence = 0;
   if (attributes.extendedCommunities !== undefined) {
     const extended = extendedCommunityFeatures(attributes.extendedCommunities);
@@ -76,6 +83,8 @@ const FEATURE_OF_COMMUNITY = new Map<number, number>([
   [0xffffff01, AttributeFeature.noExport],
   [0xffffff02, AttributeFeature.noAdvertise],
   [0xffffff03, AttributeFeature.noExportSubconfed],
+  // BLACKHOLE: not to leave the AS (RFC 7999 §3.2).
+  [0xffff029a, AttributeFeature.noExport],
   [0xffff0006, AttributeFeature.llgrStale],
   [0xffff0007, AttributeFeature.noLlgr],
 ]);

@@ -27,6 +27,8 @@ export interface RewritePlan {
   readonly replaceOriginatorId: boolean;
   /** Identifier to put in front of CLUSTER_LIST; 0 for not. */
   readonly clusterId: number;
+  /** Only to Customer where there is none (RFC 9234 §5); 0 for not. */
+  readonly onlyToCustomer: number;
 }
 
 const TRANSITIVE = AttributeFlag.transitive;
@@ -117,6 +119,9 @@ export class AttributeRewriter {
     }
     if (missing(AttributeType.clusterList, before, type) && plan.clusterId !== 0) {
       this.#uint32(OPTIONAL, AttributeType.clusterList, plan.clusterId);
+    }
+    if (missing(AttributeType.onlyToCustomer, before, type) && plan.onlyToCustomer !== 0) {
+      this.#uint32(OPTIONAL | TRANSITIVE, AttributeType.onlyToCustomer, plan.onlyToCustomer);
     }
   }
 

@@ -23,6 +23,7 @@ import {
   type TargetListId,
 } from './handles.js';
 import type { Rib } from './rib.js';
+import { actsOnOnlyToCustomer, exportsOnlyToCustomer, keepsFromNeighbor, type Role } from './role-rules.js';
 import { SourceKind, type Source } from './source.js';
 
 /** What kind of session a group's members have: it decides what they may be sent. */
@@ -53,6 +54,8 @@ export interface BgpExportOptions {
   readonly extendedNextHop: boolean;
   /** Long-lived stale routes may be sent: the neighbor prefers everything else to them (RFC 9494 §4.3). */
   readonly longLivedStale: boolean;
+  /** Own role towards the neighbors (RFC 9234). */
+  readonly role?: Role;
 }
 
 /** Which route targets a neighbor wants (RFC 4684); decides per list of targets. */
@@ -80,7 +83,9 @@ const AFI_SAFI_OCTETS = 3;
  */
 export class BgpExporter implements Exporter {
   readonly #rib: Rib;
-  readonly #options: Omit<BgpExportOptions, 'nextHopSelf'> & { readonly nextHopSelf: Uint8Array | undefined };
+  readonly #options: Omit<BgpExportOptions, 'nextHopSelf' | 'role'> & { readonly nextHopSelf: Uint8Array | undefined };
+  /** AS that routes without OTC get as such; 0 for none (RFC 9234 §5). */
+  readonly #onlyToCustomer: number;
   /** Features of routes that no member may have. */
   readonly #refused: number;
   readonly #rewriter = new AttributeRewriter();
@@ -115,7 +120,12 @@ export class BgpExporter implements Exporter {
       extendedNextHop: options.extendedNextHop,
       longLivedStale: options.longLivedStale,
     };
-    this.#refused = AttributeFeature.noAdvertise | (options.longLivedStale ? 0 : AttributeFeature.llgrStale);
+    const role = actsOnOnlyToCustomer(options.family.id) ? options.role : undefined;
+    this.#onlyToCustomer = role !== undefined && exportsOnlyToCustomer(role) ? options.localAs : 0;
+    this.#refused =
+      AttributeFeature.noAdvertise |
+      (options.longLivedStale ? 0 : AttributeFeature.llgrStale) |
+      (role !== undefined && keepsFromNeighbor(role) ? AttributeFeature.onlyToCustomer : 0);
     this.#asPaths = new AsPathRules(options.localAs, options.asOverride, options.removePrivateAs);
   }
 
@@ -451,6 +461,7 @@ export class BgpExporter implements Exporter {
         leavesAs: true,
         leavesVrf: this.#options.vrf,
         dropMed: !routeServerClient && !originatedHere,
+        onlyToCustomer: this.#onlyToCustomer,
       };
     }
     const reflect = source !== undefined && isInternal(source) && !source.customer && !this.#options.vrf;
@@ -475,6 +486,7 @@ const NO_CHANGE: RewritePlan = {
   originatorId: 0,
   replaceOriginatorId: false,
   clusterId: 0,
+  onlyToCustomer: 0,
 };
 
 const EMPTY = new Uint8Array(0);

@@ -10,6 +10,10 @@ export const PathFlag = {
   llgrStale: 0x080,
   /** Replicated from another table by route target; never replicated again. */
   secondary: 0x100,
+  /** The next hop is this controller. */
+  ownNextHop: 0x200,
+  /** OTC says that it should not have come from there (RFC 9234 §5). */
+  routeLeak: 0x400,
 } as const;
 
 /** Any of these keeps a path from being selected, replicated or advertised; it stays visible. */
@@ -19,7 +23,9 @@ export const UNUSABLE =
   PathFlag.clusterLoop |
   PathFlag.rejectedByPolicy |
   PathFlag.unresolvedNextHop |
-  PathFlag.noTunnelEncapsulation;
+  PathFlag.noTunnelEncapsulation |
+  PathFlag.ownNextHop |
+  PathFlag.routeLeak;
 
 const NAMES: readonly (readonly [flag: number, name: string])[] = [
   [PathFlag.asLoop, 'as-loop'],
@@ -28,6 +34,8 @@ const NAMES: readonly (readonly [flag: number, name: string])[] = [
   [PathFlag.rejectedByPolicy, 'rejected-by-policy'],
   [PathFlag.unresolvedNextHop, 'unresolved-next-hop'],
   [PathFlag.noTunnelEncapsulation, 'no-tunnel-encapsulation'],
+  [PathFlag.ownNextHop, 'own-next-hop'],
+  [PathFlag.routeLeak, 'route-leak'],
   [PathFlag.stale, 'stale'],
   [PathFlag.llgrStale, 'llgr-stale'],
 ];

@@ -4,6 +4,7 @@ import { strongerAction, updateFault, type ProtocolFault } from '../bgp/attribut
 import { UpdateErrorSubcode } from '../bgp/attribute/iana.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
 import { NlriScratch, type Family } from '../bgp/nlri/family.js';
+import { Afi } from '../bgp/nlri/iana.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
 import {
@@ -17,6 +18,8 @@ import {
 import { Writer } from '../wire/writer.js';
 import { DecodeContext } from './attribute-store.js';
 import { AttributeFeature } from './attribute-features.js';
+import type { ImportRules } from './import-rules.js';
+import { gracefulShutdown } from './graceful-shutdown.js';
 import { NO_PATH, NO_SET, type AttributeSetId } from './handles.js';
 import { PathFlag } from './path-flags.js';
 import type { Rib } from './rib.js';
@@ -55,6 +58,8 @@ export class UpdateReceiver {
   #worst: ProtocolFault | undefined;
   /** How often the own AS may occur in a path. */
   allowOwnAs: number;
+  /** What routes are judged by beside loops. */
+  rules: ImportRules | undefined;
   /** Families of which only so many routes are taken; those beyond are left out. */
   discardBeyond: ReadonlyMap<FamilyId, number> | undefined;
   /** Routes left out, per family, each time they came. */
@@ -122,12 +127,21 @@ export class UpdateReceiver {
     if (typeof found === 'object') return found;
     // Routes whose attributes are of no use are withdrawn: what the neighbor said before is not true any more (RFC 7606 §2).
     if (found === NO_SET) return this.#withdraw(family, section, start, end);
-    const set = found;
+    const { rules } = this;
+    const refusal = rules?.refusal(found, family.id);
+    if (refusal !== undefined) {
+      this.#note(refusal);
+      this.#rib.attributes.release(found);
+      return this.#withdraw(family, section, start, end);
+    }
+    const set = rules === undefined ? found : rules.amend(found, family.id);
     const rib = this.#rib;
     const nlri = this.#nlri;
     const { bytes } = this.#scan;
     const { source } = this.#options;
-    const flags = this.#flagsOf(set);
+    const flags = this.#flagsOf(set) | (rules?.flagsOf(set, family.id) ?? 0);
+    const martians = rules?.martiansOf(family.id);
+    const ipv4 = family.afi === Afi.ipv4;
     const begun = this.#sweep.begunOf(family.id);
     const concluded = this.#sweep.concludedOf(family.id);
     const bound = this.discardBeyond?.get(family.id);
@@ -142,7 +156,11 @@ export class UpdateReceiver {
       position = next;
       if (table === undefined || nlri.keyLength === 0) continue;
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
-      const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, flags, NO_PATH);
+      let own = flags;
+      if (martians !== undefined && (ipv4 ? martians.refusesIpv4(nlri.key) : martians.refusesIpv6(nlri.key))) {
+        own |= PathFlag.rejectedByPolicy;
+      }
+      const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, own, NO_PATH);
       rib.payloads.release(payload);
       if (bound !== undefined && this.#isBeyond(bound, table)) {
         rib.withdraw(table, source, nlri.key, 0, nlri.keyLength);
@@ -191,7 +209,9 @@ export class UpdateReceiver {
       store.hold(known);
       return known;
     }
-    const { attributes, action, faults } = decodeAttributes(this.#scan, section, this.#options.context);
+    const { context } = this.#options;
+    const { attributes: received, action, faults } = decodeAttributes(this.#scan, section, context);
+    const attributes = context.external ? gracefulShutdown(received) : received;
     for (const fault of faults) {
       if (fault.action === 'session-reset') return fault;
       this.#note(fault);

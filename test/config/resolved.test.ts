@@ -64,6 +64,12 @@ describe('defaults', () => {
       removePrivateAs: 'none',
       prefixLimit: [],
       gracefulRestart: { enabled: 'helper', restartTime: 120, longLivedTime: 0, stalePathTime: 360 },
+      requirePolicy: false,
+      roleStrict: false,
+      enforceFirstAs: true,
+      acceptAsSets: false,
+      acceptMartians: false,
+      acceptDefaultRoute: true,
     });
   });
 

@@ -19,6 +19,7 @@ const plan: fc.Arbitrary<RewritePlan> = fc.record({
   originatorId: fc.constantFrom(0, 7, 0xffffffff),
   replaceOriginatorId: fc.boolean(),
   clusterId: fc.constantFrom(0, 9),
+  onlyToCustomer: fc.constantFrom(0, 64512),
 });
 
 /** The plan over decoded attributes. */
@@ -48,6 +49,7 @@ function planned(attributes: PathAttributes, by: RewritePlan): PathAttributes {
   }
   if (attributes.originatorId === undefined && by.originatorId !== 0) out.originatorId = by.originatorId;
   if (attributes.clusterList === undefined && by.clusterId !== 0) out.clusterList = [by.clusterId];
+  if (attributes.onlyToCustomer === undefined && by.onlyToCustomer !== 0) out.onlyToCustomer = by.onlyToCustomer;
   return out;
 }
 

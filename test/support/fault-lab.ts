@@ -166,6 +166,7 @@ export class FaultLab {
   async router(kind: Kind, options: Partial<RouterOptions> = {}): Promise<RawRouter> {
     const router = await RawRouter.establish(this.describe(kind, options));
     this.#routers.push(router);
+    await eventually('it is up on both sides', () => this.neighbor(router).state === 'established', { intervalMs: 5 });
     return router;
   }
 

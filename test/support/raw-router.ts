@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { BGP_KEEPALIVE, BGP_NOTIFICATION, BGP_OPEN, BGP_UPDATE, bgpMessage } from './raw-client.js';
 import { octets, updateBody, type UpdateParts } from './update-messages.js';
 
+const BGP_ROUTE_REFRESH = 5;
 const GIVE_UP_MS = 30_000;
 
 export interface RouterOptions {
@@ -45,6 +46,8 @@ export class RawRouter {
   /** OPEN of the other side in hex, header left out. */
   open = '';
   longestMessage = 0;
+  /** ROUTE-REFRESHes it was asked for. */
+  refreshes = 0;
   closed = false;
   established = false;
   readonly #socket: Socket;
@@ -174,6 +177,7 @@ export class RawRouter {
     else if (type === BGP_NOTIFICATION) {
       this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
     } else if (type === BGP_UPDATE) this.#update(body);
+    else if (type === BGP_ROUTE_REFRESH) this.refreshes++;
   }
 
   /** RFC 4271 §4.3, RFC 4760 §3 and §4. */

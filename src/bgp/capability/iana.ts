@@ -30,7 +30,8 @@ export const OTHER_CAPABILITY_NAMES: Readonly<Record<number, string>> = {
 };
 
 /** IANA registry "BGP Role Value" (RFC 9234 §4.1), by value. */
-export const ROLE_NAMES: readonly string[] = ['provider', 'rs', 'rs-client', 'customer', 'peer'];
+export const ROLE_NAMES = ['provider', 'rs', 'rs-client', 'customer', 'peer'] as const;
+export type RoleName = (typeof ROLE_NAMES)[number];
 
 /** The placeholder that a speaker with a 4-octet AS number puts into 2-octet fields (RFC 6793 §9). */
 export const AS_TRANS = 23456;

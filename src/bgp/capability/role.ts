@@ -1,7 +1,7 @@
 import type { CapabilityCodec } from './capability.js';
 import { CapabilityCode, ROLE_NAMES } from './iana.js';
 
-/** BGP Role (RFC 9234 §4.1), 1 octet; shown, not acted upon. */
+/** BGP Role (RFC 9234 §4.1), 1 octet; what follows from it is in session/negotiation.ts. */
 export interface RoleCapability {
   readonly kind: 'role';
   readonly role: number;

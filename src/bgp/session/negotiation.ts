@@ -13,11 +13,12 @@ import { FamilyId } from '../nlri/family.js';
 import { Afi, Safi } from '../nlri/iana.js';
 import { familyByAfiSafi, familyById } from '../nlri/registry.js';
 import type { NeighborConfig, PeerAs } from './neighbor-config.js';
+import { roleCapabilities, roleFault } from './role.js';
 
 /** The part of a neighbor's configuration that OPENs are about. */
 export type NegotiationConfig = Pick<
   NeighborConfig,
-  'localAs' | 'peerAs' | 'routerId' | 'families' | 'holdTimeSec' | 'gracefulRestart'
+  'localAs' | 'peerAs' | 'routerId' | 'families' | 'holdTimeSec' | 'gracefulRestart' | 'role' | 'roleStrict'
 >;
 
 /** What both ends agreed upon; immutable for the life of a session. */
@@ -94,6 +95,7 @@ export function localOpen(config: NegotiationConfig, restarting = false): OpenMe
     ...restartCapabilities(config, restarting),
     { kind: 'four-octet-as', asn: config.localAs },
     { kind: 'enhanced-route-refresh' },
+    ...roleCapabilities(config.peerAs === config.localAs ? undefined : config.role),
   ];
   return {
     asField: config.localAs > 0xffff ? AS_TRANS : config.localAs,
@@ -151,6 +153,8 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
   if (!external && remote.identifier === config.routerId) {
     return openFault(OpenErrorSubcode.badBgpIdentifier, 'the identifier is our own (RFC 6286 §2.2)');
   }
+  const badRole = external ? roleFault(config.role, config.roleStrict ?? false, remote) : undefined;
+  if (badRole) return badRole;
   const families = commonFamilies(config.families, remote);
   if (families.length === 0) {
     const announced = remote.capabilities.filter(({ kind }) => kind === 'multiprotocol').map(formatCapability);

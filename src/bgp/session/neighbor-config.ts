@@ -1,4 +1,5 @@
 import type { SegmentProtection } from '../../net/segment-protection.js';
+import type { RoleName } from '../capability/iana.js';
 import type { FamilyId } from '../nlri/family.js';
 
 /** Which AS a neighbor may be in: a number, any but ours, ours, or whatever its OPEN says. */
@@ -41,4 +42,8 @@ export interface NeighborConfig {
   readonly protection?: SegmentProtection;
   /** Absent: none, and a lost session takes its routes with it. */
   readonly gracefulRestart?: GracefulRestartConfig;
+  /** Our role towards a neighbor in another AS (RFC 9234). */
+  readonly role?: RoleName;
+  /** The neighbor must announce the role that matches ours (RFC 9234 §4.2). */
+  readonly roleStrict?: boolean;
 }
