@@ -19,7 +19,7 @@ import type { Dialing, DialTarget, Network } from '../../src/net/transport.js';
 import { ManualClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { runAtOnce, type Steps } from '../../src/util/steps.js';
-import { attribute, AS_PATH, LOCAL_PREF, ORIGIN, updateBody } from '../support/update-messages.js';
+import { attribute, LOCAL_PREF, ORIGIN, updateBody } from '../support/update-messages.js';
 import { bgpMessage } from '../support/raw-client.js';
 import { FakeTransport } from '../xmpp/fake-transport.js';
 
@@ -249,9 +249,9 @@ export class WorldPeer {
     this.#update([attribute(0x80, 15, '000184')]);
   }
 
-  /** Announces an IPv4 route of AS 64512 as an eBGP neighbor. */
+  /** Announces an IPv4 route of AS 65001 as an eBGP neighbor. */
   announceUnicast(prefixHex: string): void {
-    this.#update([ORIGIN, AS_PATH, attribute(0x40, 3, '0a090001')], prefixHex);
+    this.#update([ORIGIN, attribute(0x40, 2, '0201 0000fde9'), attribute(0x40, 3, '0a090001')], prefixHex);
   }
 
   close(): void {

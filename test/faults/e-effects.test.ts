@@ -17,6 +17,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   peerAs: 64512,
   localAs: 64512,
   vrf: 'blue',
+  enforceFirstAs: false,
   description: 'another text',
   md5Password: 'secret',
   ttlSecurity: { hops: 1 },
@@ -26,7 +27,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   gracefulRestart: { enabled: true },
 };
 /** The session that is changed is an external one for these; for the others it is internal. */
-const EXTERNAL_ONLY = new Set(['routeServerClient', 'peerAs', 'ebgpMultihop']);
+const EXTERNAL_ONLY = new Set(['routeServerClient', 'role', 'peerAs', 'ebgpMultihop']);
 
 interface JsonField {
   readonly type?: string;

@@ -121,7 +121,7 @@ export class FaultLab {
       `  listen: [{ address: ${address}, port: ${ports[0]} }]`,
       `  clusterId: ${CLUSTER_ID}`,
       '  peerGroups:',
-      group('eBGP', ', peerAs: 65001'),
+      group('eBGP', ''),
       group('iBGP', `, peerAs: ${OWN_AS}`),
       group('client', `, peerAs: ${OWN_AS}, routeReflectorClient: true`),
       '  dynamicNeighbors:',
