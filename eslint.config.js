@@ -11,6 +11,7 @@ const CHECKED_INDEX_ROOMS = ['util', 'wire', 'bgp/nlri', 'bgp/attribute', 'bgp/m
 
 const NODE_GLOBALS = {
   AbortController: 'readonly',
+  AbortSignal: 'readonly',
   Buffer: 'readonly',
   URL: 'readonly',
   clearInterval: 'readonly',
