@@ -38,6 +38,13 @@ describe('the fault catalogue', () => {
     for (const line of stdout.trimEnd().split('\n')) expect(line).toMatch(/: (test\/\S+\.test\.ts|not built)/);
   });
 
+  test('docs/reliability.md has its rows, and no others', () => {
+    const shown = [...readText('docs/reliability.md').matchAll(/^\| ([A-Z]\d\d) +\| (.*?) *\|$/gm)];
+    expect(shown.map(([, id, title]) => [id, title])).toEqual(
+      Object.entries(ROWS).map(([id, { title }]) => [id, title]),
+    );
+  });
+
   test('a row that does not exist is refused', () => {
     expect(faults('J').status).toBe(2);
     expect(faults('--fast').status).toBe(2);

@@ -48,6 +48,29 @@ export function mutateUpdate(seed: Buffer, others: readonly Buffer[], random: Ra
   return body;
 }
 
+/** One change to one of some attributes, whose routes stay in place: what the differential test sends. */
+export function mutateAttribute(attributes: readonly Buffer[], random: Random): Buffer[] {
+  const changed = [...attributes];
+  const i = random.below(changed.length);
+  const chosen = changed[i]!;
+  switch (random.below(8)) {
+    case 0:
+      changed.splice(i, 1);
+      break;
+    case 1:
+      changed.splice(random.below(changed.length + 1), 0, chosen);
+      break;
+    case 2:
+    case 3:
+    case 4:
+      changed[i] = withHeader(chosen, random);
+      break;
+    default:
+      changed[i] = withValue(chosen, mutateOctets(valueOf(chosen), random.pick(attributes), random));
+  }
+  return changed;
+}
+
 function mutateParts(parts: Parts, other: Buffer, random: Random): Buffer {
   const attributes = [...parts.attributes];
   const lent = partsOf(other);

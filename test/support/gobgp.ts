@@ -157,6 +157,9 @@ function sessionToml(session: SessionDescription, localAddress: string): string 
     '    idle-hold-time-after-reset = 1',
     '    hold-time = 30',
     '    keepalive-interval = 10',
+    // Off by default: any fault would reset the session.
+    '  [neighbors.error-handling.config]',
+    '    treat-as-withdraw = true',
     ...(session.reflectorClient === true
       ? ['  [neighbors.route-reflector.config]', '    route-reflector-client = true']
       : []),
