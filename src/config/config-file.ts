@@ -1,5 +1,5 @@
 /** A configuration file, which is read when the controller starts and whenever somebody asks for that again. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { runAtOnce, type Steps } from '../util/steps.js';
@@ -88,6 +88,9 @@ function isReadable(file: string): boolean {
   }
 }
 
+/** Larger files are not read at all; 10,000 VRFs take about 3 MiB. */
+const MAXIMUM_FILE_OCTETS = 64 * 1024 * 1024;
+
 const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
@@ -98,8 +101,15 @@ const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
 export function readText(file: string): string {
   let octets: Buffer;
   try {
+    const { size } = statSync(file);
+    if (size > MAXIMUM_FILE_OCTETS) {
+      throw new ConfigUnreadableError(
+        `cannot read ${file}: it has ${size} octets; allowed: at most ${MAXIMUM_FILE_OCTETS}`,
+      );
+    }
     octets = readFileSync(file);
   } catch (error) {
+    if (error instanceof ConfigUnreadableError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     throw new ConfigUnreadableError(`cannot read ${file}: ${READ_ERRORS[code] ?? code}`, { cause: error });
   }

@@ -25,6 +25,8 @@ export class TestAgent {
   readonly address: string;
   /** Every route that it lost since the start, whether it was retracted or not repeated after a restart, as `<vrf> <id>`. */
   readonly lost: string[] = [];
+  /** Every push that it got since the start, as `<vrf> <id> <labels>`. */
+  readonly pushed: string[] = [];
   /** End-of-RIB markers that it got. */
   endsOfRib = 0;
   readonly #agent: ReferenceAgent;
@@ -46,6 +48,7 @@ export class TestAgent {
       {
         routeChanged: (vrf, _family, id, route) => {
           if (route === undefined) this.lost.push(`${vrf} ${id}`);
+          else this.pushed.push(`${vrf} ${id} ${route.nextHops.map(({ label }) => label).join(',')}`);
         },
         endOfRib: () => {
           this.endsOfRib++;
