@@ -158,7 +158,7 @@ export interface ResolvedAgents {
 }
 
 /** How many connections a listener takes. */
-export interface ResolvedAcceptLimits {
+interface ResolvedAcceptLimits {
   readonly perAddress: number;
   readonly perSecond: number;
   readonly total: number;

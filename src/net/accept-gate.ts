@@ -46,7 +46,7 @@ export class DescriptorBudget {
 }
 
 /** The one of this process. */
-export const descriptorBudget = new DescriptorBudget(descriptorLimit());
+const descriptorBudget = new DescriptorBudget(descriptorLimit());
 
 /** The soft limit of open files; unlimited where Linux does not say it. */
 function descriptorLimit(): number {
