@@ -151,8 +151,13 @@ for (const id of ids) {
   process.stdout.write(
     `${id}  ${verdict.padEnd(9)}  ${ROWS[id].title}${verdict === 'not built' ? reasonOf(id) : ''}\n`,
   );
-  for (const { file, title, reason } of failed.length > 0 ? failed : passed.length > 0 ? passed : tests) {
-    process.stdout.write(`                  ${file}: ${title}\n`);
+  const shown = failed.length > 0 ? failed : passed.length > 0 ? passed : tests;
+  // Failures one by one; of what is well, one title a file.
+  const told = failed.length > 0 ? shown : [...new Map(shown.map((each) => [each.file, each])).values()];
+  for (const { file, title, reason } of told) {
+    const others = shown.filter((each) => each.file === file).length - 1;
+    const more = failed.length > 0 || others === 0 ? '' : ` (and ${others} more)`;
+    process.stdout.write(`                  ${file}: ${title}${more}\n`);
     const line = reason?.split('\n').find((each) => /[^\s●]/.test(each) && !each.includes('●'));
     if (line !== undefined) process.stdout.write(`                    ${line.trim()}\n`);
   }
