@@ -182,8 +182,8 @@ async function play(steps: readonly Step[], longLivedSec: number): Promise<void>
 describe.each([0, 30])('with a long-lived time of %i s', (longLivedSec) => {
   test('what is there is what the model says after each step, and nobody hears of what has not changed', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => play(steps, longLivedSec)),
-      { numRuns: 300, seed: 20261123 },
+      fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => play(steps, longLivedSec)),
+      { numRuns: 100, seed: 20261123 },
     );
   });
 });
