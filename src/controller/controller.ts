@@ -12,7 +12,7 @@ import type { SourceId, TargetListId } from '../rib/handles.js';
 import { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
-import type { Clock } from '../util/clock.js';
+import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { inputMeter } from '../util/input-meter.js';
 import { Scheduler, Slice, type Job } from '../util/scheduler.js';
@@ -98,6 +98,8 @@ export class Controller implements BgpService, InterestListener {
   agentTlsFailures = 0;
   #config: ResolvedConfig;
   #running = false;
+  /** Until agents have had time to come back after the start. */
+  #agentsExpected: Timer | undefined;
   #agentTls: AgentTls | undefined;
   /** VRFs of the CE sessions that are up: the configuration of a neighbor may name another one by the time it goes down. */
   readonly #vrfOf = new Map<BgpNeighbor, ConfiguredVrf>();
@@ -229,7 +231,7 @@ export class Controller implements BgpService, InterestListener {
    * @throws ListenError  (rejects) when an address is taken
    */
   async start(): Promise<void> {
-    const { bgp } = this.#config;
+    const { agents, bgp } = this.#config;
     for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
     this.neighbors.setRanges(bgp.dynamicNeighbors);
     const waitedFor = bgp.neighbors.filter(
@@ -239,12 +241,23 @@ export class Controller implements BgpService, InterestListener {
       waitedFor.map(({ address }) => address),
       bgp.selectionDeferralTime,
     );
+    if (agents.listen.length > 0) this.#waitForAgents(agents.endOfRibDelay);
     await this.neighbors.listen(bgp.listen, bgp.bindWhenAvailable);
     const listening = await this.agents.start();
     for (const { address, port } of listening) this.logger.info({ listen: 'agents', address, port }, 'listening');
     this.neighbors.start();
     this.#updateDefaultMembership();
     this.#running = true;
+  }
+
+  /**
+   * Nobody knows which agents there were before the start. Neighbors that have kept our routes are told nothing before
+   * all agents had time to come back, else they would lose the routes of those that had not.
+   */
+  #waitForAgents(delaySec: number): void {
+    if (this.deferral.active) {
+      this.#agentsExpected = this.clock.after(delaySec * MS_PER_SECOND, this.deferral.hold('agents'));
+    }
   }
 
   /**
@@ -256,6 +269,7 @@ export class Controller implements BgpService, InterestListener {
     this.#running = false;
     this.reconfiguration.stop();
     this.deferral.stop();
+    this.#agentsExpected?.cancel();
     // Neighbors first: the end of the agents is not to reach them as withdrawals.
     const neighbors = this.neighbors.stop({
       subcode: CeaseSubcode.administrativeShutdown,

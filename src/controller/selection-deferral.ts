@@ -49,7 +49,8 @@ export class SelectionDeferral {
     this.#active = true;
     for (const address of addresses) this.#neighbors.set(address, undefined);
     this.#limit = this.#clock.after(deferralSec * 1000, () => {
-      this.#logger.warn({ waitedFor: this.reasons }, 'selection deferral time is over');
+      const waitedFor = this.reasons;
+      if (waitedFor.length > 0) this.#logger.warn({ waitedFor }, 'selection deferral time is over');
       this.#end();
     });
   }

@@ -3,6 +3,7 @@
  * as far as the controller can know: it keeps nothing.
  */
 import { describe, expect, test } from '@jest/globals';
+import { FABRIC_VRF_NAME } from '../../src/config/fabric-vrf.js';
 import { World } from '../controller/world.js';
 import { net, RestartPeer, type RestartAnnouncement } from './restart-peer.js';
 
@@ -64,6 +65,28 @@ describe('after a start', () => {
     expect(one.told().sort()).toEqual([`+${net(2)}`, `+${net(3)}`, ...END]);
     expect(two.told().sort()).toEqual([`+${net(1)}`, `+${net(3)}`, ...END]);
     expect(three.told().sort()).toEqual([`+${net(1)}`, `+${net(2)}`, ...END]);
+  });
+
+  test('D01, D14 routes of agents, too, have time to come back before neighbors are told that this is everything', async () => {
+    const neighbor = `{address: 192.0.2.1, peerAs: 65001, passive: true, families: [ipv4-unicast, ipv6-unicast], gracefulRestart: {enabled: true}}`;
+    const agents = `agents: {listen: [{address: 127.0.0.1, port: 0}], endOfRibDelay: 30}`;
+    const world = await World.start(`bgp: {neighbors: [${neighbor}]}\n${agents}`);
+    const peer = new RestartPeer(world, '192.0.2.1').connect(HELPER);
+    peer.endOfRib(4);
+    peer.endOfRib(6);
+    pass(world, 20_000);
+    expect(peer.told()).toEqual([]);
+    const agent = world.agent('late', '192.0.2.21');
+    agent.subscribe(FABRIC_VRF_NAME, 0);
+    agent.publish(FABRIC_VRF_NAME, { family: 'ipv4-unicast', prefix: '10.7.0.0/16', nextHop: '192.0.2.21', label: 0 });
+    pass(world, 6000);
+    expect(peer.told()).toEqual([]);
+    pass(world, 1100);
+    expect(peer.told()).toEqual([`+${net(7)}`, ...END]);
+    const stopped = world.controller.stop();
+    peer.lose();
+    pass(world, 10_000);
+    await stopped;
   });
 
   test('D08 one of five neighbors never comes: the others wait for the deferral time, no longer (RFC 4724 §4.1)', async () => {
