@@ -20,8 +20,11 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
   let bystander: Bird;
   let dynamicNeighbors: ConfigPart[] = [];
 
-  async function bird(protection: { readonly password?: string; readonly ttlSecurity?: boolean }): Promise<Bird> {
-    const place = { address: lab.nextAddress(), port: 0 };
+  async function bird(
+    protection: { readonly password?: string; readonly ttlSecurity?: boolean },
+    address = lab.nextAddress(),
+    port?: number,
+  ): Promise<Bird> {
     const session = {
       address: filament.address,
       port: filament.bgpPort,
@@ -29,12 +32,9 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
       families: [FAMILY],
       ...protection,
     } as const;
-    const description = {
-      autonomousSystem: AS,
-      routerId: `10.255.0.${place.address.split('.')[3]}`,
-      sessions: [session],
-    };
-    return Bird.create(lab, description, { ...place, port: await freePort(place.address) });
+    const routerId = `10.255.0.${address.split('.')[3]}`;
+    const description = { autonomousSystem: AS, routerId, sessions: [session] };
+    return Bird.create(lab, description, { address, port: port ?? (await freePort(address)) });
   }
 
   const neighbor = ({ address, port }: { address: string; port: number }, more: ConfigPart = {}): ConfigPart => ({
@@ -156,6 +156,26 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
       expect(view).toMatchObject({ state: 'established', flaps: 0 });
     }
     await second.stop();
+  });
+
+  test('A27 the key is rolled, and the other side takes it over by beginning anew: its new connection replaces the old one', async () => {
+    const peer = await bird({ password: KEY });
+    await peer.start();
+    await configure(neighbor(peer, { md5Password: KEY }));
+    await filament.established(peer.address);
+    await configure(neighbor(peer, { md5Password: OTHER_KEY }));
+    // What it says when it ends is signed with the old key: we do not hear it.
+    await peer.stop();
+    expect(await filament.neighbor(peer.address)).toMatchObject({ state: 'established', flaps: 0 });
+    const anew = await bird({ password: OTHER_KEY }, peer.address, peer.port);
+    await anew.start();
+    await eventually('the session is a new one', async () => {
+      const { state, flaps } = await filament.neighbor(peer.address);
+      return state === 'established' && flaps === 1;
+    });
+    await carries(anew, '10.1.3.0/24');
+    // Not because the hold time was over.
+    expect((await filament.neighbor(peer.address)).lastError).toMatch(/Cease.*[Cc]onfiguration/);
   });
 
   test('A28 TTL security: BIRD that sends 255 connects, one that does not is dropped before the session', async () => {
