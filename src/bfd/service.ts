@@ -26,7 +26,7 @@ export interface BfdListener {
   wentDown(down: BfdDown): void;
 }
 
-interface BfdDown {
+export interface BfdDown {
   /** The other side's BFD does not depend on its control plane (its C bit): what failed is the path (RFC 5882 §4.3). */
   readonly remoteControlPlaneIndependent: boolean;
   /** The other side's operator ended the session: not a failure (RFC 5882 §3.2). */

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { BfdDown } from '../bfd/service.js';
 import type { ProtocolFault } from '../bgp/attribute/fault.js';
 import { endOfRib } from '../bgp/message/update-encode.js';
 import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-refresh.js';
@@ -103,7 +104,7 @@ export class BgpNeighbor implements NeighborHandler {
     });
     this.#neighbor = this.#createNeighbor();
     this.#limits = this.#createLimits();
-    this.bfd = new NeighborBfd(service, address, () => this.#neighbor.bfdDown());
+    this.bfd = new NeighborBfd(service, address, (down) => this.#pathFailed(down));
   }
 
   get config(): ResolvedSession {
@@ -314,6 +315,12 @@ export class BgpNeighbor implements NeighborHandler {
       if (isVpnFamily(family) && state.membership !== undefined) memberships.push(state.membership);
     }
     return memberships;
+  }
+
+  /** BFD is down. While the neighbor restarts that means nothing if BFD is part of what restarts (RFC 5882 §4.3). */
+  #pathFailed({ remoteControlPlaneIndependent }: BfdDown): void {
+    this.#neighbor.bfdDown();
+    if (remoteControlPlaneIndependent) this.#restart.drop();
   }
 
   // Internals ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-import type { BfdService, BfdSession } from '../bfd/service.js';
+import type { BfdDown, BfdService, BfdSession } from '../bfd/service.js';
 import { initialSnapshot } from '../bfd/session-fsm.js';
 import type { ResolvedBfd, ResolvedSession } from '../config/resolved.js';
 import type { Logger } from '../util/logger.js';
@@ -20,14 +20,14 @@ interface Service {
 export class NeighborBfd {
   readonly #service: Service;
   readonly #remoteAddress: string;
-  readonly #failed: () => void;
+  readonly #failed: (down: BfdDown) => void;
   #session: BfdSession | undefined;
   #config: ResolvedBfd | undefined;
   /** Own address of the last connection. */
   #connectedFrom: string | undefined;
 
   /** @param failed  the path to the neighbor is down, though nobody wanted it to be */
-  constructor(service: Service, remoteAddress: string, failed: () => void) {
+  constructor(service: Service, remoteAddress: string, failed: (down: BfdDown) => void) {
     this.#service = service;
     this.#remoteAddress = remoteAddress;
     this.#failed = failed;
@@ -55,9 +55,9 @@ export class NeighborBfd {
       stateChanged: ({ state, diagnostic, remoteState }) => {
         this.#service.logger.info({ neighbor: this.#remoteAddress, bfd: state, diagnostic, remoteState }, 'bfd');
       },
-      wentDown: ({ administrative }) => {
+      wentDown: (down) => {
         // RFC 5882 §3.2: that somebody has taken BFD away says nothing about the path.
-        if (!administrative) this.#failed();
+        if (!down.administrative) this.#failed(down);
       },
     });
   }

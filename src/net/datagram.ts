@@ -6,6 +6,7 @@ import { closeDescriptor, openTtlFiltered } from './ttl-filter.js';
 export interface DatagramSocket {
   /** Sends one datagram; one that cannot be sent is lost, as any other may be. */
   send(bytes: Uint8Array, port: number, address: string): void;
+  /** What was sent before still leaves. */
   close(): void;
 }
 
@@ -72,6 +73,8 @@ export class UdpNetwork implements DatagramNetwork {
 
 class UdpSocket implements DatagramSocket {
   readonly #socket: dgram.Socket;
+  #sending = 0;
+  #closed = false;
 
   constructor(socket: dgram.Socket) {
     this.#socket = socket;
@@ -80,11 +83,22 @@ class UdpSocket implements DatagramSocket {
   }
 
   send(bytes: Uint8Array, port: number, address: string): void {
-    this.#socket.send(bytes, port, address, () => undefined);
+    if (this.#closed) return;
+    this.#sending++;
+    this.#socket.send(bytes, port, address, () => {
+      this.#sending--;
+      this.#closeWhenSent();
+    });
   }
 
   close(): void {
-    this.#socket.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closeWhenSent();
+  }
+
+  #closeWhenSent(): void {
+    if (this.#closed && this.#sending === 0) this.#socket.close();
   }
 }
 

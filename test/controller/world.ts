@@ -15,6 +15,7 @@ import { localOpen } from '../../src/bgp/session/negotiation.js';
 import type { LoadResult } from '../../src/config/load.js';
 import { ConfigReader } from '../../src/config/reader.js';
 import { Controller } from '../../src/controller/controller.js';
+import type { ControllerDependencies } from '../../src/controller/view.js';
 import type { Dialing, DialTarget, Network } from '../../src/net/transport.js';
 import { ManualClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
@@ -43,7 +44,7 @@ export class World {
   #text: string;
 
   /** @param text  configuration without router id and AS number */
-  private constructor(text: string) {
+  private constructor(text: string, dependencies: Partial<ControllerDependencies>) {
     this.#text = text;
     const load = (running?: Controller['config']): Steps<LoadResult> =>
       this.reader.load(HEAD + this.#text, 'test.yaml', {
@@ -57,11 +58,13 @@ export class World {
       logger: silentLogger,
       network: this.network,
       reloadSource: (running) => load(running),
+      ...dependencies,
     });
   }
 
-  static async start(text: string): Promise<World> {
-    const world = new World(`api: { listen: [] }\n${text}`);
+  /** @param dependencies  in place of the made-up ones */
+  static async start(text: string, dependencies: Partial<ControllerDependencies> = {}): Promise<World> {
+    const world = new World(`api: { listen: [] }\n${text}`, dependencies);
     await world.controller.start();
     world.settle();
     return world;

@@ -21,7 +21,7 @@ export interface SessionDescription {
   readonly password?: string;
   /** Send TTL 255 and take nothing less (BIRD). */
   readonly ttlSecurity?: boolean;
-  /** With a BFD session beside it, over several hops, 100 ms between packets, 3 of which may be missing. BIRD only. */
+  /** With a BFD session beside it, over several hops, 100 ms between packets, 10 of which may be missing. BIRD only. */
   readonly bfd?: boolean;
   /** Graceful restart of both ends, with this restart time in seconds, and then long-lived for as long. BIRD and GoBGP only. */
   readonly gracefulRestartSec?: number;

@@ -72,7 +72,7 @@ export class Bird extends ForegroundDaemon {
       lines.push(
         'protocol bfd {',
         '  strict bind;',
-        '  multihop { interval 100 ms; multiplier 3; idle tx interval 200 ms; };',
+        '  multihop { interval 100 ms; multiplier 10; idle tx interval 200 ms; };',
         '}',
       );
     }
