@@ -1,7 +1,7 @@
 /** Section A and I of the fault catalogue: who is let in, how many, and where it is listened. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 
 import { BgpListener } from '../../src/bgp/session/listener.js';
 import { Neighbor } from '../../src/bgp/session/neighbor.js';
@@ -26,6 +26,8 @@ import { FakeTransport } from '../xmpp/fake-transport.js';
 
 const lab = new Lab('accept');
 const cleanUp: Array<() => unknown> = [];
+
+afterAll(() => lab.close());
 
 afterEach(async () => {
   for (const undo of cleanUp.splice(0).reverse()) await undo();

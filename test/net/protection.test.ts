@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import * as net from 'node:net';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 
 import { ManualClock } from '../../src/util/clock.js';
 import { parseIp } from '../../src/wire/ip.js';
@@ -21,6 +21,8 @@ const clock = new ManualClock();
 const network = new TcpNetwork(clock);
 const lab = new Lab('protection');
 const cleanUp: Array<() => unknown> = [];
+
+afterAll(() => lab.close());
 
 afterEach(async () => {
   for (const undo of cleanUp.splice(0).reverse()) await undo();
