@@ -240,7 +240,7 @@ export const PATH_FLAGS = [
   'stale',
   'llgr-stale',
 ] as const;
-export type PathFlag = (typeof PATH_FLAGS)[number];
+type PathFlag = (typeof PATH_FLAGS)[number];
 
 /** One source's announcement of a route. */
 export interface PathView {

@@ -6,6 +6,7 @@ import { describeSpeaker } from '../support/speaker-suite.js';
 describeWithDaemons(['exabgp', 'gobgp'], 'ExaBGP', () => {
   describeSpeaker({
     create: (lab, description) => Exabgp.create(lab, description),
+    announcesRestart: true,
     families: ['ipv4-unicast', 'ipv6-unicast', 'l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn'],
     announces: [
       {

@@ -38,7 +38,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
   let filament: Filament;
   let gobgp: Gobgp;
   let bird: Bird;
-  let monitor: ChildProcess;
+  let monitor: ChildProcess | undefined;
   /** What GoBGP has lost since it is watched. */
   let lost = '';
   /** Looks at BIRD in which it did not have GoBGP's route. */
@@ -47,7 +47,11 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
   let looks: Promise<void> = Promise.resolve();
 
   beforeAll(async () => {
-    filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.5.1' });
+    filament = await Filament.create(lab, {
+      autonomousSystem: AS,
+      routerId: '10.255.5.1',
+      agents: { endOfRibDelay: 0 },
+    });
     const sessions = [
       {
         address: filament.address,
@@ -98,7 +102,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
   afterAll(async () => {
     looking = false;
     await looks;
-    monitor.kill();
+    monitor?.kill();
     await lab.close();
   });
 

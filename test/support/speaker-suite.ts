@@ -25,6 +25,8 @@ export interface SpeakerTraits {
   readonly learns: (route: Route) => boolean;
   /** What it shows of labels. */
   readonly showsLabels?: boolean;
+  /** It announces graceful restart with its families: its routes outlive a crash (RFC 4724 §4.2). */
+  readonly announcesRestart?: boolean;
   /** Whether it removes a route of the other side that was withdrawn. */
   readonly actsOnWithdrawal?: (route: Route) => boolean;
   /** Next hop it puts on a route that it originates, when not the one it was told. */
@@ -247,9 +249,12 @@ export function describeSpeaker(traits: SpeakerTraits, more?: (speakers: () => S
       await bothArrive();
     });
 
-    test('a crash of the daemon takes its routes away; it comes back with them', async () => {
+    test('a crash of the daemon takes its routes away, or they are kept if it asked for that; it comes back with them', async () => {
       await daemon.crash();
-      if (own) {
+      if (own && traits.announcesRestart === true) {
+        await filament.path(own.family, prefixText(own), { fits: ({ flags }) => flags.includes('stale') });
+        expect(await received(witness, own)).toBeDefined();
+      } else if (own) {
         await filament.pathGone(own.family, prefixText(own), {
           fits: ({ source }) => source === `neighbor:${daemon.address}`,
         });
@@ -258,6 +263,7 @@ export function describeSpeaker(traits: SpeakerTraits, more?: (speakers: () => S
       await daemon.start();
       await filament.established(daemon.address, 60_000);
       await bothArrive();
+      if (own) await filament.path(own.family, prefixText(own), { fits: ({ flags }) => flags.length === 0 });
     });
   });
 

@@ -54,7 +54,7 @@ export interface Negotiated {
   readonly remoteCapabilities: readonly string[];
 }
 
-export interface PeerGracefulRestart {
+interface PeerGracefulRestart {
   readonly restartTimeSec: number;
   /** It has restarted and waits for our End-of-RIB before it selects routes. */
   readonly restarting: boolean;

@@ -6,7 +6,7 @@ import type { FamilyId } from '../nlri/family.js';
 export type PeerAs = number | 'external' | 'internal' | 'any';
 
 /** Graceful restart as the neighbor is told of it (RFC 4724 §3). */
-export interface GracefulRestartConfig {
+interface GracefulRestartConfig {
   /** Our own restarts are announced, with all families; else only that we help the neighbor over its own. */
   readonly ownRestarts: boolean;
   /** 1..4095. */
