@@ -148,7 +148,9 @@ describeWithDaemons(['bird'], 'BFD beside BGP, over several hops', () => {
       await filament.reload({
         neighbors: neighborWith({ minimumInterval: 200, multiplier: 9, multihop: true }) as never,
       });
-      const { bfd, flaps, state } = await bfdOf((one) => one.detectionTimeMs === 2000 && one.transmitIntervalMs === 200);
+      const { bfd, flaps, state } = await bfdOf(
+        (one) => one.detectionTimeMs === 2000 && one.transmitIntervalMs === 200,
+      );
       expect({ flaps, state }).toEqual({ flaps: before.flaps, state: 'established' });
       expect(bfd).toMatchObject({ state: 'up', flaps: before.bfd?.flaps });
     });

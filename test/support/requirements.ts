@@ -1,4 +1,5 @@
 /** Tests that need real daemons: run where they are installed, else a skip that names them, in CI a failure. */
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { describe, jest, test } from '@jest/globals';
@@ -12,6 +13,8 @@ const DAEMONS = {
   openbgpd: { executable: '/usr/sbin/bgpd', package: 'openbgpd' },
   /** No daemon, but as real a peer: it reads what we put on the wire. */
   tshark: { executable: 'tshark', package: 'tshark' },
+  /** Network namespaces, which a container may not be allowed to make. */
+  namespaces: { executable: 'ip', package: 'iproute2' },
 } as const;
 
 export type DaemonName = keyof typeof DAEMONS;
@@ -40,6 +43,9 @@ function obstacle(daemon: DaemonName): string | undefined {
   if (findExecutable(executable) === undefined) return `${daemon} (Debian package ${debianPackage}) is not installed`;
   // FRR and OpenBGPD change their user or root directory at start.
   if ((daemon === 'openbgpd' || daemon === 'frr') && process.getuid?.() !== 0) return `${daemon} needs root`;
+  if (daemon === 'namespaces' && spawnSync('unshare', ['--net', 'true']).status !== 0) {
+    return 'network namespaces are not permitted here';
+  }
   return undefined;
 }
 
