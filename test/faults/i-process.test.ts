@@ -7,7 +7,7 @@ import { World } from '../controller/world.js';
 const NEIGHBORS = ['192.0.2.9', '192.0.2.10'] as const;
 const CONFIGURATION = `bgp:
   neighbors:
-${NEIGHBORS.map((address) => `    - { address: ${address}, peerAs: 65009, families: [ipv4-unicast] }`).join('\n')}
+${NEIGHBORS.map((address) => `    - { address: ${address}, peerAs: 65001, families: [ipv4-unicast] }`).join('\n')}
 agents: { listen: [] }
 vrfs: [{ name: blue, virtualNetwork: { name: blue, id: 1 }, importTargets: [target:64512:1], exportTargets: [target:64512:1] }]
 `;
@@ -25,7 +25,7 @@ interface Scene {
 
 async function scene(): Promise<Scene> {
   const world = await World.start(CONFIGURATION);
-  const [peer, bystander] = NEIGHBORS.map((address) => world.peer(address, [FamilyId.ipv4Unicast], 65009)) as [
+  const [peer, bystander] = NEIGHBORS.map((address) => world.peer(address, [FamilyId.ipv4Unicast], 65001)) as [
     ReturnType<World['peer']>,
     ReturnType<World['peer']>,
   ];
@@ -72,7 +72,7 @@ describe('I08 a mistake of ours in the work for one session', () => {
     broken.update = update;
     peer.transport.lose();
     world.clock.advance(120_000);
-    const again = world.peer(NEIGHBORS[0], [FamilyId.ipv4Unicast], 65009);
+    const again = world.peer(NEIGHBORS[0], [FamilyId.ipv4Unicast], 65001);
     again.announceUnicast(ROUTE);
     expect(world.controller.view.neighbor(NEIGHBORS[0])).toMatchObject({ state: 'established', flaps: 1 });
     expect(world.controller.view.routes({ family: 'ipv4-unicast' })).toMatchObject({

@@ -222,10 +222,10 @@ export class FaultLab {
 
 export const ORIGIN = attribute(0x40, 1, '00');
 export const NEXT_HOP = attribute(0x40, 3, 'c0000201');
-export const LOCAL_PREF = attribute(0x40, 5, '00000064');
+const LOCAL_PREF = attribute(0x40, 5, '00000064');
 /** AS 65001. */
 export const EXTERNAL_PATH = attribute(0x40, 2, '0201 0000fde9');
-export const EMPTY_PATH = attribute(0x40, 2, '');
+const EMPTY_PATH = attribute(0x40, 2, '');
 
 /** The attributes of a good IPv4 route, one by one: ORIGIN, AS_PATH, NEXT_HOP and, inside the AS, LOCAL_PREF. */
 export function goodAttributes(kind: Kind): string[] {
