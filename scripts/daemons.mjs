@@ -13,12 +13,13 @@ import { delimiter, join } from 'node:path';
 /** Debian package → the programs that the tests run from it. */
 const NEEDED = new Map([
   ['gobgpd', ['gobgpd', 'gobgp']],
-  ['frr', ['/usr/lib/frr/bgpd', 'vtysh']],
+  ['frr', ['/usr/lib/frr/bgpd', '/usr/lib/frr/bfdd', 'vtysh']],
   ['bird2', ['bird', 'birdc']],
   ['exabgp', ['exabgp']],
   // FRR's bgpd lives in a folder of its own, so the one in sbin is OpenBGPD's.
   ['openbgpd', ['/usr/sbin/bgpd', 'bgpctl']],
   ['tshark', ['tshark']],
+  ['iproute2', ['ip']],
 ]);
 
 /** Daemons are in sbin, which is not on an ordinary user's PATH. */
