@@ -350,6 +350,7 @@ function vrfFieldWords(change: VrfChanged, field: keyof ResolvedVrf): string {
     case 'virtualNetwork':
     case 'routeDistinguisher':
     case 'alwaysImport':
+    case 'allowedPrefixes':
       return field;
   }
 }

@@ -117,6 +117,8 @@ export interface ResolvedVrf {
   /** Without duplicates, as `target:…`. */
   readonly importTargets: readonly string[];
   readonly exportTargets: readonly string[];
+  /** Absent: any. */
+  readonly allowedPrefixes?: readonly string[];
   readonly alwaysImport: boolean;
   readonly staticRoutes: readonly ResolvedStaticRoute[];
 }
@@ -149,6 +151,9 @@ export interface ResolvedAgents {
   readonly tls?: ResolvedTls;
   /** Absent: everybody. */
   readonly allowed?: readonly ResolvedAllowedAgent[];
+  /** Of one agent in one VRF. */
+  readonly maximumRoutes?: number;
+  readonly requireOwnNextHop: boolean;
   readonly maxStanzaBytes: number;
   /** Seconds. */
   readonly endOfRibDelay: number;

@@ -169,6 +169,16 @@ const agentsSchema = z.strictObject({
         'empty. A reload disconnects the agents that may have something else now.',
       effect: 'session-reset',
     }),
+  maximumRoutes: integer(1, 16_777_216, 'routes')
+    .exactOptional()
+    .meta({
+      description: 'Routes that one agent may publish in one VRF; more are refused. No limit when left out.',
+      effect: 'none',
+    }),
+  requireOwnNextHop: flag().default(false).meta({
+    description: 'Refuse routes of an agent whose next hop is not the address that it connects from.',
+    effect: 'none',
+  }),
   gracefulRestart: agentGracefulRestartSchema
     .prefault({})
     .meta({ description: 'Agents that come back soon.', effect: 'none' }),
@@ -238,6 +248,11 @@ export const vrfSchema = z.strictObject({
   exportTargets: list(routeTarget())
     .default([])
     .meta({ description: 'Route targets that routes of the VRF carry.', effect: 'soft' }),
+  allowedPrefixes: list(prefix()).exactOptional().meta({
+    description:
+      'What agents may publish in the VRF: routes inside of these prefixes, and MAC addresses. Anything when left out.',
+    effect: 'soft',
+  }),
   alwaysImport: flag().default(false).meta({
     description: 'Ask BGP neighbors for routes of the import targets (RFC 4684) also while no agent is subscribed.',
     effect: 'soft',

@@ -25,6 +25,7 @@ import { AgentKeeper } from './agent-keeper.js';
 import { AgentRestart, type AgentRestartTimes } from './agent-restart.js';
 import type { ExportGroups } from './export-groups.js';
 import type { AgentSubscription, KnownAgent } from './known-agent.js';
+import { refusalOf, RouteQuota, type AgentLimits } from './agent-limits.js';
 import { NetworkMentions } from './network-mentions.js';
 import { PushScratch } from './push-scratch.js';
 import type { ConfiguredVrf, Vrfs } from './vrfs.js';
@@ -48,6 +49,7 @@ export interface AgentRoutesDependencies {
   readonly logger: Logger;
   /** How long agents that are lost are kept; `undefined`: not at all. */
   readonly restartTimes: () => AgentRestartTimes | undefined;
+  readonly limits: AgentLimits;
   /** Removes the paths of a source in slices, and calls `gone` when none is left. */
   readonly removeSource: (source: Source, gone: () => void) => void;
 }
@@ -66,6 +68,8 @@ export class AgentRoutes implements AgentHandler, Job {
   /** Exporters that show a virtual network by a name that it no longer has. */
   #outdated = new Set<AgentExporter>();
 
+  #limits: AgentLimits;
+
   constructor(deps: AgentRoutesDependencies) {
     this.#deps = deps;
     this.#keeper = new AgentKeeper({
@@ -81,6 +85,7 @@ export class AgentRoutes implements AgentHandler, Job {
         this.#remove(agent);
       },
     });
+    this.#limits = deps.limits;
     this.#context = {
       serverAs: deps.autonomousSystem,
       virtualNetworkName: (id) => deps.vrfs.virtualNetworkName(id),
@@ -135,6 +140,39 @@ export class AgentRoutes implements AgentHandler, Job {
   countReceived(session: AgentSession): number {
     const source = this.#agents.get(session)?.source;
     return source === undefined ? 0 : source.received.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** What agents may publish from now on; a limit of routes counts for subscriptions from now on. */
+  setLimits(limits: AgentLimits): void {
+    this.#limits = limits;
+  }
+
+  /**
+   * Other prefixes may be published in a VRF: routes that may not be there any more go. An agent that was refused one is
+   * disconnected, so that it comes back and publishes again.
+   */
+  allowedPrefixesChanged(entry: ConfiguredVrf): void {
+    const { rib } = this.#deps;
+    const guard = entry.prefixGuard;
+    const tables = this.#tablesOf(entry);
+    for (const { session, source, subscriptions } of [...this.#bySource.values()]) {
+      const subscription = subscriptions.get(entry.name);
+      if (subscription?.entry !== entry) continue;
+      if (guard !== undefined) {
+        rib.removeWhere(source, (path) => {
+          const route = rib.routeOf(path);
+          const table = rib.tableOf(route);
+          if (!tables.has(table)) return false;
+          const offset = rib.keyOffsetOf(route);
+          const key = rib.keyBytes.slice(offset, offset + rib.keyLengthOf(route));
+          if (guard.allows(table.family.id, key)) return false;
+          subscription.quota?.withdrawn(table.family.id, key);
+          return true;
+        });
+        this.#keeper.resumeWalk(source);
+      }
+      if (subscription.outsideAllowed) session?.close('permission-changed');
+    }
   }
 
   /** The virtual network with this id has another name: routes that mention it are sent again. */
@@ -217,6 +255,8 @@ export class AgentRoutes implements AgentHandler, Job {
       stale: false,
       memberships: [],
       abandonments: [],
+      quota: this.#newQuota(),
+      outsideAllowed: false,
     };
     agent.subscriptions.set(vrf, subscription);
     if (kept === undefined) this.#deps.vrfs.addInterest(entry);
@@ -246,6 +286,8 @@ export class AgentRoutes implements AgentHandler, Job {
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table === undefined) return 'family-not-in-instance';
+    const refusal = refusalOf(route, session.address, this.#limits, entry.prefixGuard, subscription);
+    if (refusal !== undefined) return refusal;
     const { rib } = this.#deps;
     const set = this.#intern(route.attributes);
     if (set === NO_SET) return 'attributes-too-long';
@@ -261,12 +303,14 @@ export class AgentRoutes implements AgentHandler, Job {
 
   withdraw(session: AgentSession, vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined {
     const agent = this.#agents.get(session);
-    const entry = agent?.subscriptions.get(vrf)?.entry;
-    if (agent === undefined || entry === undefined) return 'vrf-unknown';
+    const subscription = agent?.subscriptions.get(vrf);
+    if (agent === undefined || subscription === undefined) return 'vrf-unknown';
+    const { entry } = subscription;
     const route = decodeWithdrawn(node, item, this.#publishContext(session, entry, instanceId));
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table !== undefined) this.#deps.rib.withdraw(table, agent.source, route.key, 0, route.key.length);
+    subscription.quota?.withdrawn(route.family, route.key);
     return undefined;
   }
 
@@ -300,6 +344,11 @@ export class AgentRoutes implements AgentHandler, Job {
   }
 
   // Internals ----------------------------------------------------------------------------------------------------------
+
+  #newQuota(): RouteQuota | undefined {
+    const { maximumRoutes } = this.#limits;
+    return maximumRoutes === undefined ? undefined : new RouteQuota(maximumRoutes);
+  }
 
   #publishContext(session: AgentSession, entry: ConfiguredVrf, instanceId: number): PublishContext {
     return { serverAs: this.#deps.autonomousSystem, instanceId, fabric: entry.isFabric, agentAddress: session.address };

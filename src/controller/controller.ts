@@ -163,6 +163,9 @@ export class Controller implements BgpService, InterestListener {
       ownNetworkRenamed: (vrf) => {
         this.agentRoutes.ownNetworkRenamed(vrf);
       },
+      allowedPrefixesChanged: (entry) => {
+        this.agentRoutes.allowedPrefixesChanged(entry);
+      },
     });
     this.agentRoutes = new AgentRoutes({
       rib: this.rib,
@@ -173,6 +176,7 @@ export class Controller implements BgpService, InterestListener {
       clock,
       logger,
       restartTimes: () => agentRestartTimes(this.#config),
+      limits: config.agents,
       removeSource: (source, gone) => {
         this.scheduler.schedule(new SourceRemoval(this.rib, source, gone));
       },
@@ -359,6 +363,7 @@ export class Controller implements BgpService, InterestListener {
           return ![...subscriptions.keys()].every((vrf) => permit?.maySubscribe(vrf) === true);
         });
         if (!change.after.gracefulRestart.enabled) this.agentRoutes.forgetAway(() => true);
+        this.agentRoutes.setLimits(change.after);
         return;
       case 'api-token-changed':
       case 'log-level-changed':

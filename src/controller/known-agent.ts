@@ -2,12 +2,13 @@ import type { Source } from '../rib/source.js';
 import type { Timer } from '../util/clock.js';
 import type { RecentAttributes } from '../xmpp/items/published-attributes.js';
 import type { AgentSession } from '../xmpp/session.js';
+import type { SubscriptionLimits } from './agent-limits.js';
 import type { AgentRestart } from './agent-restart.js';
 import type { Membership } from './export-groups.js';
 import type { ConfiguredVrf } from './vrfs.js';
 
 /** A VRF that an agent takes part in, or took part in when it was last here. */
-export interface AgentSubscription {
+export interface AgentSubscription extends SubscriptionLimits {
   readonly entry: ConfiguredVrf;
   readonly instanceId: number;
   /** What the agent publishes has another route distinguisher than before, so it leaves again although nothing else changed. */

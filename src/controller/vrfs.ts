@@ -16,6 +16,7 @@ import { Vrf, VRF_FAMILIES, type VrfFamily } from '../vpn/vrf.js';
 import { parseRouteDistinguisher } from '../wire/route-distinguisher.js';
 import { parseRouteTarget } from '../wire/route-target.js';
 import { FABRIC_FAMILIES, type GlobalTables } from './global-tables.js';
+import { PrefixGuard } from './agent-limits.js';
 import { staticPath } from './static-routes.js';
 import { NetworkNames } from './network-names.js';
 import { assert, defined } from '../util/assert.js';
@@ -35,6 +36,8 @@ export class ConfiguredVrf {
   /** Absent for the fabric VRF. */
   readonly vrf: Vrf | undefined;
   config: ResolvedVrf | undefined;
+  /** What agents may publish; `undefined`: anything. */
+  prefixGuard: PrefixGuard | undefined;
   readonly statics = new Map<string, { readonly route: ResolvedStaticRoute; readonly source: Source }>();
   resolver: NextHopResolver | undefined;
   /** Agents subscribed, sessions of CE neighbors, and reasons of the configuration to want the VRF's routes. */
@@ -67,6 +70,8 @@ export interface VrfsDependencies {
   readonly virtualNetworkRenamed: (id: number) => void;
   /** The name of the virtual network that a VRF belongs to has changed. */
   readonly ownNetworkRenamed: (vrf: string) => void;
+  /** {@link ConfiguredVrf.prefixGuard} has changed. */
+  readonly allowedPrefixesChanged: (entry: ConfiguredVrf) => void;
 }
 
 /** The two families of routes whose next hop lies in the VRF. */
@@ -175,6 +180,7 @@ export class Vrfs implements Job {
     this.#renameNetworks(undefined, config);
     if (config.name === FABRIC_VRF_NAME) {
       this.fabric.config = config;
+      this.#guard(this.fabric, config.allowedPrefixes);
       this.#deps.ownNetworkRenamed(config.name);
       return;
     }
@@ -183,6 +189,7 @@ export class Vrfs implements Job {
     const vrf = this.#createVrf(config);
     const entry = new ConfiguredVrf(config.name, vrf);
     entry.config = config;
+    this.#guard(entry, config.allowedPrefixes);
     this.#byName.set(config.name, entry);
     replicator.addVrf(vrf, targets(config.importTargets), targets(config.exportTargets));
     if (config.alwaysImport) this.addInterest(entry);
@@ -197,6 +204,7 @@ export class Vrfs implements Job {
     const { vrf } = entry;
     if (vrf === undefined) {
       entry.config = undefined;
+      this.#guard(entry, undefined);
       this.#deps.ownNetworkRenamed(config.name);
       return;
     }
@@ -217,6 +225,7 @@ export class Vrfs implements Job {
     if (entry === undefined) return;
     const { before, after } = change;
     entry.config = after;
+    if (change.fields.includes('allowedPrefixes')) this.#guard(entry, after.allowedPrefixes);
     this.#renameNetworks(before, after);
     if (before.virtualNetwork.name !== after.virtualNetwork.name) this.#deps.ownNetworkRenamed(after.name);
     const { vrf } = entry;
@@ -255,6 +264,12 @@ export class Vrfs implements Job {
     if (after !== undefined && this.#networks.add(after.virtualNetwork)) changed.add(after.virtualNetwork.id);
     if (before !== undefined && this.#networks.delete(before.virtualNetwork)) changed.add(before.virtualNetwork.id);
     for (const id of changed) this.#deps.virtualNetworkRenamed(id);
+  }
+
+  #guard(entry: ConfiguredVrf, allowed: readonly string[] | undefined): void {
+    if (allowed === undefined && entry.prefixGuard === undefined) return;
+    entry.prefixGuard = allowed === undefined ? undefined : new PrefixGuard(allowed);
+    this.#deps.allowedPrefixesChanged(entry);
   }
 
   // Draining -----------------------------------------------------------------------------------------------------------

@@ -24,12 +24,17 @@ export interface RouteServiceOutput {
   /** @returns why the item was dropped; `undefined` when it was used */
   publish(vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined;
   withdraw(vrf: string, instanceId: number, node: string, item: XmlElement): string | undefined;
+  /** The first item of the session that was dropped for this reason; later ones are only counted. */
+  dropped(vrf: string, node: string, reason: string): void;
   endOfRib(): void;
   /** The agent is back after a loss and repeats what it had said: it may say things twice (agent-channel.md §11.1). */
   readonly resynchronizing: boolean;
   /** True once the session was closed, perhaps from within one of the calls above. */
   readonly closed: boolean;
 }
+
+/** Characters of a node id that a log line repeats. */
+const MAX_SHOWN_NODE = 200;
 
 interface HeldPublish {
   readonly node: string;
@@ -218,7 +223,12 @@ export class RouteService {
       const dropped = associate
         ? output.publish(vrf, instanceId, node, item)
         : output.withdraw(vrf, instanceId, node, item);
-      if (dropped !== undefined) this.#counters.dropItem(dropped);
+      if (dropped === undefined) continue;
+      // Agents announce the exception before they have a label: no fault of theirs.
+      if (dropped !== 'label-zero-ignored' && !this.#counters.dropped.has(dropped)) {
+        output.dropped(vrf, node.slice(0, MAX_SHOWN_NODE), dropped);
+      }
+      this.#counters.dropItem(dropped);
     }
   }
 }

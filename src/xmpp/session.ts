@@ -238,6 +238,7 @@ export class AgentSession {
         unsubscribed: (vrf) => handler.unsubscribed(this, vrf),
         publish: (vrf, instanceId, node, item) => handler.publish(this, vrf, instanceId, node, item),
         withdraw: (vrf, instanceId, node, item) => handler.withdraw(this, vrf, instanceId, node, item),
+        dropped: (vrf, node, reason) => this.#logger.warn({ vrf, node, reason }, 'agent route dropped'),
         endOfRib: () => handler.endOfRib(this),
         get resynchronizing() {
           return resynchronizing();
@@ -307,9 +308,8 @@ export class AgentSession {
   }
 
   #header(tag: Buffer): void {
-    let refusal: CloseReason | undefined;
     // The name in force is that of the first header; one inside TLS does not change it (§1.2).
-    if (this.#name === '') refusal = this.#identify(tag);
+    let refusal = this.#name === '' ? this.#identify(tag) : undefined;
     // In clear text a name is only an assertion: nobody has it, and nobody loses it, before TLS has shown whose it is.
     const isLast = this.state === (this.#owner.tls === undefined ? 'header-wait' : 'tls-header-wait');
     if (isLast) refusal ??= this.#claim();

@@ -32,6 +32,10 @@ export const END_OF_RIB_BODY: Uint8Array = Buffer.from(
   'latin1',
 );
 
+const STREAM_NAMESPACE = 'http://etherx.jabber.org/streams';
+/** Line ends and control characters: names are shown in logs, tables and stanzas. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u;
+
 /** Longest agent name, in UTF-16 units; agents write headers into 1 KiB. */
 const MAX_AGENT_NAME_LENGTH = 255;
 
@@ -42,11 +46,21 @@ export interface StreamHeader {
   readonly to: string;
   /** Carries the agent's sub-cluster name; empty without one. */
   readonly namespace: string;
+  /** What the prefix `stream` stands for. */
+  readonly streamNamespace?: string;
+  readonly version?: string;
 }
 
 /** Why a stream header is refused. */
 export type HeaderFault =
-  'malformed-header' | 'empty-agent-name' | 'agent-name-too-long' | 'dns-agent' | 'other-sub-cluster';
+  | 'malformed-header'
+  | 'invalid-namespace'
+  | 'unsupported-version'
+  | 'empty-agent-name'
+  | 'agent-name-too-long'
+  | 'agent-name-unprintable'
+  | 'dns-agent'
+  | 'other-sub-cluster';
 
 /**
  * Reads a stream header.
@@ -58,7 +72,15 @@ export function parseStreamHeader(tag: Buffer): StreamHeader | undefined {
   const element = parseXml(closed);
   if (element instanceof XmlFault) return undefined;
   const { attributes } = element;
-  return { from: attributes['from'] ?? '', to: attributes['to'] ?? '', namespace: attributes['xmlns'] ?? '' };
+  const streamNamespace = attributes['xmlns:stream'];
+  const version = attributes['version'];
+  return {
+    from: attributes['from'] ?? '',
+    to: attributes['to'] ?? '',
+    namespace: attributes['xmlns'] ?? '',
+    ...(streamNamespace !== undefined && { streamNamespace }),
+    ...(version !== undefined && { version }),
+  };
 }
 
 const SLASH = 0x2f;
@@ -69,8 +91,13 @@ const SLASH = 0x2f;
  */
 export function headerFault(header: StreamHeader | undefined, subCluster: string): HeaderFault | undefined {
   if (!header) return 'malformed-header';
+  // What is left out is not held against an agent: the reference takes the namespace to be there and never reads the version.
+  const { streamNamespace = STREAM_NAMESPACE, version = '1.0' } = header;
+  if (streamNamespace !== STREAM_NAMESPACE) return 'invalid-namespace';
+  if (!/^1\.[0-9]+$/.test(version)) return 'unsupported-version';
   if (header.from === '') return 'empty-agent-name';
   if (header.from.length > MAX_AGENT_NAME_LENGTH) return 'agent-name-too-long';
+  if (UNPRINTABLE.test(header.from)) return 'agent-name-unprintable';
   if (header.from.endsWith('/dns')) return 'dns-agent';
   if (subCluster !== '' && header.namespace !== subCluster) return 'other-sub-cluster';
   return undefined;

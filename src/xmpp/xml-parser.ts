@@ -11,6 +11,17 @@ import type { StanzaTail, StanzaTails } from './stanza-tails.js';
 /** Deepest nesting; a route stanza nests ten deep. */
 const MAX_DEPTH = 32;
 
+/** Most attributes of one element; those of the channel have six. */
+const MAX_ATTRIBUTES = 64;
+/** Longest name of an element or attribute, in UTF-16 units. */
+const MAX_NAME_LENGTH = 256;
+/** Most elements of one stanza, unless it may be so long that there is one for each so many octets: an empty one is held in a hundred. */
+const MAX_ELEMENTS = 65_536;
+const OCTETS_PER_ELEMENT = 16;
+
+/** Prefixes that are declared by the stream around every stanza, or by XML itself. */
+const STREAM_PREFIXES = ['xml', 'xmlns', 'stream'];
+
 /** Why a stanza is not well-formed or not allowed, and where. */
 export class XmlFault {
   readonly reason: string;
@@ -201,10 +212,15 @@ class Parser {
   /** Behind the first tag that ends here or later something is to be done: to go on with the tail, or to note a checkpoint. */
   #stopAt = Number.MAX_SAFE_INTEGER;
   #checkpoint: Checkpoint | undefined;
+  #elements = 0;
+  readonly #maxElements: number;
+  /** A name with a prefix came. */
+  #prefixed = false;
 
   constructor(text: string, codes: Codes) {
     this.#text = text;
     this.#codes = codes;
+    this.#maxElements = Math.max(MAX_ELEMENTS, text.length / OCTETS_PER_ELEMENT);
   }
 
   /** @param checkpointAt  the checkpoint for {@link tailOf} is to be noted as soon as possible from here on */
@@ -215,6 +231,7 @@ class Parser {
     if (!root) return new XmlFault(this.#reason, this.#at);
     this.#skipSpace();
     if (this.#at < this.#codes.length) return new XmlFault('something follows the element', this.#at);
+    if (this.#prefixed && !isNamespaceWellFormed(root)) return new XmlFault('prefix not declared', 0);
     return root;
   }
 
@@ -228,13 +245,14 @@ class Parser {
     this.#skipSpace();
     const root = this.#document();
     // A root that ends within the head must not be followed by the tail.
-    return this.#tailInPlace && root;
+    return this.#tailInPlace && !this.#prefixed && root;
   }
 
   /** What a successful parse of `bytes` found behind its checkpoint; `undefined` when that cannot be shared. */
   tailOf(bytes: Buffer): StanzaTail | undefined {
     const checkpoint = this.#checkpoint;
-    if (!checkpoint) return undefined;
+    // What declares a prefix may be in the head, which the next stanza does not share.
+    if (!checkpoint || this.#prefixed) return undefined;
     const { at, open, counts, texts } = checkpoint;
     if (open.some((node, i) => node.text !== texts[i])) return undefined;
     return {
@@ -332,8 +350,10 @@ class Parser {
     const codes = this.#codes;
     const name = this.#name();
     if (name === false) return false;
+    if (++this.#elements > this.#maxElements) return this.#fail('too many elements', this.#at);
     const node = new Node(name);
     let attributes: Attributes | undefined;
+    let given = 0;
     for (;;) {
       const before = this.#at;
       // Most tags have no attribute.
@@ -354,6 +374,7 @@ class Parser {
       if (key === false) return false;
       const value = this.#attributeValue();
       if (value === false) return false;
+      if (++given > MAX_ATTRIBUTES) return this.#fail('too many attributes', at);
       if (!attributes) {
         attributes = Object.create(null) as Attributes;
         node.attributes = attributes;
@@ -385,7 +406,9 @@ class Parser {
     this.#at = at;
     const known = KNOWN_NAMES[hash] ?? NO_NAME;
     if (known.codes.length === at - start && sameCodes(codes, start, known.codes, 0, at - start)) return known.name;
+    if (at - start > MAX_NAME_LENGTH) return this.#fail('name too long', start);
     const name = this.#text.slice(start, at);
+    if (name.includes(':')) this.#prefixed = true;
     if (!plain && !WHOLE_NAME.test(name)) return this.#fail('malformed name', start);
     return name;
   }
@@ -486,4 +509,19 @@ class Parser {
     this.#at = end + ']]>'.length;
     return true;
   }
+}
+
+/** Whether every prefix of a name is declared where it is used (Namespaces in XML 1.0 §5). Depth is bounded by the parser. */
+function isNamespaceWellFormed(element: XmlElement, outer: ReadonlySet<string> = new Set(STREAM_PREFIXES)): boolean {
+  let declared = outer;
+  const keys = Object.keys(element.attributes);
+  const declarations = keys.filter((key) => key.startsWith('xmlns:')).map((key) => key.slice('xmlns:'.length));
+  if (keys.some((key) => key.startsWith('xmlns:') && element.attributes[key] === '')) return false;
+  if (declarations.length > 0) declared = new Set([...outer, ...declarations]);
+  const isKnown = (name: string): boolean => {
+    const [prefix = '', local, ...more] = name.split(':');
+    return local === undefined || (more.length === 0 && local !== '' && declared.has(prefix));
+  };
+  if (!isKnown(element.name) || !keys.every(isKnown)) return false;
+  return element.children.every((child) => isNamespaceWellFormed(child, declared));
 }

@@ -76,7 +76,7 @@ test('every drop reason is there, and no other', () => {
   const shown = names('Name', 'What was wrong');
   expect(shown).toEqual(expect.arrayContaining(reasons));
   // The controller drops items for reasons of its own.
-  const controller = readText('src/controller/agent-routes.ts');
+  const controller = readText('src/controller/agent-routes.ts') + readText('src/controller/agent-limits.ts');
   for (const name of shown) if (!reasons.includes(name)) expect(controller).toContain(`return '${name}'`);
 });
 

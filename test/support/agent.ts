@@ -2,9 +2,8 @@
 import { expect } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import type { PushedNextHop, PushedRoute } from '../../src/agent/pushed-route.js';
-import { ReferenceAgent } from '../../src/agent/reference-agent.js';
+import { ReferenceAgent, type ReferenceAgentOptions } from '../../src/agent/reference-agent.js';
 import { TcpNetwork } from '../../src/net/tcp-transport.js';
-import type { TlsParameters } from '../../src/net/tls.js';
 import { systemClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
 import type { ChannelFamilyName } from '../../src/xmpp/items/channel-family.js';
@@ -12,10 +11,7 @@ import { eventually } from './eventually.js';
 import type { Filament } from './filament.js';
 import type { Lab } from './lab.js';
 
-export interface TestAgentOptions {
-  readonly tls?: TlsParameters;
-  /** It works on with what it was pushed when it loses the server. */
-  readonly gracefulRestart?: boolean;
+export interface TestAgentOptions extends Pick<ReferenceAgentOptions, 'tls' | 'holdTimeSec' | 'gracefulRestart'> {
   /** Its address; default one of its own. An agent of two servers is two of these with one name and one address. */
   readonly address?: string;
 }
@@ -32,7 +28,7 @@ export class TestAgent {
   readonly #agent: ReferenceAgent;
   readonly #server: Filament;
 
-  constructor(lab: Lab, server: Filament, name: string, { tls, gracefulRestart, address }: TestAgentOptions = {}) {
+  constructor(lab: Lab, server: Filament, name: string, { address, ...options }: TestAgentOptions = {}) {
     this.name = name;
     this.address = address ?? lab.nextAddress();
     this.#server = server;
@@ -41,8 +37,7 @@ export class TestAgent {
         name,
         server: { address: server.address, port: server.agentPort },
         localAddress: this.address,
-        ...(tls && { tls }),
-        ...(gracefulRestart !== undefined && { gracefulRestart }),
+        ...options,
       },
       { network: new TcpNetwork(systemClock), clock: systemClock, logger: silentLogger, random: Math.random },
       {

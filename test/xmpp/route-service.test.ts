@@ -27,6 +27,7 @@ beforeEach(() => {
       vrfState: (vrf) => vrfs[vrf] ?? 'unknown',
       maySubscribe: () => true,
       refused: () => {},
+      dropped: () => {},
       interest: (vrf, interested) => calls.push(`interest ${vrf} ${interested}`),
       subscribed: (vrf, id, noRibOut) => calls.push(`subscribed ${vrf} ${id}${noRibOut ? ' no-ribout' : ''}`),
       unsubscribed: (vrf) => calls.push(`unsubscribed ${vrf}`),

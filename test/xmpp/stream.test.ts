@@ -19,7 +19,13 @@ describe('stream header (agent-channel.md §2.2, §2.3)', () => {
   test("the transcript's header is read and answered octet by octet", () => {
     const [agent, server] = readTranscript();
     const header = parseStreamHeader(agent!.bytes);
-    expect(header).toEqual({ from: 'compute-a', to: 'network-control@contrailsystems.com', namespace: '' });
+    expect(header).toEqual({
+      from: 'compute-a',
+      to: 'network-control@contrailsystems.com',
+      namespace: '',
+      streamNamespace: 'http://etherx.jabber.org/streams',
+      version: '1.0',
+    });
     expect(text(formatStreamHeader('ctl-1', header!.from))).toBe(text(server!.bytes));
   });
 
@@ -39,6 +45,7 @@ describe('stream header (agent-channel.md §2.2, §2.3)', () => {
     ['', '', 'empty-agent-name'],
     ['compute1/dns', '', 'dns-agent'],
     ['x'.repeat(256), '', 'agent-name-too-long'],
+    ['compute\n1', '', 'agent-name-unprintable'],
     ['compute1', '', undefined],
   ] as const)('name %j with namespace %j: %s', (from, namespace, expected) => {
     expect(headerFault({ from, to: '', namespace }, '')).toBe(expected);
