@@ -154,7 +154,11 @@ export class UpdateReceiver {
         break;
       }
       position = next;
-      if (table === undefined || nlri.keyLength === 0) continue;
+      if (table === undefined) continue;
+      if (nlri.keyLength <= 0) {
+        if (nlri.keyLength < 0) rib.withdraw(table, source, nlri.key, 0, -nlri.keyLength);
+        continue;
+      }
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
       let own = flags;
       if (martians !== undefined && (ipv4 ? martians.refusesIpv4(nlri.key) : martians.refusesIpv6(nlri.key))) {
@@ -191,8 +195,8 @@ export class UpdateReceiver {
       const next = family.decode(bytes, position, end, withdrawn, nlri);
       if (next < 0) return malformedNlriFault(this.#scan, section, position);
       position = next;
-      if (table !== undefined && nlri.keyLength > 0) {
-        this.#rib.withdraw(table, this.#options.source, nlri.key, 0, nlri.keyLength);
+      if (table !== undefined && nlri.keyLength !== 0) {
+        this.#rib.withdraw(table, this.#options.source, nlri.key, 0, Math.abs(nlri.keyLength));
       }
     }
     return undefined;

@@ -114,12 +114,14 @@ class UpdateDecoder {
       at = next;
       // An NLRI whose frame is good and whose body is not is passed over (nlri/evpn.ts).
       if (scratch.keyLength === 0) continue;
-      const key = scratch.key.slice(0, scratch.keyLength);
-      routes.push({
+      const key = scratch.key.slice(0, Math.abs(scratch.keyLength));
+      const route = {
         prefix: family.format(key, 0, key.length),
         key,
         payload: scratch.payload.slice(0, scratch.payloadLength),
-      });
+      };
+      if (scratch.keyLength > 0 || withdrawn) routes.push(route);
+      else this.#withdrawn.push({ family: family.name, routes: [route] });
     }
     return routes;
   }

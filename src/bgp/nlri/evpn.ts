@@ -17,7 +17,7 @@
  * Type and length frame each route, so the damage of a body that its type does not allow (length, MAC or address length,
  * prefix length) is confined: such a route cannot even be withdrawn, as its key is not known; it is skipped, see
  * {@link NlriScratch.keyLength}. Only a length that runs past the end is malformed for the whole attribute (RFC 7606 §5.3).
- * That ESI and gateway of a type 5 route exclude each other (RFC 9136 §3.1) is left to who resolves the route.
+ * A type 5 route with ESI and gateway is treated as withdrawn (RFC 9136 §3.1).
  *
  * A withdrawal is sent with zero ESI, labels and gateway: they are no part of the key, and RFC 7432 gives them no value.
  */
@@ -109,7 +109,12 @@ function decodePrefix(bytes: Uint8Array, body: number, octets: number, withdrawn
   copy(bytes, labelAt, payload, 0, LABEL_OCTETS);
   out.payloadLength = LABEL_OCTETS;
   const gatewayOctets = isZero(bytes, gatewayAt, labelAt) ? 0 : addressOctets;
-  if (gatewayOctets === 0 && isZero(bytes, body + ESI_AT, body + TAG_AT)) return;
+  const hasSegment = !isZero(bytes, body + ESI_AT, body + TAG_AT);
+  if (gatewayOctets === 0 && !hasSegment) return;
+  if (gatewayOctets > 0 && hasSegment) {
+    out.keyLength = -out.keyLength;
+    return;
+  }
   copy(bytes, body + ESI_AT, payload, FULL_ESI_OFFSET, ESI_OCTETS);
   copy(bytes, gatewayAt, payload, FULL_TAIL_OFFSET, gatewayOctets);
   out.payloadLength = FULL_TAIL_OFFSET + gatewayOctets;

@@ -53,7 +53,8 @@ export class NlriScratch {
   readonly key = new Uint8Array(MAX_KEY_OCTETS);
   /**
    * Octets of the key; 0 when this NLRI is to be skipped: its frame is sound but its body is not (EVPN only), so that
-   * nothing can be announced or withdrawn by it.
+   * nothing can be announced or withdrawn by it. Negative when the route is known and what is announced of it is wrong:
+   * it is treated as withdrawn, its key has that many octets (RFC 9136 §3.1).
    */
   keyLength = 0;
   readonly payload = new Uint8Array(MAX_PAYLOAD_OCTETS);
@@ -70,7 +71,7 @@ export interface Family {
   /**
    * Decodes the NLRI at `bytes[position, end)` into `out`.
    * In a withdrawal the label field is skipped whatever it holds (0x800000, 0 or a label; RFC 8277 §2.4), payload is empty.
-   * A length of 0 in {@link NlriScratch.keyLength} means: skip it.
+   * A length of 0 in {@link NlriScratch.keyLength} means: skip it; a negative one, never of a withdrawal: treat it as withdrawn.
    * @returns the position behind it, or -1 when malformed (RFC 7606 §5.3: the length runs past the end or is not possible),
    *          `out` then holds nothing of use
    */

@@ -154,13 +154,6 @@ describe('EVPN payloads', () => {
     ['ESI and gateway zero', ZERO_ESI, '00000000', '0003e8', { label1: 1000 }],
     ['a gateway', ZERO_ESI, 'c0000201', `0003e8${ZERO_ESI}c0000201`, { label1: 1000, gateway: parseIp('192.0.2.1') }],
     ['an ESI', ESI, '00000000', `0003e8${ESI}`, { label1: 1000, esi: octets(ESI) }],
-    [
-      'both',
-      ESI,
-      'c0000201',
-      `0003e8${ESI}c0000201`,
-      { label1: 1000, esi: octets(ESI), gateway: parseIp('192.0.2.1') },
-    ],
   ])('a prefix with %s has one canonical payload (RFC 9136 §3.1)', (_title, esi, gateway, payload, content) => {
     const nlri = framed(5, `${RD}${esi}${TAG} 08 0a000000 ${gateway} 0003e8`);
     const decoded = decodeNlri(evpn, nlri);
@@ -168,6 +161,12 @@ describe('EVPN payloads', () => {
     expect(evpnPayload(octets(payload), 5)).toEqual(content);
     expect(formatHex(makeEvpnPayload({ routeType: 5, ...content }))).toBe(payload);
     expect(encodeNlri(evpn, octets(decoded!.key), octets(payload))).toEqual(nlri);
+  });
+
+  test('a prefix with ESI and gateway is treated as withdrawn (RFC 9136 §3.1)', () => {
+    const nlri = framed(5, `${RD}${ESI}${TAG} 08 0a000000 c0000201 0003e8`);
+    expect(decodeNlri(evpn, nlri)).toMatchObject({ next: nlri.length, text: 'withdrawn' });
+    expect(decodeNlri(evpn, nlri, true)).toMatchObject({ text: '5:64512:100:7:10.0.0.0/8' });
   });
 
   test('is made canonical from zeros, and empty for types without a label', () => {

@@ -86,6 +86,8 @@ const ipPrefix = address.chain((bytes) =>
       gateway: fc.oneof(fc.constant(undefined), fc.constant(new Uint8Array(bytes.length)), octets(bytes.length)),
       label1: field,
     })
+    // One of ESI and gateway at most (RFC 9136 §3.1).
+    .map((f) => (f.gateway?.some((octet) => octet !== 0) === true ? { ...f, esi: new Uint8Array(10) } : f))
     .map((f) => ({ key: makeEvpnPrefixKey(f), payload: makeEvpnPayload({ routeType: 5, ...f }) })),
 );
 const opaque = fc

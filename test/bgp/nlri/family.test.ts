@@ -130,7 +130,7 @@ describe.each(FAMILIES.map((family) => [family.name, family] as const))('NLRI of
         if (next < 0) return;
         expect(next).toBeGreaterThan(0);
         expect(next).toBeLessThanOrEqual(bytes.length);
-        if (out.keyLength === 0) return;
+        if (out.keyLength <= 0) return;
         const key = out.key.slice(0, out.keyLength);
         const payload = out.payload.slice(0, out.payloadLength);
         expect(family.parse(family.format(key, 0, key.length))).toEqual(key);

@@ -10,7 +10,7 @@ export interface Decoded {
   readonly next: number;
   readonly key: string;
   readonly payload: string;
-  /** Text of the key; empty when there is none. */
+  /** Text of the key; empty when there is none, `withdrawn` when its announcement is treated as such. */
   readonly text: string;
 }
 
@@ -28,6 +28,7 @@ export function decodeNlri(family: Family, bytes: Uint8Array, withdrawn = false)
   out.payload.fill(0xee);
   const next = family.decode(bytes, 0, bytes.length, withdrawn, out);
   if (next < 0) return undefined;
+  if (out.keyLength < 0) return { next, key: '', payload: '', text: 'withdrawn' };
   return {
     next,
     key: formatHex(out.key, 0, out.keyLength),
