@@ -3,6 +3,7 @@
  * log records, which are counted, and nothing else.
  */
 import { fstatSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 /** Octets that may wait for a slow reader; records beyond it are dropped. */
 const MAXIMUM_BACKLOG_OCTETS = 1024 * 1024;
@@ -21,7 +22,8 @@ export interface LogOutput {
 
 /** The log on stdout: a file is written at once, anything else as fast as its reader reads. */
 export function standardLogOutput(): LogOutput {
-  const isFile = fstatSync(STDOUT).isFile();
+  const stdout = fstatSync(STDOUT);
+  const isFile = stdout.isFile() || (stdout.isCharacterDevice() && !isatty(STDOUT));
   return new DroppingOutput(isFile ? new FileSink(STDOUT) : new StreamSink(process.stdout));
 }
 

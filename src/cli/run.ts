@@ -9,7 +9,8 @@
 import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { ApiListenError, ApiServer } from '../api/server.js';
-import { readConfigText, type ConfigFile } from '../config/config-file.js';
+import { exposedFiles, readConfigText, type ConfigFile } from '../config/config-file.js';
+import { FileWatch } from '../config/file-watch.js';
 import type { LogLevel } from '../config/schema.js';
 import type { ResolvedConfig } from '../config/resolved.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from '../controller/view.js';
@@ -41,6 +42,8 @@ export interface RunOptions {
   readonly file?: ConfigFile;
   /** Given on the command line: wins over the configuration, also after a reload. */
   readonly logLevel?: LogLevel;
+  /** A configuration is in force, at the start or after a reload. */
+  readonly applied?: (config: ResolvedConfig) => void;
 }
 
 /** How long an orderly end may take before the process ends anyway. */
@@ -81,6 +84,7 @@ export class ControllerService {
         configApplied(config) {
           ({ token } = config.api);
           logging.setLevel(options.logLevel ?? config.log.level);
+          options.applied?.(config);
         },
       });
       api = await ApiServer.create({
@@ -178,7 +182,17 @@ export async function runController(
     // A controller runs without it, only slower at first.
     logger.warn({ error: String(error) }, 'rehearsal failed');
   }
-  const starting = ControllerService.start(options, create, logging);
+  const watch = options.file && new FileWatch(options.file.path, systemClock, () => reloads.request());
+  const applied = (config: ResolvedConfig): void => {
+    watch?.set(config.reload.watch);
+    for (const file of options.file ? exposedFiles(options.file, config) : []) {
+      logger.warn(
+        { file, allowed: 'a mode without access for others, such as 640' },
+        'secrets can be read by everybody',
+      );
+    }
+  };
+  const starting = ControllerService.start({ ...options, applied }, create, logging);
   // One that comes during the start is heard when it is over.
   const reloads = new ReloadTrigger(systemClock, async () => {
     await starting.then(
@@ -191,6 +205,7 @@ export async function runController(
   let exitCode: ExitCode = ExitCode.failed;
   try {
     const service = await starting;
+    applied(options.config);
     const signal = await end.received;
     logger.info({ signal }, 'stopping');
     const isStopped = await stopInTime(service, signal === 'SIGINT');
@@ -200,6 +215,7 @@ export async function runController(
     return exitCode;
   } finally {
     process.off('SIGHUP', onHangUp);
+    watch?.stop();
     reloads.stop();
     end.ignore();
     // What waits for a reader that does not read would keep the process.

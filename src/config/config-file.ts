@@ -79,6 +79,20 @@ function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadRes
   return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
 }
 
+/** Anybody on this host may read it. */
+const READABLE_BY_ALL = 0o004;
+
+/** Files with secrets of this configuration that anybody on this host may read: itself, private keys. */
+export function exposedFiles({ path }: ConfigFile, { api, agents, bgp }: ResolvedConfig): string[] {
+  const sessions = [...bgp.neighbors, ...bgp.dynamicNeighbors.map(({ session }) => session)];
+  const hasSecret = api.token !== undefined || sessions.some(({ md5Password }) => md5Password !== undefined);
+  const files = [...(hasSecret ? [path] : []), ...(agents.tls === undefined ? [] : [agents.tls.key])];
+  return files.filter((file) => {
+    const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
+    return (mode & READABLE_BY_ALL) !== 0;
+  });
+}
+
 function isReadable(file: string): boolean {
   try {
     accessSync(file, constants.R_OK);

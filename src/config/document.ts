@@ -2,8 +2,8 @@
  * Text of a configuration (YAML 1.2, of which JSON is a part) as plain data, together with the way back from a field to
  * its line and column.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, ErrorCode, Node } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, YAMLParseError } from 'yaml';
+import type { CST, Document, ErrorCode, Node } from 'yaml';
 import { formatFieldPath } from './problem.js';
 import type { FieldPath, FieldProblem } from './problem.js';
 
@@ -37,6 +37,9 @@ const MAXIMUM_TEXT_LENGTH = 64 * 1024 * 1024;
 const MAXIMUM_ALIAS_COUNT = 1000;
 /** Deeper nesting than any field has; keeps the recursive parser off the end of the stack. */
 const MAXIMUM_DEPTH = 64;
+
+/** The same with the document around and the value inside. */
+const MAXIMUM_OPEN_TOKENS = MAXIMUM_DEPTH + 2;
 
 const START: Position = { line: 1, column: 1 };
 
@@ -99,18 +102,63 @@ function countColons(text: string): number {
   return count;
 }
 
+const TOO_DEEP = `nested deeper than ${MAXIMUM_DEPTH} levels; no field is that deep`;
+
+/** A collection lies too deep for what works on the tree by recursion. */
+class TooDeepError extends Error {
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super(TOO_DEEP);
+    this.offset = offset;
+  }
+}
+
+/**
+ * The tree of a text, as `parseDocument` makes it, but what nests too deeply is refused before anything recursive sees it: beyond the
+ * end of the stack V8 ends the process when it is about to compile a regular expression.
+ *
+ * @returns the offset of what lies too deep, instead of a tree
+ */
+function composeDocument(text: string, lineCounter: LineCounter): Document.Parsed | number {
+  const composer = new Composer({ lineCounter, prettyErrors: false, stringKeys: true, logLevel: 'error' });
+  const tokens = shallowTokens(text, lineCounter);
+  let document: Document.Parsed | undefined;
+  try {
+    for (const next of composer.compose(tokens, true, text.length)) {
+      if (document !== undefined) {
+        document.errors.push(new YAMLParseError([next.range[0], next.range[1]], 'MULTIPLE_DOCS', 'another document'));
+        break;
+      }
+      document = next;
+    }
+  } catch (error) {
+    if (error instanceof TooDeepError) return error.offset;
+    throw error;
+  }
+  // With the end forced there is always one.
+  return document ?? 0;
+}
+
+/** What the parser makes of the text, as long as not too much of it is open at once: it closes what is open by recursion. */
+function* shallowTokens(text: string, lineCounter: LineCounter): Generator<CST.Token> {
+  const parser = new Parser(lineCounter.addNewLine);
+  lineCounter.addNewLine(0);
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme);
+    if (parser.stack.length > MAXIMUM_OPEN_TOKENS) throw new TooDeepError(parser.offset);
+  }
+  yield* parser.end();
+}
+
 function parseYaml(text: string): ParsedText | UnreadableText {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    stringKeys: true,
-    logLevel: 'error',
-  });
+  const document = composeDocument(text, lines);
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? START : { line, column: col };
   };
+  if (typeof document === 'number') return unreadable(at(document), TOO_DEEP);
   if (document.errors.length > 0) {
     // Behind the first real syntax error the parser only guesses; fields set twice are each worth a line.
     const first = document.errors.findIndex((error) => error.code !== 'DUPLICATE_KEY');
@@ -174,7 +222,7 @@ function checkNodes(document: Document.Parsed, at: (offset: number) => Position)
       }
     } else if (isMap(node) || isSeq(node)) {
       if (around.length >= MAXIMUM_DEPTH) {
-        refuse(node, `nested deeper than ${MAXIMUM_DEPTH} levels; no field is that deep`);
+        refuse(node, TOO_DEEP);
         return;
       }
       const inside = [...around, node];

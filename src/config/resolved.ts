@@ -186,6 +186,7 @@ export interface ResolvedConfig {
   readonly agents: ResolvedAgents;
   readonly vrfs: readonly ResolvedVrf[];
   readonly api: { readonly listen: readonly ListenAddress[]; readonly token?: string };
+  readonly reload: { readonly watch: boolean };
   readonly log: { readonly level: LogLevel };
 }
 
@@ -288,6 +289,7 @@ export function resolveConfig(
     },
     vrfs,
     api: document.api,
+    reload: document.reload,
     log: document.log,
   };
 }

@@ -279,6 +279,14 @@ const logSchema = z.strictObject({
     .meta({ description: 'The least important lines that are written.', effect: 'none' }),
 });
 
+const reloadSchema = z.strictObject({
+  watch: flag().default(false).meta({
+    description:
+      'Also reload by itself when the file has changed and then stood still for a second. Replace the file by rename: a half-written one may be valid. Not for reloads on trial.',
+    effect: 'none',
+  }),
+});
+
 /** The whole document. */
 export const configSchema = z.strictObject({
   name: text()
@@ -297,6 +305,7 @@ export const configSchema = z.strictObject({
       effect: 'soft',
     }),
   api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
+  reload: reloadSchema.prefault({}).meta({ description: 'When the file is read again.' }),
   log: logSchema.prefault({}).meta({ description: 'The log.' }),
 });
 

@@ -40,6 +40,7 @@ describe('defaults', () => {
       },
       vrfs: [],
       api: { listen: [{ address: '127.0.0.1', port: 8083 }] },
+      reload: { watch: false },
       log: { level: 'info' },
     });
   });

@@ -62,6 +62,14 @@ describe('E09 texts that are meant to hurt', () => {
       /"on" is not valid/,
     ],
     ['E09 a second document', `${HEAD}---\n${HEAD}`, /second document/],
+    ['E09 lists in lists by dashes', `${HEAD}vrfs:\n  ${'- '.repeat(20_000)}x\n`, /nested deeper than 64/],
+    ['E09 keys of keys', `${HEAD}? ${'? '.repeat(20_000)}x\n`, /nested deeper than 64/],
+    [
+      'E09 three thousand levels of indentation, and back',
+      `${HEAD}${Array.from({ length: 3000 }, (_, n) => `${' '.repeat(n)}a:\n`).join('')}${' '.repeat(3000)}b: 1\nname: x\n`,
+      /nested deeper than 64/,
+    ],
+    ['E09 braces in braces', `${HEAD}vrfs: ${'{a: '.repeat(50_000)}`, /nested deeper than 64/],
   ])('%s is refused', (_name, text, message) => {
     const found = messages(text);
     expect(found.length).toBeGreaterThan(0);

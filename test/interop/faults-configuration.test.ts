@@ -1,11 +1,21 @@
 /** Section E of the fault catalogue, on the real process: what becomes of a configuration that follows another one. */
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConfigurationStatus, ControllerInfo } from '../../src/controller/view.js';
 import { Command, filament } from '../cli/command.js';
-import { eventually } from '../support/eventually.js';
+import { eventually, throughout } from '../support/eventually.js';
 
 jest.setTimeout(90_000);
 
@@ -191,6 +201,97 @@ describe('a configuration on trial', () => {
     expect(await controller.post('config/confirm')).toEqual({ status: 200, body: { confirmed: true } });
     expect(await controller.status()).toEqual({ state: 'in-force' });
     expect(await controller.vrfs()).toEqual(['blue', 'red']);
+  });
+});
+
+describe('secrets in the file', () => {
+  test('E11 a file with secrets that everybody may read is told at the start and at a reload; the secret nowhere', async () => {
+    const controller = await running([BLUE]);
+    expect(controller.logged('secrets can be read by everybody')).toEqual([]);
+    const secret = 'hush-hush-password';
+    const withSecret = controller.text([BLUE, RED]).replace('passive: true', `passive: true, md5Password: ${secret}`);
+    writeFileSync(controller.file, withSecret);
+    chmodSync(controller.file, 0o644);
+    controller.command.process.kill('SIGHUP');
+    const told = { msg: 'secrets can be read by everybody', file: controller.file };
+    expect(await controller.command.log(told)).toMatchObject({ level: 'warn' });
+    // Also not in the problems of a configuration whose secret is wrong, nor in what a check says.
+    writeFileSync(controller.file, withSecret.replace(secret, `${secret}\u00e9`.repeat(80)));
+    const answers = [
+      await controller.post('config/reload'),
+      await controller.get('controller'),
+      await controller.get('neighbors'),
+    ];
+    expect(JSON.stringify(answers)).not.toContain(secret);
+    expect(answers[0]).toMatchObject({ status: 422 });
+    expect(controller.command.out).not.toContain(secret);
+  });
+
+  test('E11 a mode without access for others is not told', async () => {
+    const controller = await running([BLUE]);
+    writeFileSync(
+      controller.file,
+      controller.text([BLUE, RED]).replace('passive: true', 'passive: true, md5Password: hush'),
+    );
+    chmodSync(controller.file, 0o640);
+    controller.command.process.kill('SIGHUP');
+    await controller.command.log({ msg: 'reload' });
+    expect(controller.logged('secrets can be read by everybody')).toEqual([]);
+  });
+});
+
+describe('a file that is watched', () => {
+  const WATCH = 'reload: { watch: true }\n';
+  const has = (controller: Controller, name: string): Promise<true> =>
+    eventually(`${name} is there`, async () => (await controller.vrfs()).includes(name) || undefined);
+
+  test('E03 written in two halves it is read when it is whole', async () => {
+    const controller = await running([BLUE], WATCH);
+    const next = controller.text([BLUE, RED], WATCH);
+    // The first half ends behind a VRF: it would be valid.
+    const half = controller.text([{ name: 'half', target: 9 }], WATCH);
+    writeFileSync(controller.file, half);
+    writeFileSync(controller.file, next);
+    await has(controller, 'red');
+    expect(controller.logged('reload').flatMap(({ changes }) => changes)).toEqual(['VRF red added']);
+  });
+
+  test('E03 replaced by rename, gone for a moment, and swapped by symbolic link as a ConfigMap is', async () => {
+    const controller = await running([BLUE], WATCH);
+    const temporary = `${controller.file}.new`;
+    writeFileSync(temporary, controller.text([BLUE, RED], WATCH));
+    renameSync(temporary, controller.file);
+    await has(controller, 'red');
+    unlinkSync(controller.file);
+    writeFileSync(controller.file, controller.text([BLUE, RED, { name: 'green', target: 3 }], WATCH));
+    await has(controller, 'green');
+    // ctl.yaml -> ..data/ctl.yaml, ..data -> a directory that is swapped.
+    for (const [version, name] of [
+      ['v1', 'one'],
+      ['v2', 'two'],
+    ] as const) {
+      mkdirSync(join(controller.directory, version));
+      writeFileSync(
+        join(controller.directory, version, 'ctl.yaml'),
+        controller.text([BLUE, { name, target: 4 }], WATCH),
+      );
+    }
+    const data = join(controller.directory, '..data');
+    symlinkSync('v1', data);
+    symlinkSync('..data/ctl.yaml', temporary);
+    renameSync(temporary, controller.file);
+    await has(controller, 'one');
+    symlinkSync('v2', `${data}.new`);
+    renameSync(`${data}.new`, data);
+    await has(controller, 'two');
+    expect(await controller.status()).toEqual({ state: 'in-force' });
+    expect(controller.logged('reload refused')).toEqual([]);
+  });
+
+  test('E03 without `watch` a changed file is left alone until somebody asks', async () => {
+    const controller = await running([BLUE]);
+    writeFileSync(controller.file, controller.text([BLUE, RED]));
+    await throughout('nothing is reloaded', 3_000, async () => !(await controller.vrfs()).includes('red'));
   });
 });
 

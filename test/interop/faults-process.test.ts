@@ -3,7 +3,16 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../cli/command.js';
@@ -160,6 +169,15 @@ describe('I07 the log has no reader', () => {
     one.child.stderr!.destroy();
     await one.reload(3);
     await one.reload(1);
+    expect(await one.faults('log-record-dropped')).toBeGreaterThan(0);
+    expect(await one.end('SIGTERM')).toBe(0);
+  });
+
+  test('I07 a full disk holds up nothing', async () => {
+    const full = openSync('/dev/full', 'w');
+    const one = await Process.start(full);
+    closeSync(full);
+    await one.reload(3);
     expect(await one.faults('log-record-dropped')).toBeGreaterThan(0);
     expect(await one.end('SIGTERM')).toBe(0);
   });
