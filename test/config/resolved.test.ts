@@ -37,6 +37,7 @@ describe('defaults', () => {
         endOfRibDelay: 60,
         endOfRibTimeout: 300,
         maxStanzaBytes: 1048576,
+        requireOwnNextHop: false,
       },
       vrfs: [],
       api: { listen: [{ address: '127.0.0.1', port: 8083 }] },
