@@ -86,7 +86,7 @@ class Stage {
       const member = await this.#join(peer);
       joined.push(member);
       if (peer.families.includes('rtc')) {
-        member.write(defaultMembership());
+        member.write(defaultMembership(peer.asn));
         member.write(endOfRib(rtc));
       }
       await this.#settled(joined);

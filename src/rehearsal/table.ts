@@ -58,8 +58,12 @@ export function updatesOf(familyId: FamilyId, options: TableOptions): Uint8Array
 }
 
 /** The default membership: every route target is wanted (RFC 4684 §4). */
-export function defaultMembership(): Uint8Array {
-  const attributes = { nextHop: Uint8Array.of(198, 18, 0, 1), origin: 0, asPath: [], localPreference: 100 } as const;
+export function defaultMembership(asn: number): Uint8Array {
+  const attributes: PathAttributes = {
+    nextHop: Uint8Array.of(198, 18, 0, 1),
+    origin: 0,
+    ...(asn === LOCAL_AS ? { asPath: [], localPreference: 100 } : { asPath: [{ type: 2, asns: [asn] }] }),
+  };
   return encodeUpdate(rtc, attributes, (w) => {
     rtc.encode(w, RTC_DEFAULT_KEY, 0, RTC_DEFAULT_KEY.length, NO_PAYLOAD, 0, 0, false);
   });
