@@ -70,6 +70,8 @@ export interface FaultLabOptions {
   readonly session?: Partial<Record<Kind, string>>;
   /** More fields of `bgp`, as YAML lines of two spaces and more. */
   readonly bgp?: string;
+  /** More members of `vrfs`, one line of YAML each. */
+  readonly vrfs?: readonly string[];
 }
 
 export class FaultLab {
@@ -105,7 +107,7 @@ export class FaultLab {
     });
   }
 
-  static async start({ session = {}, bgp = '' }: FaultLabOptions = {}): Promise<FaultLab> {
+  static async start({ session = {}, bgp = '', vrfs = [] }: FaultLabOptions = {}): Promise<FaultLab> {
     const lab = new Lab('faults');
     const address = lab.nextAddress();
     const ports = [await freePort(address), await freePort(address)] as const;
@@ -134,6 +136,7 @@ export class FaultLab {
       '    virtualNetwork: { name: default-domain:demo:blue, id: 4 }',
       '    importTargets: [target:64512:100]',
       '    exportTargets: [target:64512:100]',
+      ...vrfs,
       'api: { listen: [] }',
       '',
     ].join('\n');

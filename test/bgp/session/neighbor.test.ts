@@ -340,7 +340,7 @@ describe('timers', () => {
     expect(ours.neighbor.state).toBe('active');
   });
 
-  test('a peer that takes nothing is given up without a NOTIFICATION (RFC 9687 §3.2)', async () => {
+  test('A04 a peer that takes nothing is given up without a NOTIFICATION (RFC 9687 §3.2)', async () => {
     const [ours, peer] = await rawEstablished({ holdTimeSec: 0 });
     peer.transport.pauseReading();
     const megabyte = Buffer.concat(Array.from({ length: 256 }, () => message(UPDATE, new Uint8Array(4077))));
