@@ -169,12 +169,10 @@ const agentsSchema = z.strictObject({
         'empty. A reload disconnects the agents that may have something else now.',
       effect: 'session-reset',
     }),
-  maximumRoutes: integer(1, 16_777_216, 'routes')
-    .exactOptional()
-    .meta({
-      description: 'Routes that one agent may publish in one VRF; more are refused. No limit when left out.',
-      effect: 'none',
-    }),
+  maximumRoutes: integer(1, 16_777_216, 'routes').exactOptional().meta({
+    description: 'Routes that one agent may publish in one VRF; more are refused. No limit when left out.',
+    effect: 'none',
+  }),
   requireOwnNextHop: flag().default(false).meta({
     description: 'Refuse routes of an agent whose next hop is not the address that it connects from.',
     effect: 'none',
