@@ -3,6 +3,7 @@
  * of another web site makes the operator's browser send are never changes.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { hostname } from 'node:os';
 import { isIpv4MappedIpv6, parseIp } from '../wire/ip.js';
 import { IPV4_OCTETS } from '../wire/ipv4.js';
 import { ApiError } from './api-error.js';
@@ -12,8 +13,12 @@ export interface AccessRequest {
   readonly method: string;
   /** Address of the other end of the connection. */
   readonly remoteAddress: string | undefined;
+  /** A proxy says that it asks for somebody else, who may be anywhere. */
+  readonly isForwarded: boolean;
   readonly authorization: string | undefined;
   readonly origin: string | undefined;
+  /** The name that the client knows us by. */
+  readonly host: string | undefined;
 }
 
 /** Methods that change nothing (RFC 9110 §9.2.1). */
@@ -52,15 +57,29 @@ function isLocalOrigin(origin: string): boolean {
 }
 
 /**
+ * Whether a Host header (RFC 9110 §7.2) can be meant for this host. An address always can. Another name is what a page of another site has
+ * made its own name resolve to, so that the operator's browser takes our answers for those of that site.
+ */
+function isLocalName(host: string): boolean {
+  if (!URL.canParse(`http://${host}`)) return false;
+  const name = new URL(`http://${host}`).hostname.replace(/^\[|\]$/g, '');
+  return /(^|\.)localhost$/.test(name) || parseIp(name) !== undefined || name === hostname().toLowerCase();
+}
+
+/**
  * Lets a request pass or throws.
  *
  * @param token  the configured one; without it only this host is served
- * @throws ApiError `unauthorized` or `foreign-origin`
+ * @throws ApiError `unauthorized`, `foreign-host` or `foreign-origin`
  */
 export function checkAccess(request: AccessRequest, token: string | undefined): void {
   const isChange = !SAFE_METHODS.has(request.method);
-  const isLocal = request.remoteAddress !== undefined && isLoopbackAddress(request.remoteAddress);
+  const { remoteAddress, isForwarded, host } = request;
+  const isLocal = !isForwarded && remoteAddress !== undefined && isLoopbackAddress(remoteAddress);
   if (token !== undefined && hasToken(request.authorization, token)) return;
+  if (isLocal && host !== undefined && !isLocalName(host)) {
+    throw new ApiError('foreign-host', 'this host has no such name; use its address, or the API token');
+  }
   if (isLocal && !(isChange && token !== undefined)) {
     if (!isChange || request.origin === undefined || isLocalOrigin(request.origin)) return;
     throw new ApiError('foreign-origin', 'a page of another site may not change anything; use the API token');

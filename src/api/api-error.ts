@@ -7,6 +7,7 @@ const API_ERRORS = {
   'invalid-cursor': 400,
   unauthorized: 401,
   'foreign-origin': 403,
+  'foreign-host': 403,
   'not-found': 404,
   'unknown-neighbor': 404,
   'unknown-agent': 404,
@@ -18,6 +19,7 @@ const API_ERRORS = {
   'request-too-large': 413,
   'unsupported-media-type': 415,
   internal: 500,
+  busy: 503,
 } as const;
 export type ApiErrorCode = keyof typeof API_ERRORS;
 

@@ -28,6 +28,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Served to everybody: says nothing but whether the process works. */
     readonly isPublic?: boolean;
+    /** The answer may be megabytes. */
+    readonly isLarge?: boolean;
   }
 }
 
@@ -100,9 +102,13 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
 
   addNeighborEndpoints(app, view);
 
-  api.get('/api/v1/agents', { schema: { querystring: none, ...described('All agents', agentsAnswer) } }, () => ({
-    agents: view.agents(),
-  }));
+  api.get(
+    '/api/v1/agents',
+    { config: { isLarge: true }, schema: { querystring: none, ...described('All agents', agentsAnswer) } },
+    () => ({
+      agents: view.agents(),
+    }),
+  );
   api.get(
     '/api/v1/agents/:name',
     {
@@ -120,9 +126,13 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
     },
   );
 
-  api.get('/api/v1/vrfs', { schema: { querystring: none, ...described('All VRFs', vrfsAnswer) } }, () => ({
-    vrfs: view.vrfs(),
-  }));
+  api.get(
+    '/api/v1/vrfs',
+    { config: { isLarge: true }, schema: { querystring: none, ...described('All VRFs', vrfsAnswer) } },
+    () => ({
+      vrfs: view.vrfs(),
+    }),
+  );
   api.get(
     '/api/v1/vrfs/:name',
     {
@@ -143,6 +153,7 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
   api.get(
     '/api/v1/routes',
     {
+      config: { isLarge: true },
       schema: {
         querystring: routesQuery,
         ...described('Routes of one table, page by page', routesAnswer, { 404: 'No such VRF or table.' }),
@@ -187,6 +198,7 @@ function addProcessEndpoints(app: FastifyInstance, view: ControllerView, metrics
   api.get(
     '/metrics',
     {
+      config: { isLarge: true },
       schema: {
         summary: 'Prometheus metrics',
         querystring: z.strictObject({
@@ -208,7 +220,7 @@ function addNeighborEndpoints(app: FastifyInstance, view: ControllerView): void 
   const params = z.object({ address: z.string() });
   api.get(
     '/api/v1/neighbors',
-    { schema: { querystring: none, ...described('All BGP neighbors', neighborsAnswer) } },
+    { config: { isLarge: true }, schema: { querystring: none, ...described('All BGP neighbors', neighborsAnswer) } },
     () => ({ neighbors: view.neighbors() }),
   );
   api.get(

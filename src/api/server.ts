@@ -11,6 +11,7 @@ import type { ControllerView } from '../controller/view.js';
 import type { Logger } from '../util/logger.js';
 import { checkAccess } from './access.js';
 import { ApiError } from './api-error.js';
+import { ApiConnections } from './connections.js';
 import { addEndpoints } from './endpoints.js';
 import { MetricsExporter } from './metrics.js';
 
@@ -19,7 +20,6 @@ const MAXIMUM_BODY_OCTETS = 16 * 1024;
 const MAXIMUM_HEADER_OCTETS = 16 * 1024;
 /** Longest name in a path. */
 const MAXIMUM_PARAMETER_LENGTH = 512;
-const MAXIMUM_CONNECTIONS = 512;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Characters of a wrong path that its answer repeats. */
 const MAXIMUM_SHOWN_PATH = 200;
@@ -47,19 +47,22 @@ export class ApiListenError extends Error {
 export class ApiServer {
   readonly #app: FastifyInstance;
   readonly #metrics: MetricsExporter;
+  readonly #connections: ApiConnections;
   readonly #servers: Server[] = [];
 
-  private constructor(app: FastifyInstance, metrics: MetricsExporter) {
+  private constructor(app: FastifyInstance, metrics: MetricsExporter, connections: ApiConnections) {
     this.#app = app;
     this.#metrics = metrics;
+    this.#connections = connections;
   }
 
   /** Makes a server that answers {@link inject}ed requests; {@link listen} opens it to the network. */
   static async create(options: ApiOptions): Promise<ApiServer> {
     const metrics = new MetricsExporter(options.view, options.logDropped);
-    const app = await createApp(options, metrics);
+    const connections = new ApiConnections();
+    const app = await createApp(options, metrics, connections);
     metrics.start();
-    return new ApiServer(app, metrics);
+    return new ApiServer(app, metrics, connections);
   }
 
   /** For tests: a request without a socket. */
@@ -88,10 +91,11 @@ export class ApiServer {
     const server = createServer(
       { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
       (request, response) => {
+        this.#connections.began(request, response);
         this.#app.routing(request, response);
       },
     );
-    server.maxConnections = MAXIMUM_CONNECTIONS;
+    server.on('connection', (socket) => this.#connections.accept(socket));
     return new Promise((resolve, reject) => {
       server.once('error', (error) => {
         reject(new ApiListenError(listen, error));
@@ -123,7 +127,11 @@ export class ApiServer {
   }
 }
 
-async function createApp(options: ApiOptions, metrics: MetricsExporter): Promise<FastifyInstance> {
+async function createApp(
+  options: ApiOptions,
+  metrics: MetricsExporter,
+  connections: ApiConnections,
+): Promise<FastifyInstance> {
   const { view, logger, token } = options;
   const app = fastify({
     bodyLimit: MAXIMUM_BODY_OCTETS,
@@ -149,11 +157,12 @@ async function createApp(options: ApiOptions, metrics: MetricsExporter): Promise
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     if (request.routeOptions.config.isPublic === true) return;
-    const { authorization, origin } = request.headers;
-    checkAccess(
-      { method: request.method, remoteAddress: request.socket.remoteAddress, authorization, origin },
-      token(),
-    );
+    const { authorization, origin, host, forwarded } = request.headers;
+    const isForwarded = forwarded !== undefined || request.headers['x-forwarded-for'] !== undefined;
+    const { method } = request;
+    const { remoteAddress } = request.socket;
+    checkAccess({ method, remoteAddress, isForwarded, authorization, origin, host }, token());
+    if (request.routeOptions.config.isLarge === true) connections.beginLarge(reply.raw);
   });
   app.addHook('onResponse', async (request, reply) => {
     const { url } = request.routeOptions;
