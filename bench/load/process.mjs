@@ -1,5 +1,6 @@
 /** The speaker under load as a process: started, watched through /proc, ended by its pid. */
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -33,16 +34,21 @@ export function machineCpuSeconds() {
   return (user + nice + system) / TICKS_PER_SECOND;
 }
 
-/** A port nobody listens on at an address. */
-export function freePort(address) {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, address, () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
+/** A port of an address that nobody uses, below the range of the ports of outgoing connections. */
+export async function freePort(address) {
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const server = createServer().listen(port, address);
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (error.code === 'EADDRINUSE') continue;
+      throw error;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 function answers(address, port) {

@@ -4,8 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { hostname } from 'node:os';
-import { isIpv4MappedIpv6, parseIp } from '../wire/ip.js';
-import { IPV4_OCTETS } from '../wire/ipv4.js';
+import { isLoopback, parseIp } from '../wire/ip.js';
 import { ApiError } from './api-error.js';
 
 /** What the decision depends on. */
@@ -27,10 +26,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** Whether an address (also IPv4 in IPv6 clothes, as dual-stack sockets have it) is one of this host alone. */
 function isLoopbackAddress(address: string): boolean {
   const octets = parseIp(address);
-  if (octets === undefined) return false;
-  if (octets.length === IPV4_OCTETS) return octets[0] === 127;
-  if (isIpv4MappedIpv6(octets)) return octets[12] === 127;
-  return octets.every((octet, index) => octet === (index === 15 ? 1 : 0));
+  return octets !== undefined && isLoopback(octets);
 }
 
 /** Compares in a time that tells nothing about where two texts differ. */

@@ -66,7 +66,7 @@ function platformProblems(loaded: Extract<LoadResult, { readonly kind: 'loaded' 
     if (PROTECTION_FIELDS.every((name) => session[name] === undefined)) return [];
     const { unavailable } = systemSocketOptions;
     if (unavailable === undefined) return [];
-    const message = `${unavailable}; allowed without: none of them`;
+    const message = `${unavailable}; allowed without it: a neighbor that has none of the three`;
     return [{ file: loaded.file, ...loaded.locate(path), path: formatFieldPath(path), message }];
   });
 }

@@ -2,7 +2,7 @@
  * What the schema cannot say: references, uniqueness, and fields that only make sense together.
  * Works on a document that fits the schema; every finding has the path of the field to change.
  */
-import { parseIp } from '../wire/ip.js';
+import { isLoopback, parseIp } from '../wire/ip.js';
 import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
 import type { Prefix } from '../wire/prefix.js';
 import { formatFieldPath } from './problem.js';
@@ -80,9 +80,10 @@ class Uniqueness {
   }
 }
 
-/** Whether an address is only reachable from this host. */
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
+/** Whether it is only reachable from this host. */
+function isLocal({ address }: ListenAddress): boolean {
+  const octets = parseIp(address);
+  return octets !== undefined && isLoopback(octets);
 }
 
 function overlap(a: ListenAddress, b: ListenAddress): boolean {
@@ -107,7 +108,7 @@ function checkListeners({ bgp, agents, api }: ConfigDocument, report: Report): v
         report(path, `${listen.address} port ${listen.port} overlaps ${clash.name}; allowed: another port or address`);
       }
       seen.push({ listen, name: `${section}.listen[${index}]` });
-      if (section === 'api' && !isLoopback(listen.address) && api.token === undefined) {
+      if (section === 'api' && !isLocal(listen) && api.token === undefined) {
         report(
           [...path, 'address'],
           `${listen.address} can be reached from other hosts, which needs api.token; allowed without: a loopback address`,

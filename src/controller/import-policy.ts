@@ -3,6 +3,7 @@ import type { ResolvedSession } from '../config/resolved.js';
 import type { AttributeStore } from '../rib/attribute-store.js';
 import { ImportRules } from '../rib/import-rules.js';
 import { MartianRules } from '../rib/martian-rules.js';
+import { isLoopback } from '../wire/ip.js';
 
 /** The ends of an established session. */
 export interface SessionEnds {
@@ -44,10 +45,4 @@ function martianRules(config: ResolvedSession, { ownAddress, routerId }: Session
   // A VRF has addresses of its own.
   const own = config.vrf === undefined ? [identifier, ...(ownAddress === undefined ? [] : [ownAddress])] : [];
   return new MartianRules({ refuseMartians, refuseDefaultRoute, ownAddresses: own });
-}
-
-/** 127.0.0.0/8 or ::1. */
-function isLoopback(address: Uint8Array): boolean {
-  if (address.length === 4) return address[0] === 127;
-  return address[15] === 1 && address.every((octet, i) => i === 15 || octet === 0);
 }

@@ -8,40 +8,33 @@
  *     128  flags, 129 prefix length                136  key, 80 octets
  *     130  length of the key; 0 removes it
  */
-import { createRequire } from 'node:module';
 import type * as net from 'node:net';
-import { endianness } from 'node:os';
-import { getSystemErrorName } from 'node:util';
-
-import type Koffi from 'koffi';
-
+import { isIpv4MappedIpv6 } from '../wire/ip.js';
 import type { IpVersion } from '../wire/prefix.js';
+import {
+  bindSocket,
+  integerOption,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  IS_LITTLE_ENDIAN,
+  loadCLibrary,
+  openSocket,
+  SOL_SOCKET,
+  systemError,
+  writeSockaddr,
+  type CLibrary,
+} from './c-library.js';
 import { SocketOptionsError } from './segment-protection.js';
 import type { SegmentProtection } from './segment-protection.js';
 import type { TransportError } from './transport.js';
 
-/** The functions of the C library; those that return -1 have set `errno`. */
-interface CLibrary {
-  socket(domain: number, type: number, protocol: number): number;
-  bind(fd: number, address: Uint8Array, length: number): number;
-  close(fd: number): number;
-  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
-  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: [number]): number;
-  errno(): number;
-}
-
 /** Names and numbers of Linux: <linux/socket.h>, <linux/in.h>, <linux/in6.h>, <linux/tcp.h>, <asm-generic/socket.h>. */
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM_NONBLOCK_CLOEXEC = 0o1 | 0o4000 | 0o2000000;
-const SOL_SOCKET = 1;
+const SOCK_STREAM = 1;
 const SO_REUSEADDR = 2;
 const IPPROTO_IP = 0;
 const IP_TTL = 2;
 const IP_MINTTL = 21;
-const IPPROTO_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
-const IPV6_V6ONLY = 26;
 const IPV6_MINHOPCOUNT = 73;
 const IPPROTO_TCP = 6;
 const TCP_MD5SIG_EXT = 32;
@@ -53,12 +46,10 @@ const SYSTEM_TTL = -1;
 
 const MD5SIG_OCTETS = 216;
 const MD5SIG_KEY_OCTETS = 80;
-const SOCKADDR_IN_OCTETS = 16;
-const SOCKADDR_IN6_OCTETS = 28;
-const IS_LITTLE_ENDIAN = endianness() === 'LE';
+/** By which the prefix length of an IPv4 address on an IPv6 socket is less. */
+const IPV4_MAPPED_BITS = 96;
 /** Headers of a SYN: 40 of IPv6, extensions, 60 of TCP. */
 const MAXIMUM_SYN_OCTETS = 512;
-const IPV4_MAPPED_PREFIX = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
 /** What a person configures that ends up here. */
 const NEEDS = 'md5Password, ttlSecurity and ebgpMultihop need';
@@ -105,16 +96,13 @@ export class SocketOptions {
    */
   open(version: IpVersion, local: { readonly address: Address; readonly port: number } | undefined): number {
     const library = this.#required();
-    const fd = library.socket(version === 4 ? AF_INET : AF_INET6, SOCK_STREAM_NONBLOCK_CLOEXEC, 0);
-    if (fd < 0) throw systemError('socket', library.errno());
+    const fd = openSocket(library, version, SOCK_STREAM);
     if (local === undefined) return fd;
     try {
       // What Node does for a listening socket: no wait for old connections, IPv4 too on an IPv6 one.
       this.#setInteger(fd, SOL_SOCKET, SO_REUSEADDR, 1);
       if (version === 6) this.#setInteger(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-      const sockaddr = new Uint8Array(version === 4 ? SOCKADDR_IN_OCTETS : SOCKADDR_IN6_OCTETS);
-      writeSockaddr(sockaddr, version, local.address, local.port);
-      if (library.bind(fd, sockaddr, sockaddr.length) < 0) throw systemError('bind', library.errno());
+      bindSocket(library, fd, version, local);
       return fd;
     } catch (error) {
       library.close(fd);
@@ -135,9 +123,7 @@ export class SocketOptions {
    */
   protect(fd: number, version: IpVersion, remote: Address, protection: SegmentProtection): void {
     const { md5Key, sendTtl, minimumTtl } = protection;
-    const isMapped =
-      version === 6 && (remote.length === 4 || IPV4_MAPPED_PREFIX.every((octet, i) => remote[i] === octet));
-    const ipv4 = version === 4 || isMapped;
+    const ipv4 = version === 4 || remote.length === 4 || isIpv4MappedIpv6(remote);
     if (sendTtl !== undefined) {
       if (ipv4) this.#setInteger(fd, IPPROTO_IP, IP_TTL, sendTtl);
       else this.#setInteger(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, sendTtl);
@@ -160,9 +146,8 @@ export class SocketOptions {
     const key = Buffer.from(md5Key ?? '', 'latin1');
     if (key.length > MD5SIG_KEY_OCTETS) throw new SocketOptionsError('the MD5 key is longer than 80 octets');
     // The prefix of an IPv4 address on an IPv6 socket is counted as that of the IPv4 address.
-    const isMapped16 = address.length === 16 && IPV4_MAPPED_PREFIX.every((octet, i) => address[i] === octet);
     octets[128] = TCP_MD5SIG_FLAG_PREFIX;
-    octets[129] = isMapped16 ? lengthBits - IPV4_MAPPED_PREFIX.length * 8 : lengthBits;
+    octets[129] = isIpv4MappedIpv6(address) ? lengthBits - IPV4_MAPPED_BITS : lengthBits;
     view.setUint16(130, key.length, IS_LITTLE_ENDIAN);
     octets.set(key, 136);
     this.#set(fd, IPPROTO_TCP, TCP_MD5SIG_EXT, octets);
@@ -194,15 +179,13 @@ export class SocketOptions {
   }
 
   #setInteger(fd: number, level: number, name: number, value: number): void {
-    const octets = new Uint8Array(4);
-    new DataView(octets.buffer).setInt32(0, value, IS_LITTLE_ENDIAN);
-    this.#set(fd, level, name, octets);
+    this.#set(fd, level, name, integerOption(value));
   }
 
   #set(fd: number, level: number, name: number, value: Uint8Array): void {
     const library = this.#required();
     if (library.setsockopt(fd, level, name, value, value.length) === 0) return;
-    throw optionError(name, systemError('setsockopt', library.errno()));
+    throw optionError(name, systemError('setsockopt', library));
   }
 
   #required(): CLibrary {
@@ -215,24 +198,6 @@ export class SocketOptions {
 /** The one of this process. */
 export const systemSocketOptions = new SocketOptions({ platform: process.platform, load: loadCLibrary });
 
-function loadCLibrary(): CLibrary {
-  // Not `import`: what needs an option must have it before its next step, and nothing may happen in between.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  const library = koffi.load('libc.so.6');
-  return {
-    socket: library.func('int socket(int domain, int type, int protocol)') as CLibrary['socket'],
-    bind: library.func('int bind(int fd, const uint8_t *address, uint32_t length)') as CLibrary['bind'],
-    close: library.func('int close(int fd)') as CLibrary['close'],
-    setsockopt: library.func(
-      'int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)',
-    ) as CLibrary['setsockopt'],
-    getsockopt: library.func(
-      'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
-    ) as CLibrary['getsockopt'],
-    errno: () => koffi.errno(),
-  };
-}
-
 /**
  * Descriptor of a socket or server of Node, which has no documented word for it.
  * @throws SocketOptionsError when it is closed, or when Node does not say any more
@@ -242,23 +207,6 @@ export function descriptorOf(socket: net.Socket | net.Server): number {
   const fd = handle?.fd;
   if (typeof fd !== 'number' || fd < 0) throw new SocketOptionsError('the descriptor of the socket is not known');
   return fd;
-}
-
-/** `struct sockaddr_in` or `sockaddr_in6`; an IPv4 address on an IPv6 socket is written as a mapped one. */
-function writeSockaddr(into: Uint8Array, version: IpVersion, address: Address, port: number): void {
-  const view = new DataView(into.buffer, into.byteOffset, into.length);
-  view.setUint16(0, version === 4 ? AF_INET : AF_INET6, IS_LITTLE_ENDIAN);
-  view.setUint16(2, port);
-  if (version === 4) into.set(address, 4);
-  else if (address.length === 4) {
-    into.set(IPV4_MAPPED_PREFIX, 8);
-    into.set(address, 8 + IPV4_MAPPED_PREFIX.length);
-  } else into.set(address, 8);
-}
-
-function systemError(call: string, errno: number): TransportError {
-  const code = getSystemErrorName(-errno);
-  return Object.assign(new Error(`${call} ${code}`), { code });
 }
 
 function optionError(name: number, cause: TransportError): SocketOptionsError {

@@ -1,5 +1,8 @@
 import { asPathLength } from '../bgp/attribute/as-path.js';
+import { WellKnownCommunity } from '../bgp/attribute/communities.js';
 import { AsPathSegmentType, Origin, type AsPath, type PathAttributes } from '../bgp/attribute/path-attributes.js';
+import { isLoopback } from '../wire/ip.js';
+import { ipv4At } from '../wire/ipv4.js';
 
 /** Yes/no properties of an attribute set that selection, export and replication ask for. */
 export const AttributeFeature = {
@@ -18,6 +21,8 @@ export const AttributeFeature = {
   /** An AS_SET in the path. */
   hasAsSet: 0x1000,
   onlyToCustomer: 0x2000,
+  /** See `isLoopback`. */
+  loopbackNextHop: 0x4000,
 } as const;
 
 /** What path selection compares, as numbers (columns of the attribute store). */
@@ -58,6 +63,7 @@ export function featuresOf(attributes: PathAttributes): AttributeFeatures {
     mobilitySequence = extended.mobilitySequence;
   }
   const nextHop = attributes.nextHop;
+  if (nextHop !== undefined && isLoopback(nextHop)) flags |= AttributeFeature.loopbackNextHop;
   return {
     flags,
     localPreference: attributes.localPreference ?? DEFAULT_LOCAL_PREFERENCE,
@@ -80,20 +86,20 @@ function neighborAs(path: AsPath): number {
 
 /** Well-known communities that change what is done with a route (IANA registry of RFC 1997). */
 const FEATURE_OF_COMMUNITY = new Map<number, number>([
-  [0xffffff01, AttributeFeature.noExport],
-  [0xffffff02, AttributeFeature.noAdvertise],
-  [0xffffff03, AttributeFeature.noExportSubconfed],
-  // BLACKHOLE: not to leave the AS (RFC 7999 §3.2).
-  [0xffff029a, AttributeFeature.noExport],
-  [0xffff0006, AttributeFeature.llgrStale],
-  [0xffff0007, AttributeFeature.noLlgr],
+  [WellKnownCommunity.noExport, AttributeFeature.noExport],
+  [WellKnownCommunity.noAdvertise, AttributeFeature.noAdvertise],
+  [WellKnownCommunity.noExportSubconfed, AttributeFeature.noExportSubconfed],
+  // Not to leave the AS (RFC 7999 §3.2).
+  [WellKnownCommunity.blackhole, AttributeFeature.noExport],
+  [WellKnownCommunity.llgrStale, AttributeFeature.llgrStale],
+  [WellKnownCommunity.noLlgr, AttributeFeature.noLlgr],
 ]);
 
 /** @param communities  4 octets each (RFC 1997) */
 function communityFeatures(communities: Uint8Array): number {
   let flags = 0;
   for (let at = 0; at + 4 <= communities.length; at += 4) {
-    flags |= FEATURE_OF_COMMUNITY.get(uint32At(communities, at)) ?? 0;
+    flags |= FEATURE_OF_COMMUNITY.get(ipv4At(communities, at)) ?? 0;
   }
   return flags;
 }
@@ -114,14 +120,10 @@ function extendedCommunityFeatures(communities: Uint8Array): {
     if (type <= 0x02 && subtype === 0x02) flags |= AttributeFeature.hasRouteTarget;
     else if (type === 0x06 && subtype === 0x00) {
       if ((communities[at + 2]! & 0x01) !== 0) flags |= AttributeFeature.sticky;
-      mobilitySequence = uint32At(communities, at + 4);
+      mobilitySequence = ipv4At(communities, at + 4);
     } else if (type === 0x06 && subtype === 0x05) {
       if ((communities[at + 2]! & 0x01) !== 0) flags |= AttributeFeature.etreeLeaf;
     } else if ((type === 0x80 || type === 0x82) && subtype === 0x71) flags |= AttributeFeature.hasOriginVn;
   }
   return { flags, mobilitySequence };
-}
-
-function uint32At(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

@@ -33,7 +33,6 @@ export interface ImportRuleOptions {
   readonly martians: MartianRules | undefined;
 }
 
-const LOOPBACK_NET = 127;
 const IPV4_OCTETS = 4;
 const IPV6_OCTETS = 16;
 
@@ -65,7 +64,7 @@ export class ImportRules {
       return pathFault(`${store.asPathLength[set]!} ASes, more than the ${maximumAsPathLength} of maximumAsPathLength`);
     }
     // The next hop of a membership says nothing about forwarding (RFC 4684 §4).
-    if (!onLoopback && family !== FamilyId.rtc && this.#hasLoopbackNextHop(set)) {
+    if (!onLoopback && family !== FamilyId.rtc && store.hasFeature(set, AttributeFeature.loopbackNextHop)) {
       const reason = 'next-hop: a loopback address (RFC 4271 §6.3)';
       return updateFault('treat-as-withdraw', UpdateErrorSubcode.invalidNextHop, reason);
     }
@@ -106,13 +105,6 @@ export class ImportRules {
   /** Rules for the prefixes of a family; `undefined` when there are none. */
   martiansOf(family: FamilyId): MartianRules | undefined {
     return family <= FamilyId.ipv6LabelledUnicast ? this.#options.martians : undefined;
-  }
-
-  #hasLoopbackNextHop(set: AttributeSetId): boolean {
-    const ipv4 = this.#store.nextHop[set]!;
-    if (ipv4 !== 0) return ipv4 >>> 24 === LOOPBACK_NET;
-    const nextHop = this.#store.attributesOf(set).nextHop;
-    return nextHop?.[IPV6_OCTETS - 1] === 1 && nextHop.every((octet, i) => i >= IPV6_OCTETS - 1 || octet === 0);
   }
 
   /**

@@ -7,7 +7,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentsAnswer, controllerAnswer, neighborsAnswer, routesAnswer, vrfsAnswer } from '../../src/api/answers.js';
-import { Command, filament, freePort } from './command.js';
+import { freePort } from '../support/lab.js';
+import { Command, filament } from './command.js';
 
 // Each test starts processes, and a slow machine must not make one fail.
 jest.setTimeout(90_000);
@@ -228,7 +229,7 @@ describe('filament agent', () => {
 describe('filament demo', () => {
   async function ports(): Promise<string[]> {
     const options = ['--bgp-port', '--agent-port', '--api-port'];
-    return (await Promise.all(options.map(async (name) => [name, String(await freePort())]))).flat();
+    return (await Promise.all(options.map(async (name) => [name, String(await freePort('127.0.0.1'))]))).flat();
   }
 
   test("a workload of each agent reaches the other and the gateway, the gateway's default route reaches both", async () => {

@@ -3,9 +3,9 @@
  * in it, so that several runs share a host without meeting and nothing is left behind.
  */
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,18 +13,29 @@ interface Stoppable {
   stop(): Promise<unknown>;
 }
 
-/** A port that nobody listens on at `address`. The address is the lab's own, so nobody else takes it meanwhile. */
+/**
+ * A port of `address` that nobody uses. It lies below the range from which Linux takes the ports of outgoing connections
+ * (net.ipv4.ip_local_port_range, 32768 and up): one of those, made from `address` before the caller listens, would hold it.
+ */
 export async function freePort(address: string): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, address, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    if (await canListen(address, port)) return port;
+  }
+}
+
+/** Whether a port can be listened on; an error other than "in use" is the caller's. */
+async function canListen(address: string, port: number): Promise<boolean> {
+  const server = createServer().listen(port, address);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
 }
 
 export class Lab {
