@@ -6,8 +6,9 @@ import { TcpNetwork } from '../net/tcp-transport.js';
 import type { TlsParameters } from '../net/tls.js';
 import type { Network } from '../net/transport.js';
 import { systemClock } from '../util/clock.js';
-import type { Clock, Timer } from '../util/clock.js';
+import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import { NamedTimers } from '../util/named-timers.js';
 import type { Announcement } from './announcement.js';
 import { ReferenceAgent } from './reference-agent.js';
 import { addressBehind, workloadRoute } from './workload.js';
@@ -78,7 +79,7 @@ class AgentsRun {
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #agents: readonly ReferenceAgent[];
-  readonly #timers = new Map<'poll' | 'report', Timer>();
+  readonly #timers: NamedTimers<'poll' | 'report'>;
   #completeAfterMs: number | undefined;
   #violations = 0;
   #flaps = 0;
@@ -89,6 +90,7 @@ class AgentsRun {
     this.#options = options;
     this.#deps = deps;
     this.#clock = deps.clock ?? systemClock;
+    this.#timers = new NamedTimers(this.#clock);
     this.#startedMs = this.#clock.nowMs();
     const network = deps.network ?? new TcpNetwork(this.#clock);
     this.#agents = Array.from({ length: options.count }, (_, index) => this.#makeAgent(index, network));
@@ -166,10 +168,7 @@ class AgentsRun {
     }
     // The signal may have come while the line was written.
     if (this.#ended) return;
-    this.#timers.set(
-      'poll',
-      this.#clock.after(POLL_INTERVAL_MS, () => this.#poll(end)),
-    );
+    this.#timers.set('poll', POLL_INTERVAL_MS, () => this.#poll(end));
   }
 
   /** A line a second as long as something changes. */
@@ -180,15 +179,12 @@ class AgentsRun {
     if (text !== this.#reported) this.#deps.logger.info(fields, 'agents');
     this.#reported = text;
     if (this.#ended) return;
-    this.#timers.set(
-      'report',
-      this.#clock.after(REPORT_INTERVAL_MS, () => this.#report()),
-    );
+    this.#timers.set('report', REPORT_INTERVAL_MS, () => this.#report());
   }
 
   #stop(): AgentsSummary {
     const summary = this.#summary();
-    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.stopAll();
     for (const agent of this.#agents) agent.stop();
     return summary;
   }

@@ -6,8 +6,10 @@ import { confinedClock, confinedHandler, traceOf } from '../net/confinement.js';
 import { describeSocketError } from '../net/errors.js';
 import { describeSubject, isCertificateOf } from '../net/tls.js';
 import type { Transport, TransportError, TransportHandler } from '../net/transport.js';
-import type { Clock, Timer } from '../util/clock.js';
+import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import { NamedTimers } from '../util/named-timers.js';
+import { delayToGridAfter, delayToGridBefore } from '../util/timer-grid.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentPermit } from './agent-policy.js';
 import { ChannelCounters } from './channel-counters.js';
@@ -44,6 +46,10 @@ const HIGH_WATER_OCTETS = 256 * 1024;
 const PIPELINED_HOLD_BACK_MS = 200;
 /** An agent that takes nothing of what waits for it for so many hold times is gone, whatever it says itself (after RFC 9687). */
 const SEND_HOLD_TIMES = 2;
+/** Points of time in a hold time on which the keepalives of all agents fall. */
+const KEEPALIVE_GRID = 90;
+/** The same for the question whether End-of-RIB is due. */
+const END_OF_RIB_GRID_MS = 500;
 /** How long the last words may take to leave. */
 const FAREWELL_LINGER_MS = 1000;
 
@@ -71,7 +77,7 @@ export class AgentSession {
   /** What to say beside the close reason. */
   #detail = '';
   #head: Uint8Array = new Uint8Array(0);
-  readonly #timers = new Map<TimerName, Timer>();
+  readonly #timers: NamedTimers<TimerName>;
   /** When the agent last gave a sign of life. */
   #heardMs = 0;
   #upSinceMs = 0;
@@ -99,6 +105,7 @@ export class AgentSession {
       this.close('internal-error');
     };
     this.#clock = confinedClock(deps.clock, failed);
+    this.#timers = new NamedTimers(this.#clock);
     this.#logger = deps.logger;
     this.addressText = transport.remoteAddress;
     this.address = parseIpv4(transport.remoteAddress) ?? 0;
@@ -412,7 +419,7 @@ export class AgentSession {
     if (!held) return;
     this.#heldBack = undefined;
     this.#heldBackOctets = 0;
-    this.#stopTimer('hold-back');
+    this.#timers.stop('hold-back');
     for (const bytes of held) this.#transport.write(bytes);
   }
 
@@ -463,7 +470,7 @@ export class AgentSession {
         this.#startTimer(action.timer);
         break;
       case 'stop-timer':
-        this.#stopTimer(action.timer);
+        this.#timers.stop(action.timer);
         break;
       case 'start-tls':
         this.#awaitingTls = true;
@@ -483,15 +490,14 @@ export class AgentSession {
     this.#heldBack = [];
     if (this.#reading && this.#framer.pendingOctets > 0) {
       // Its stanzas are here already; it may stay silent until its next keepalive, a third of the hold time away.
-      this.#setTimer('hold-back', PIPELINED_HOLD_BACK_MS, () => this.#release());
+      this.#timers.set('hold-back', PIPELINED_HOLD_BACK_MS, () => this.#release());
     }
     this.#owner.handler.agentUp(this);
     this.#awaitEndOfRib();
   }
 
   #closed(reason: CloseReason, farewell: boolean): void {
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#timers.stopAll();
     this.#heldBack = undefined;
     this.#heldBackOctets = 0;
     const record = this.#record;
@@ -513,35 +519,25 @@ export class AgentSession {
     if (this.#wasUp) this.#owner.handler.agentDown(this, reason);
   }
 
-  #setTimer(timer: TimerName, delayMs: number, expired: () => void): void {
-    this.#stopTimer(timer);
-    const handle = this.#clock.after(delayMs, () => {
-      this.#timers.delete(timer);
-      expired();
-    });
-    this.#timers.set(timer, handle);
-  }
-
-  #stopTimer(timer: TimerName): void {
-    this.#timers.get(timer)?.cancel();
-    this.#timers.delete(timer);
-  }
-
   #startTimer(timer: 'header' | 'hold' | 'keepalive'): void {
     const holdMs = this.#owner.holdTimeSec * 1000;
     switch (timer) {
       case 'header':
-        this.#setTimer('header', HEADER_WAIT_MS, () => this.#run({ kind: 'header-timer-expired' }));
+        this.#timers.set('header', HEADER_WAIT_MS, () => this.#run({ kind: 'header-timer-expired' }));
         break;
       case 'hold':
         this.#heardMs = this.#clock.nowMs();
-        this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
+        this.#timers.set('hold', holdMs, () => this.#holdTimerFired());
         break;
       case 'keepalive':
-        this.#setTimer('keepalive', holdMs / 3, () => {
-          this.#watchSending(holdMs);
-          this.#run({ kind: 'keepalive-timer-expired' });
-        });
+        this.#timers.set(
+          'keepalive',
+          delayToGridBefore(this.#clock.nowMs(), holdMs / 3, holdMs / KEEPALIVE_GRID),
+          () => {
+            this.#watchSending(holdMs);
+            this.#run({ kind: 'keepalive-timer-expired' });
+          },
+        );
         break;
     }
   }
@@ -554,14 +550,14 @@ export class AgentSession {
     const holdMs = this.#owner.holdTimeSec * 1000;
     const silentMs = this.#clock.nowMs() - this.#heardMs;
     if (silentMs < holdMs) {
-      this.#setTimer('hold', holdMs - silentMs, () => this.#holdTimerFired());
+      this.#timers.set('hold', holdMs - silentMs, () => this.#holdTimerFired());
       return;
     }
     const receivedBefore = this.#transport.receivedOctets;
     this.#transport.afterNextPoll(() => {
       if (this.state === 'closed') return;
       if (this.#transport.receivedOctets === receivedBefore) this.#run({ kind: 'hold-timer-expired' });
-      else this.#setTimer('hold', holdMs, () => this.#holdTimerFired());
+      else this.#timers.set('hold', holdMs, () => this.#holdTimerFired());
     });
   }
 
@@ -589,7 +585,8 @@ export class AgentSession {
       this.#owner.endOfRib,
     );
     if (delayMs > 0) {
-      this.#setTimer('end-of-rib', delayMs, () => this.#awaitEndOfRib());
+      const askMs = delayToGridAfter(this.#clock.nowMs(), delayMs, END_OF_RIB_GRID_MS);
+      this.#timers.set('end-of-rib', askMs, () => this.#awaitEndOfRib());
       return;
     }
     this.#endOfRibSent = true;

@@ -8,7 +8,8 @@
  *  - A connection may be *held*: what arrives is kept (one OPEN's worth at most) and nothing is answered, until the neighbor
  *    lets it go on. That is how an inbound connection waits for the end of a damping pause or of a collision.
  */
-import type { Clock, Timer } from '../../util/clock.js';
+import type { Clock } from '../../util/clock.js';
+import { NamedTimers } from '../../util/named-timers.js';
 import { confinedHandler, type Failed } from '../../net/confinement.js';
 import { describeSocketError } from '../../net/errors.js';
 import type { Dialing, Network, Transport, TransportError, TransportHandler } from '../../net/transport.js';
@@ -115,7 +116,7 @@ export class Connection implements MessageSink {
   readonly #context: ConnectionContext;
   readonly #owner: ConnectionOwner;
   readonly #fsm: SessionFsm;
-  readonly #timers = new Map<TimerName, Timer>();
+  readonly #timers: NamedTimers<TimerName>;
   readonly #queue: QueuedEvent[] = [];
   #dispatching = false;
 
@@ -138,6 +139,7 @@ export class Connection implements MessageSink {
   constructor(direction: Direction, context: ConnectionContext, owner: ConnectionOwner, options: FsmOptions) {
     this.direction = direction;
     this.#context = context;
+    this.#timers = new NamedTimers(context.clock);
     this.#owner = owner;
     this.#fsm = new SessionFsm(options);
   }
@@ -289,8 +291,7 @@ export class Connection implements MessageSink {
   /** Closes without a word whatever there is, whatever the state; a held connection's owner is not told. */
   discard(): void {
     this.#drop();
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    this.#timers.stopAll();
   }
 
   /** Sends a KEEPALIVE out of turn: a peer that has lost this connection answers it with a TCP reset. */
@@ -510,19 +511,11 @@ export class Connection implements MessageSink {
   }
 
   #arm(timer: TimerName, ms: number): void {
-    this.#timers.get(timer)?.cancel();
-    this.#timers.set(
-      timer,
-      this.#context.clock.after(ms, () => {
-        this.#timers.delete(timer);
-        this.#expired(timer, ms);
-      }),
-    );
+    this.#timers.set(timer, ms, () => this.#expired(timer, ms));
   }
 
   #stopTimer(timer: TimerName): void {
-    this.#timers.get(timer)?.cancel();
-    this.#timers.delete(timer);
+    this.#timers.stop(timer);
     if (timer === 'hold') this.#holdMs = 0;
   }
 
