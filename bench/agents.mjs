@@ -1,5 +1,5 @@
 /** Part `agents`: the agentload harness, Filament beside the blind relay, which is what Node's sockets allow on one thread. */
-import { AGENT_SCENARIOS, COLLECTING_RELAY, relaysFor } from './catalogue.mjs';
+import { AGENT_SCENARIOS, COLLECTING_RELAY, relaysFor, targetsOf } from './catalogue.mjs';
 import { Harness, rowOf } from './harness.mjs';
 import { freePort } from './load/process.mjs';
 import { repeat } from './repeat.mjs';
@@ -34,14 +34,20 @@ function figures(raw) {
   };
 }
 
+const countsIdleCpu = (scenario) => targetsOf(scenario).some(({ measure }) => measure === 'idleCpuPercent');
+
 /** @returns (speaker, scenario, options of agentload) → row, or `undefined` where the harness is not there */
 function prepareAgents(context) {
   const harness = Harness.prepare('agentload', context);
   if (harness === undefined) return undefined;
-  const filament = { AGENTLOAD: harness.program, SPEAKER_CMD: harness.speaker };
+  const { program, speaker: watched, unwatchedSpeaker } = harness;
   return async (speaker, scenario, extra, part = 'agents') => {
     const isRelay = speaker !== 'filament';
-    const environment = { ...filament, DELAY: speaker === COLLECTING_RELAY ? '10' : '' };
+    const environment = {
+      AGENTLOAD: program,
+      SPEAKER_CMD: countsIdleCpu(scenario) ? unwatchedSpeaker : watched,
+      DELAY: speaker === COLLECTING_RELAY ? '10' : '',
+    };
     const port = String(await freePort('127.0.0.1'));
     const options = [...(isRelay ? ['--dummy'] : []), '--name', speaker, '--port', port];
     const outcome = await harness.run(scenario, options, extra, environment);

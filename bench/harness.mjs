@@ -59,9 +59,13 @@ export class Harness {
 
   /** Filament for SPEAKER_CMD; it writes the delay of its event loop where {@link run} finds it. */
   get speaker() {
-    const { main } = this.#context;
-    const preload = ['env', `LOOP_DELAY_FILE=${this.#loopDelayFile}`, process.execPath, '--import', LOOP_DELAY];
-    return `${this.script('filament', ...preload, main)} run --config %CONFIG%`;
+    const watch = ['env', `LOOP_DELAY_FILE=${this.#loopDelayFile}`, process.execPath, '--import', LOOP_DELAY];
+    return `${this.script('filament', ...watch, this.#context.main)} run --config %CONFIG%`;
+  }
+
+  /** The same alone: a hundred looks a second at the event loop are a percent of a CPU. */
+  get unwatchedSpeaker() {
+    return `${this.script('filament-alone', process.execPath, this.#context.main)} run --config %CONFIG%`;
   }
 
   get #loopDelayFile() {
