@@ -22,6 +22,7 @@ import type { AgentSession } from '../xmpp/session.js';
 import type { VrfState } from '../xmpp/subscriptions.js';
 import { AgentExporter } from './agent-exporter.js';
 import { AgentKeeper } from './agent-keeper.js';
+import { AgentReceiver } from './agent-receiver.js';
 import { AgentRestart, type AgentRestartTimes } from './agent-restart.js';
 import type { ExportGroups } from './export-groups.js';
 import type { AgentSubscription, KnownAgent } from './known-agent.js';
@@ -212,7 +213,7 @@ export class AgentRoutes implements AgentHandler, Job {
       const old = agent.subscriptions.get(name);
       if (entry === undefined || old === undefined || old.entry === entry) continue;
       this.#deps.vrfs.addInterest(entry);
-      agent.subscriptions.set(name, { ...old, entry, memberships: [], abandonments: [] });
+      agent.subscriptions.set(name, { ...old, entry, memberships: [], receivers: [] });
       this.#endSubscription(old);
       this.#moveRoutes(agent, old.entry, entry);
     }
@@ -254,7 +255,7 @@ export class AgentRoutes implements AgentHandler, Job {
       renumbered,
       stale: false,
       memberships: [],
-      abandonments: [],
+      receivers: [],
       quota: this.#newQuota(),
       outsideAllowed: false,
     };
@@ -411,9 +412,9 @@ export class AgentRoutes implements AgentHandler, Job {
   }
 
   /** The agent gets no more routes by this subscription. */
-  #leave({ memberships, abandonments }: AgentSubscription): void {
+  #leave({ memberships, receivers }: AgentSubscription): void {
     for (const membership of memberships.splice(0)) membership.leave();
-    for (const abandon of abandonments.splice(0)) abandon();
+    for (const receiver of receivers.splice(0)) receiver.synchronized();
   }
 
   #endSubscription(subscription: AgentSubscription): void {
@@ -466,24 +467,7 @@ export class AgentRoutes implements AgentHandler, Job {
     const table = this.#deps.vrfs.table(entry, family);
     if (table === undefined || !isChannelFamilyId(family)) return;
     const session = defined(agent.session, 'an agent that subscribes is connected');
-    let dumping = true;
-    agent.dumps++;
-    session.setDumpPending(true);
-    const receiver = {
-      sourceId: agent.source.id,
-      get writable() {
-        return session.writable;
-      },
-      send: (chunks: readonly Uint8Array[]) => {
-        session.push(chunks);
-      },
-      synchronized: () => {
-        if (!dumping) return;
-        dumping = false;
-        agent.dumps--;
-        if (agent.dumps === 0) session.setDumpPending(false);
-      },
-    };
+    const receiver = new AgentReceiver(agent, session);
     const exporter = (): AgentExporter =>
       new AgentExporter(this.#deps.rib, {
         family,
@@ -496,6 +480,6 @@ export class AgentRoutes implements AgentHandler, Job {
       });
     const membership = this.#deps.groups.join(table, 'agents', exporter, receiver);
     subscription.memberships.push(membership);
-    subscription.abandonments.push(receiver.synchronized);
+    subscription.receivers.push(receiver);
   }
 }

@@ -15,7 +15,7 @@ import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedSession } from '../config/resolved.js';
 import { MAXIMUM_TTL } from '../net/segment-protection.js';
 import type { SegmentProtection } from '../net/segment-protection.js';
-import { NeighborKind, type BgpExportOptions, type BgpReceiver, type TargetInterest } from '../rib/bgp-exporter.js';
+import { NeighborKind, type BgpExportOptions, type TargetInterest } from '../rib/bgp-exporter.js';
 import { SourceSweep } from '../rib/source-sweep.js';
 import type { ImportRules } from '../rib/import-rules.js';
 import { SourceKind, type Source } from '../rib/source.js';
@@ -24,6 +24,7 @@ import type { RouteTable } from '../rib/route-table.js';
 import type { Timer } from '../util/clock.js';
 import { parseIp } from '../wire/ip.js';
 import { NeighborBfd } from './neighbor-bfd.js';
+import { NeighborReceiver } from './neighbor-receiver.js';
 import type { BgpService } from './bgp-service.js';
 import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
@@ -499,25 +500,12 @@ export class BgpNeighbor implements NeighborHandler {
       return;
     }
     const { negotiated, source } = session;
-    const neighbor = this.#neighbor;
     const interest: TargetInterest | undefined =
       negotiated.families.includes(FamilyId.rtc) && isVpnFamily(family)
         ? this.#service.membership.interestOf(source.id)
         : undefined;
-    const receiver: BgpReceiver = {
-      sourceId: source.id,
-      peerAs: negotiated.peerAs,
-      interest,
-      get writable() {
-        return neighbor.writable;
-      },
-      send: (chunks) => {
-        neighbor.sendAll(chunks);
-      },
-      synchronized: () => {
-        this.#synchronized(family, state);
-      },
-    };
+    const facts = { sourceId: source.id, peerAs: negotiated.peerAs, interest };
+    const receiver = new NeighborReceiver(this.#neighbor, facts, () => this.#synchronized(family, state));
     state.membership = this.#service.groups.joinBgp(table, this.#exportOptions(family, negotiated), receiver);
   }
 

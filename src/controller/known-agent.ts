@@ -3,6 +3,7 @@ import type { Timer } from '../util/clock.js';
 import type { RecentAttributes } from '../xmpp/items/published-attributes.js';
 import type { AgentSession } from '../xmpp/session.js';
 import type { SubscriptionLimits } from './agent-limits.js';
+import type { AgentReceiver } from './agent-receiver.js';
 import type { AgentRestart } from './agent-restart.js';
 import type { Membership } from './export-groups.js';
 import type { ConfiguredVrf } from './vrfs.js';
@@ -16,8 +17,8 @@ export interface AgentSubscription extends SubscriptionLimits {
   /** The agent was lost and has not subscribed again since. */
   stale: boolean;
   readonly memberships: Membership[];
-  /** Take back that content of these tables is on its way. */
-  readonly abandonments: (() => void)[];
+  /** One for each of the memberships. */
+  readonly receivers: AgentReceiver[];
 }
 
 /** An agent that is connected, or that is expected back: its source, and what it is subscribed to. */

@@ -16,21 +16,29 @@ export interface Clock {
 /** The longest time that `setTimeout` understands; beyond it, it fires at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+class SystemTimer implements Timer {
+  #handle!: NodeJS.Timeout;
+
+  constructor(delayMs: number, callback: () => void) {
+    this.#arm(delayMs, callback);
+  }
+
+  #arm(leftMs: number, callback: () => void): void {
+    this.#handle =
+      leftMs <= LONGEST_MS
+        ? setTimeout(callback, leftMs)
+        : setTimeout(() => this.#arm(leftMs - LONGEST_MS, callback), LONGEST_MS);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
 /** The real clock: monotonic, so a step of the wall clock moves no timer. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
-  after(delayMs, callback) {
-    let handle: NodeJS.Timeout;
-    const arm = (leftMs: number): void => {
-      handle = leftMs <= LONGEST_MS ? setTimeout(callback, leftMs) : setTimeout(arm, LONGEST_MS, leftMs - LONGEST_MS);
-    };
-    arm(delayMs);
-    return {
-      cancel() {
-        clearTimeout(handle);
-      },
-    };
-  },
+  after: (delayMs, callback) => new SystemTimer(delayMs, callback),
 };
 
 interface ManualTimer extends Timer {

@@ -28,9 +28,9 @@ export interface RouteServiceOutput {
   dropped(vrf: string, node: string, reason: string): void;
   endOfRib(): void;
   /** The agent is back after a loss and repeats what it had said: it may say things twice (agent-channel.md §11.1). */
-  readonly resynchronizing: boolean;
+  resynchronizing(): boolean;
   /** True once the session was closed, perhaps from within one of the calls above. */
-  readonly closed: boolean;
+  closed(): boolean;
 }
 
 /** Characters of a node id that a log line repeats. */
@@ -106,7 +106,7 @@ export class RouteService {
     const { instanceId, noRibOut } = created.subscription;
     this.#output.subscribed(vrf, instanceId, noRibOut);
     for (const transaction of created.waiting) {
-      if (this.#output.closed) return undefined;
+      if (this.#output.closed()) return undefined;
       const fault = this.#admit(transaction);
       if (fault) return fault;
     }
@@ -129,7 +129,7 @@ export class RouteService {
       return undefined;
     }
     const outcome = this.#subscriptions.subscribe(vrf, instanceId, noRibOut);
-    if (outcome === 'duplicate-subscribe' && this.#output.resynchronizing) {
+    if (outcome === 'duplicate-subscribe' && this.#output.resynchronizing()) {
       this.#counters.ignore('subscribe-repeated');
       return undefined;
     }
@@ -146,7 +146,7 @@ export class RouteService {
       this.#counters.ignore('vrf-not-allowed');
       return undefined;
     }
-    if (outcome === 'spurious-unsubscribe' && this.#output.resynchronizing) {
+    if (outcome === 'spurious-unsubscribe' && this.#output.resynchronizing()) {
       // Of a VRF that it had been in before, perhaps.
       this.#counters.ignore('unsubscribe-unknown');
       this.#output.unsubscribed(vrf);
@@ -217,7 +217,7 @@ export class RouteService {
   #apply({ vrf, node, associate, items }: Transaction, instanceId: number): void {
     const output = this.#output;
     for (const item of items) {
-      if (output.closed) return;
+      if (output.closed()) return;
       if (associate) this.#counters.items.associated++;
       else this.#counters.items.dissociated++;
       const dropped = associate

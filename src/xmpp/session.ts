@@ -233,8 +233,6 @@ export class AgentSession {
 
   #routeService(): RouteService {
     const { handler, subscriptionLimits } = this.#owner;
-    const closed = (): boolean => this.state === 'closed';
-    const resynchronizing = (): boolean => handler.resynchronizing(this);
     return new RouteService(
       {
         vrfState: (vrf) => handler.vrfState(vrf),
@@ -247,12 +245,8 @@ export class AgentSession {
         withdraw: (vrf, instanceId, node, item) => handler.withdraw(this, vrf, instanceId, node, item),
         dropped: (vrf, node, reason) => this.#logger.warn({ vrf, node, reason }, 'agent route dropped'),
         endOfRib: () => handler.endOfRib(this),
-        get resynchronizing() {
-          return resynchronizing();
-        },
-        get closed() {
-          return closed();
-        },
+        resynchronizing: () => handler.resynchronizing(this),
+        closed: () => this.state === 'closed',
       },
       this.counters,
       subscriptionLimits,

@@ -40,12 +40,8 @@ beforeEach(() => {
         return drop;
       },
       endOfRib: () => calls.push('end-of-rib'),
-      get resynchronizing() {
-        return resynchronizing;
-      },
-      get closed() {
-        return closed;
-      },
+      resynchronizing: () => resynchronizing,
+      closed: () => closed,
     },
     counters,
   );
