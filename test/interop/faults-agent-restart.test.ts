@@ -2,16 +2,19 @@
  * The controller is killed and started again under its agents, as a real process with real sockets: they work on with what they had
  * (headless), connect again, and are told what is really gone and nothing else.
  */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
+import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually, eventuallyEqual } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
+import { Gobgp, type Losses } from '../support/gobgp.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
 const AS = 64512;
+const FAMILY: FamilyName = 'l3vpn-ipv4-unicast';
 const AGENTS = 60;
 const VRFS = 10;
 const VRFS_PER_AGENT = 3;
@@ -44,14 +47,32 @@ async function allEstablished(agents: readonly TestAgent[], filament: Filament):
   });
 }
 
-describe('the only controller of many agents', () => {
+describeWithDaemons(['gobgp'], 'the only controller of many agents', () => {
   const lab = new Lab('agent-restart');
   let filament: Filament;
+  /** Keeps what it was told while the controller restarts (RFC 4724). */
+  let gateway: Gobgp;
+  let losses: Losses | undefined;
   let agents: TestAgent[];
 
   beforeAll(async () => {
     filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.3.1', vrfs, agents: AGENT_CONFIG });
-    await filament.start();
+    const session = { autonomousSystem: AS, families: [FAMILY], gracefulRestartSec: 120 };
+    gateway = await Gobgp.create(lab, {
+      autonomousSystem: AS,
+      routerId: '10.255.3.9',
+      sessions: [{ ...session, address: filament.address, port: filament.bgpPort }],
+    });
+    const { address, port } = gateway;
+    filament.describe({
+      neighbors: [
+        {
+          ...{ address, port, localAddress: filament.address, peerAs: AS, families: [FAMILY], connectRetryTime: 1 },
+          gracefulRestart: { enabled: true, restartTime: 120 },
+        },
+      ],
+    });
+    await Promise.all([filament.start(), gateway.start()]);
     agents = Array.from(
       { length: AGENTS },
       (_, n) => new TestAgent(lab, filament, `compute-${n}`, { gracefulRestart: true }),
@@ -66,9 +87,18 @@ describe('the only controller of many agents', () => {
     await eventually('everybody holds everything', () => agents.every((_, n) => holds(n) === expectedOf(n)), {
       deadlineMs: 60_000,
     });
+    await eventually(
+      'the gateway has everything',
+      async () => (await gateway.routes(FAMILY)).length === AGENTS * VRFS_PER_AGENT * PODS,
+      { deadlineMs: 60_000, explain: () => filament.logTail() },
+    );
+    losses = gateway.watchLosses(FAMILY);
   }, RESTART_LIMIT_MS);
 
-  afterAll(() => lab.close());
+  afterAll(async () => {
+    losses?.stop();
+    await lab.close();
+  });
 
   /** Routes that an agent holds, in all of its VRFs. */
   const holds = (n: number): number =>
@@ -89,12 +119,13 @@ describe('the only controller of many agents', () => {
       first.withdraw(vrfName(2), pod(0, first.address, 1));
       await second.stop();
       const left = [first, ...others];
+      const told = left.map(({ endsOfRib }) => endsOfRib);
 
       await filament.start();
       await allEstablished(left, filament);
       await eventually(
         'all agents have been told that this was everything',
-        () => left.every(({ endsOfRib }) => endsOfRib === 1),
+        () => left.every(({ endsOfRib }, n) => endsOfRib > (told[n] ?? 0)),
         { deadlineMs: 90_000 },
       );
       const secondsPods = vrfsOf(1).flatMap((vrf) =>
@@ -106,6 +137,26 @@ describe('the only controller of many agents', () => {
         expect(agent.lost.sort()).toEqual(lost.sort());
         agent.expectNoViolations();
       }
+      // The gateway, too, has lost what is gone, when it was told that this was everything, and nothing else at any time.
+      const gonePrefixes = [
+        `${first.address}:3:10.0.0.1/32`,
+        ...vrfsOf(1).flatMap((vrf) =>
+          Array.from({ length: PODS }, (_, i) => `${second.address}:${vrf + 1}:10.1.0.${i}/32`),
+        ),
+      ];
+      const there = async (): Promise<string[]> => (await gateway.routes(FAMILY)).map(({ prefix }) => prefix);
+      await eventually(
+        'the gateway has lost what is gone',
+        async () => (await there()).length === AGENTS * VRFS_PER_AGENT * PODS - gonePrefixes.length,
+        { deadlineMs: 60_000, explain: () => filament.logTail() },
+      );
+      expect((await there()).filter((prefix) => gonePrefixes.includes(prefix))).toEqual([]);
+      expect(losses?.lost.filter((prefix) => !gonePrefixes.includes(prefix))).toEqual([]);
+      // It does say so when it loses something.
+      first.withdraw(vrfName(0), pod(0, first.address, 1));
+      await eventually('the gateway has reported its loss', () =>
+        losses?.lost.includes(`${first.address}:1:10.0.0.1/32`),
+      );
       expect((await filament.agents()).filter(({ state }) => state === 'established')).toHaveLength(left.length);
     },
     RESTART_LIMIT_MS,
@@ -117,6 +168,7 @@ describe('the only controller of many agents', () => {
       const dying = agents[5]!;
       const bystanders = agents.filter((agent) => agent !== dying && agent.established);
       const lostBefore = bystanders.map(({ lost }) => lost.length);
+      losses?.forget();
       const flapsBefore = await flaps();
       dying.cut();
       dying.publish(vrfName(5), { ...pod(5, dying.address, 0), label: 777 });
@@ -128,6 +180,7 @@ describe('the only controller of many agents', () => {
       );
       expect(bystanders.map(({ lost }) => lost.length)).toEqual(lostBefore);
       expect(await flaps()).toEqual(flapsBefore);
+      expect(losses?.lost).toEqual([]);
 
       async function flaps(): Promise<string[]> {
         const views = await filament.agents();
@@ -193,12 +246,13 @@ describeWithDaemons(['frr'], 'a MAC address that moves', () => {
 
       await filament.crash();
       await eventually('all have noticed', () => [from, to, observer].every(({ established }) => !established));
+      const told = observer.endsOfRib;
       from.withdraw(BLUE, workload(OLD_PLACE, 1));
       to.publish(BLUE, workload(NEW_PLACE, 2));
       await filament.start();
       await allEstablished([from, to, observer], filament);
       await observer.receives(BLUE, 'l2vpn-evpn', ID, [{ address: NEW_PLACE, label: 302 }]);
-      await eventually('the observer has been told that this was everything', () => observer.endsOfRib === 1, {
+      await eventually('the observer has been told that this was everything', () => observer.endsOfRib > told, {
         deadlineMs: 90_000,
       });
       expect(observer.lost).toEqual([]);

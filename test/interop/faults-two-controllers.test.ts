@@ -2,14 +2,13 @@
  * Two controllers, hosts with a channel to both, a gateway that peers with both: whatever happens to one of them, the gateway keeps
  * every route that the other still has. GoBGP says itself when it loses a route.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
-import { Gobgp } from '../support/gobgp.js';
+import { Gobgp, type Losses } from '../support/gobgp.js';
 import { freePort, Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { SeverableLink } from '../support/severable-link.js';
@@ -50,8 +49,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
   let gateway: Gobgp;
   /** Of each host: its channel to the one, and to the other. */
   let hosts: { readonly channels: readonly [TestAgent, TestAgent] }[];
-  let monitor: ChildProcess;
-  let monitored = '';
+  let losses: Losses | undefined;
 
   beforeAll(async () => {
     west = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.4.1', vrfs, agents });
@@ -92,7 +90,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
     }
     await Promise.all(hosts.flatMap(({ channels }) => channels.map((channel) => channel.start())));
     await gatewayHasAll(2);
-    watch();
+    losses = gateway.watchLosses(FAMILY);
   }, LIMIT_MS);
 
   afterEach(async () => {
@@ -101,24 +99,13 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
   });
 
   afterAll(async () => {
-    monitor.kill();
+    losses?.stop();
     await lab.close();
   });
 
-  /** From here on the gateway says what it loses. */
-  function watch(): void {
-    monitor = spawn('gobgp', [
-      ...['-u', gateway.address, '-p', String(gateway.apiPort)],
-      ...['monitor', 'global', 'rib', '-a', 'vpnv4'],
-    ]);
-    monitor.stdout?.on('data', (chunk: Buffer) => {
-      monitored += chunk.toString();
-    });
-  }
-
   /** Prefixes of the workloads that stay, which the gateway has lost since. */
   const lostByGateway = (): string[] =>
-    monitored.split('\n').filter((line) => line.includes('DELROUTE') && !line.includes(`.0.${SENTINEL}/32`));
+    (losses?.lost ?? ['unwatched']).filter((route) => !route.endsWith(`.0.${SENTINEL}/32`));
 
   /** The gateway has every workload by so many ways. */
   async function gatewayHasAll(ways: number): Promise<void> {
@@ -189,13 +176,14 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
       await churn(2);
       await gatewayHasAll(1);
       expect(lostByGateway()).toEqual([]);
+      const told = hosts.map(({ channels: [channel] }) => channel.endsOfRib);
       await west.start();
       await churn(2);
       await settled();
       await gatewayHasAll(2);
       await eventually(
         'agents have been told that this was everything',
-        () => hosts.every(({ channels: [channel] }) => channel.endsOfRib > 0),
+        () => hosts.every(({ channels: [channel] }, h) => channel.endsOfRib > (told[h] ?? 0)),
         { deadlineMs: 90_000 },
       );
       expect(lostByGateway()).toEqual([]);
@@ -236,7 +224,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
       expect(lostByAgents()).toEqual([]);
       // It does say so when a route is really gone.
       await eventually('the gateway has lost the sentinels', () =>
-        hosts.every((_, h) => monitored.includes(`[DELROUTE] ${vpnPrefix(h, SENTINEL)}`)),
+        hosts.every((_, h) => losses?.lost.includes(vpnPrefix(h, SENTINEL))),
       );
       for (const { channels } of hosts) for (const channel of channels) channel.expectNoViolations();
     },

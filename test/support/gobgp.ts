@@ -1,4 +1,5 @@
 /** GoBGP (gobgpd): configured by a TOML file, driven by its command line client. */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import { ForegroundDaemon, placeOf } from './bgp-daemon.js';
@@ -190,6 +191,37 @@ function sessionToml(session: SessionDescription, localAddress: string): string 
   ].join('\n');
 }
 
+/** The name of its client, to be run in the background. */
+const CLIENT = 'gobgp';
+
+/** What GoBGP itself says it has lost. */
+export class Losses {
+  /** Routes that left the table since the start or the last {@link forget}, as `<distinguisher>:<prefix>`. */
+  readonly lost: string[] = [];
+  readonly #client: ChildProcess;
+  #line = '';
+
+  constructor(args: readonly string[]) {
+    this.#client = spawn(CLIENT, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#client.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (this.#line + chunk.toString()).split('\n');
+      this.#line = lines.pop() ?? '';
+      for (const line of lines) {
+        const route = /\[DELROUTE\] (\S+)/.exec(line)?.[1];
+        if (route !== undefined) this.lost.push(route);
+      }
+    });
+  }
+
+  forget(): void {
+    this.lost.length = 0;
+  }
+
+  stop(): void {
+    this.#client.kill();
+  }
+}
+
 export class Gobgp extends ForegroundDaemon {
   readonly name = 'gobgp';
   readonly #apiPort: number;
@@ -202,11 +234,6 @@ export class Gobgp extends ForegroundDaemon {
   static async create(lab: Lab, description: DaemonDescription, place?: Place): Promise<Gobgp> {
     const { address, port } = place ?? (await placeOf(lab));
     return new Gobgp(lab, { address, port }, await freePort(address), description);
-  }
-
-  /** Where its client connects to. */
-  get apiPort(): number {
-    return this.#apiPort;
   }
 
   /** Runs its client: `cli('global', 'rib', …)`. */
@@ -237,6 +264,14 @@ export class Gobgp extends ForegroundDaemon {
     await eventually('gobgpd answers', async () => (await this.cli('global')).includes(this.routerId), {
       explain: () => this.logTail(),
     });
+  }
+
+  /** Has it say from now on which routes of a family leave its table. */
+  watchLosses(family: FamilyName): Losses {
+    return new Losses([
+      ...['-u', this.address, '-p', String(this.#apiPort)],
+      ...['monitor', 'global', 'rib', '-a', CLI_FAMILY[family]],
+    ]);
   }
 
   async isEstablished(neighbor: string): Promise<boolean> {
