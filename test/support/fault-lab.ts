@@ -34,10 +34,13 @@ export interface LogRecord {
 
 class RememberingLogger implements Logger {
   readonly warnings: LogRecord[] = [];
+  readonly infos: LogRecord[] = [];
 
   debug(): void {}
 
-  info(): void {}
+  info(fields: LogRecord['fields'], message: string): void {
+    this.infos.push({ fields, message });
+  }
 
   warn(fields: LogRecord['fields'], message: string): void {
     this.warnings.push({ fields, message });
@@ -163,6 +166,11 @@ export class FaultLab {
 
   get warnings(): readonly LogRecord[] {
     return this.#logger.warnings;
+  }
+
+  /** Changes of states, with their reasons. */
+  get infos(): readonly LogRecord[] {
+    return this.#logger.infos;
   }
 
   /** A router of a kind, at an address that no other has had; the session is up. */

@@ -166,7 +166,8 @@ export class Neighbor {
 
   /** The more advanced of both connections. */
   get state(): SessionState {
-    if (this.#session) return 'established';
+    // One that has just ended is told of before it is let go.
+    if (this.#session?.state === 'established') return 'established';
     const inbound = this.#inbound?.state ?? 'idle';
     const outbound = this.#outbound.state;
     return SESSION_STATES.indexOf(inbound) > SESSION_STATES.indexOf(outbound) ? inbound : outbound;
