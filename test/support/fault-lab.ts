@@ -177,13 +177,26 @@ export class FaultLab {
   async router(kind: Kind, options: Partial<RouterOptions> = {}): Promise<RawRouter> {
     const router = await RawRouter.establish(this.describe(kind, options));
     this.#routers.push(router);
-    await eventually('it is up on both sides', () => this.neighbor(router).state === 'established', { intervalMs: 5 });
+    await this.established(router);
     return router;
+  }
+
+  /** As {@link router}, but no more than connected: what comes of it is the test's affair. */
+  async newcomer(kind: Kind, options: Partial<RouterOptions> = {}): Promise<RawRouter> {
+    const router = await RawRouter.connect(this.describe(kind, options));
+    this.#routers.push(router);
+    return router;
+  }
+
+  /** Waits until the session of a router is up at this end. */
+  async established(router: RawRouter): Promise<void> {
+    await eventually('it is up on both sides', () => this.neighbor(router).state === 'established', { intervalMs: 5 });
   }
 
   /** What a router of a kind connects with. */
   describe(kind: Kind, options: Partial<RouterOptions> = {}): RouterOptions {
     const net = this.address.slice(0, this.address.lastIndexOf('.'));
+    if (this.#hosts[kind] === 62) throw new Error(`this lab has no address left for ${kind}`);
     return {
       server: { address: this.address, port: this.port },
       address: `${net}.${64 * (KINDS.indexOf(kind) + 1) + ++this.#hosts[kind]}`,

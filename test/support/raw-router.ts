@@ -22,6 +22,12 @@ export interface RouterOptions {
   /** Whole capabilities in hex: code, length, value. */
   readonly capabilities?: string;
   readonly fourOctetAs?: boolean;
+  /** Fields of its OPEN: 4, the AS number or AS_TRANS, and no hold time when left out. */
+  readonly version?: number;
+  readonly asField?: number;
+  readonly holdTimeSec?: number;
+  /** How far it goes by itself: connects, sends its OPEN, or, when left out, answers ours, so that the session comes up. */
+  readonly goesAsFarAs?: 'connected' | 'open';
   /** Bytes of messages that begin with a larger length are only accepted when this was announced (RFC 8654). */
   readonly extendedMessages?: boolean;
 }
@@ -51,12 +57,14 @@ export class RawRouter {
   closed = false;
   established = false;
   readonly #socket: Socket;
+  readonly #options: RouterOptions;
   #input = Buffer.alloc(0);
   readonly #waiting = new Set<() => void>();
 
   private constructor(socket: Socket, options: RouterOptions) {
     this.#socket = socket;
     this.address = options.address;
+    this.#options = options;
     socket.on('data', (chunk) => {
       this.#input = Buffer.concat([this.#input, chunk]);
       this.#read();
@@ -69,7 +77,7 @@ export class RawRouter {
     });
   }
 
-  /** Connects and sends its OPEN. */
+  /** Connects and, unless it is told not to, sends its OPEN. */
   static async connect(options: RouterOptions): Promise<RawRouter> {
     const { server, address } = options;
     const socket = connect({ host: server.address, port: server.port, localAddress: address });
@@ -78,7 +86,7 @@ export class RawRouter {
       socket.once('error', reject);
     });
     const router = new RawRouter(socket, options);
-    router.send(openOf(options));
+    if (options.goesAsFarAs !== 'connected') router.sendOpen();
     return router;
   }
 
@@ -90,6 +98,11 @@ export class RawRouter {
       throw new Error(`${options.address} was refused: ${JSON.stringify(router.notification)}`);
     }
     return router;
+  }
+
+  /** Sends the OPEN of its options. */
+  sendOpen(): void {
+    this.send(openOf(this.#options));
   }
 
   send(bytes: Uint8Array): void {
@@ -172,7 +185,7 @@ export class RawRouter {
   #message(type: number, body: Buffer): void {
     if (type === BGP_OPEN) {
       this.open = body.toString('hex');
-      this.send(bgpMessage(BGP_KEEPALIVE));
+      if (this.#options.goesAsFarAs === undefined) this.send(bgpMessage(BGP_KEEPALIVE));
     } else if (type === BGP_KEEPALIVE) this.established = true;
     else if (type === BGP_NOTIFICATION) {
       this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
@@ -254,9 +267,9 @@ function evpnKey(route: Buffer): string {
   return route.toString('hex');
 }
 
-/** OPEN with hold time 0. */
 function openOf(options: RouterOptions): Buffer {
   const { autonomousSystem, address, routerId = address, families = [[1, 1]], fourOctetAs = true } = options;
+  const { version = 4, asField = autonomousSystem > 0xffff ? 23456 : autonomousSystem, holdTimeSec = 0 } = options;
   const asOctets = Buffer.alloc(4);
   asOctets.writeUInt32BE(autonomousSystem);
   const capabilities = Buffer.concat([
@@ -267,8 +280,9 @@ function openOf(options: RouterOptions): Buffer {
     octets(options.capabilities ?? ''),
   ]);
   const body = Buffer.alloc(10);
-  body[0] = 4;
-  body.writeUInt16BE(autonomousSystem > 0xffff ? 23456 : autonomousSystem, 1);
+  body[0] = version;
+  body.writeUInt16BE(asField, 1);
+  body.writeUInt16BE(holdTimeSec, 3);
   body.set(routerId.split('.').map(Number), 5);
   body[9] = capabilities.length + 2;
   return bgpMessage(BGP_OPEN, Buffer.concat([body, Buffer.of(2, capabilities.length), capabilities]));
