@@ -26,6 +26,12 @@ const DEFAULT_LINGER_MS = 5000;
 /** TCP keepalive probes begin after this long without traffic: the only watch over a session without a hold time. */
 const TCP_KEEPALIVE_MS = 60_000;
 
+/**
+ * Octets that are taken in at once: a read brings up to 64 KB, which can be 13,000 routes and as many microseconds, and the
+ * time for input (input-turns.ts) is looked at between two pieces.
+ */
+const PIECE_OCTETS = 16 * 1024;
+
 /** An IPv4 peer of a dual-stack socket shows as `::ffff:192.0.2.1`; everywhere else it is plain IPv4. */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
@@ -255,14 +261,31 @@ export class TcpTransport implements Transport, WaitingInput {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedOctets += chunk.length;
-    if (this.#closing) return;
-    if (inputTurns.begin(this, chunk.length)) this.#handler?.data(chunk);
-    else {
-      this.#waiting = true;
-      this.#socket.pause();
-      this.#socket.unshift(chunk);
+    const socket = this.#socket;
+    for (let at = 0; at < chunk.length && !this.#closing; at += PIECE_OCTETS) {
+      const mayGoOn = !this.#readingPaused && this.#socket === socket;
+      if (mayGoOn && inputTurns.begin(this, chunk.length - at)) {
+        this.#handler?.data(chunk.length <= PIECE_OCTETS ? chunk : chunk.subarray(at, at + PIECE_OCTETS));
+      } else {
+        this.#putBack(socket, chunk.subarray(at));
+        return;
+      }
     }
   };
+
+  /** Keeps what there is no time for, or what the owner does not want now. */
+  #putBack(socket: net.Socket, rest: Buffer): void {
+    if (this.#socket !== socket) {
+      // So much behind the octet that ended the plain stream cannot be the beginning of a handshake.
+      this.destroy();
+      return;
+    }
+    if (!this.#readingPaused) {
+      this.#waiting = true;
+      socket.pause();
+    }
+    socket.unshift(rest);
+  }
 
   readonly #onEnd = (): void => {
     if (this.#closing) this.#socket.end();
