@@ -7,10 +7,10 @@ import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
 import type { Prefix } from '../wire/prefix.js';
 import { formatFieldPath } from './problem.js';
 import type { FieldPath, FieldProblem } from './problem.js';
-import { mergeSession } from './resolved.js';
+import { defaultFamilies, mergeSession } from './resolved.js';
 import type { ListenAddress } from './resolved.js';
 import type { ConfigDocument, NeighborDocument, PeerGroupDocument, VrfDocument } from './schema.js';
-import { CE_FAMILIES } from './session-schema.js';
+import { CE_FAMILIES, SESSION_DEFAULTS } from './session-schema.js';
 import { FABRIC_VRF_NAME } from './fabric-vrf.js';
 
 /** Largest AS number of two octets, whose communities leave four octets for the value. */
@@ -129,11 +129,14 @@ function checkBgp({ bgp, autonomousSystem }: ConfigDocument, vrfs: VrfChecks, re
   const groups = new Map(bgp.peerGroups.map((group) => [group.name, group]));
   const names: Names = { autonomousSystem, groups, vrfs };
   const groupNames = new Uniqueness('name', ['bgp', 'peerGroups'], 'name', report);
+  const ofRanges = new Set(bgp.dynamicNeighbors.map(({ peerGroup }) => peerGroup));
   for (const [index, group] of bgp.peerGroups.entries()) {
     const path = ['bgp', 'peerGroups', index];
     groupNames.add(group.name, index);
     checkVrfExists(names, group.vrf, path, report);
     checkFamilies(group, undefined, path, report);
+    // What a group leaves open its neighbors may give, but a range has nothing else.
+    checkDemands(group, mergeSession(group, undefined), ofRanges.has(group.name), path, report);
     checkSessionType(names, group, undefined, path, report);
     checkPrefixLimits(group, path, report);
     checkTtl(names, group, undefined, path, report);
@@ -186,6 +189,7 @@ function checkNeighbor(names: Names, neighbor: NeighborDocument, path: FieldPath
   }
   checkVrfExists(names, neighbor.vrf, path, report);
   checkFamilies(neighbor, group, path, report);
+  checkDemands(neighbor, session, true, path, report);
   checkSessionType(names, neighbor, group, path, report);
   checkPrefixLimits(neighbor, path, report);
   checkTtl(names, neighbor, group, path, report);
@@ -216,6 +220,38 @@ function checkFamilies(
     if (CE_FAMILIES.includes(family)) continue;
     const where = own.families === undefined ? fieldPath(own, 'vrf', path) : [...path, 'families', index];
     report(where, `${family} cannot be used inside a VRF; allowed: ${CE_FAMILIES.join(', ')}`);
+  }
+}
+
+/**
+ * What is demanded of a neighbor we must offer ourselves, else there would never be a session.
+ *
+ * @param session   `own`, merged with its group
+ * @param complete  what is not in it has its default
+ */
+function checkDemands(
+  own: NeighborDocument | PeerGroupDocument,
+  session: ReturnType<typeof mergeSession>,
+  complete: boolean,
+  path: FieldPath,
+  report: Report,
+): void {
+  const { requiredFamilies = [], minimumHoldTime = 0 } = session;
+  const families = session.families ?? (complete ? defaultFamilies(session) : undefined);
+  for (const [index, family] of requiredFamilies.entries()) {
+    if (families === undefined || families.includes(family)) continue;
+    const where = fieldPath(own, 'requiredFamilies', path);
+    report(
+      'requiredFamilies' in own ? [...where, index] : where,
+      `the required ${family} is not one of the families of the session; allowed: ${families.join(', ')}`,
+    );
+  }
+  const holdTime = session.holdTime ?? (complete ? SESSION_DEFAULTS.holdTime : undefined);
+  if (holdTime !== undefined && minimumHoldTime > holdTime) {
+    report(
+      fieldPath(own, 'minimumHoldTime', path),
+      `minimumHoldTime ${minimumHoldTime} is more than the own holdTime ${holdTime}; allowed: at most that`,
+    );
   }
 }
 

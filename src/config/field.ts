@@ -50,9 +50,9 @@ export function integer(minimum: number, maximum: number, unit = ''): z.ZodInt {
   return withAllowed(z.int({ error }).min(minimum, { error }).max(maximum, { error }), allowed);
 }
 
-/** A hold time: 0 for none, or at least 3 seconds (RFC 4271 §4.2). */
-export function holdTime(): z.ZodInt {
-  const allowed = '0 (no hold timer) or a whole number 3..65535 (seconds)';
+/** A hold time: 0 for none, or what `zero` says, or at least 3 seconds (RFC 4271 §4.2). */
+export function holdTime(zero = 'no hold timer'): z.ZodInt {
+  const allowed = `0 (${zero}) or a whole number 3..65535 (seconds)`;
   const error = wrong(allowed);
   const schema = z
     .int({ error })

@@ -41,10 +41,14 @@ export interface ResolvedSession {
   readonly localAs: number;
   readonly description?: string;
   readonly families: readonly ConfigFamily[];
+  /** Some of `families`. */
+  readonly requiredFamilies: readonly ConfigFamily[];
   readonly passive: boolean;
   readonly adminDown: boolean;
   /** Seconds. */
   readonly holdTime: number;
+  /** Seconds; 0: any. */
+  readonly minimumHoldTime: number;
   /** Seconds. */
   readonly connectRetryTime: number;
   readonly routeReflectorClient: boolean;
@@ -217,8 +221,13 @@ export function mergeSession(
   return merged;
 }
 
+/** The families of a session that names none. */
+export function defaultFamilies({ vrf }: SessionDocument): readonly ConfigFamily[] {
+  return vrf === undefined ? SESSION_DEFAULTS.families : CE_FAMILIES;
+}
+
 function resolveSession(session: SessionDocument, autonomousSystem: number): ResolvedSession {
-  const families = session.families ?? (session.vrf === undefined ? SESSION_DEFAULTS.families : CE_FAMILIES);
+  const families = session.families ?? defaultFamilies(session);
   return {
     ...SESSION_DEFAULTS,
     ...session,

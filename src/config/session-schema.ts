@@ -40,7 +40,9 @@ export const SESSION_DEFAULTS = {
   families: DEFAULT_FAMILIES,
   passive: false,
   adminDown: false,
+  requiredFamilies: [],
   holdTime: 90,
+  minimumHoldTime: 0,
   connectRetryTime: 30,
   routeReflectorClient: false,
   routeServerClient: false,
@@ -163,6 +165,12 @@ export const sessionFields = {
       default: defaults.families,
       effect: 'session-reset',
     }),
+  requiredFamilies: list(choice(FAMILY_NAMES)).exactOptional().meta({
+    description:
+      'Those of `families` without which there is to be no session: a neighbor that does not offer them is refused (Unsupported Capability, RFC 5492). Of the others, those that both sides offer are used.',
+    default: defaults.requiredFamilies,
+    effect: 'session-reset',
+  }),
   passive: flag().exactOptional().meta({
     description: 'Never connect, only accept connections of the neighbor.',
     default: defaults.passive,
@@ -177,6 +185,12 @@ export const sessionFields = {
     description:
       'Proposed hold time in seconds; the smaller one of both sides counts, a third of it is the keepalive interval. 0: no hold timer, no keepalives.',
     default: defaults.holdTime,
+    effect: 'session-reset',
+  }),
+  minimumHoldTime: holdTime('any').exactOptional().meta({
+    description:
+      'Refuse a neighbor that proposes a shorter hold time, or none (Unacceptable Hold Time, RFC 4271 §6.2). Not more than `holdTime`. 0: any is accepted that the protocol allows.',
+    default: defaults.minimumHoldTime,
     effect: 'session-reset',
   }),
   connectRetryTime: integer(1, 65535, 'seconds').exactOptional().meta({

@@ -13,6 +13,7 @@ import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
 import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedSession } from '../config/resolved.js';
+import type { ConfigFamily } from '../config/session-schema.js';
 import { MAXIMUM_TTL } from '../net/segment-protection.js';
 import type { SegmentProtection } from '../net/segment-protection.js';
 import { NeighborKind, type BgpExportOptions, type TargetInterest } from '../rib/bgp-exporter.js';
@@ -342,10 +343,12 @@ export class BgpNeighbor implements NeighborHandler {
       peerAs: config.peerAs ?? 'any',
       localAs: config.localAs,
       routerId: this.#service.routerId,
-      families: config.families.map((name) => defined(familyByName(name), name).id),
+      families: familyIds(config.families),
+      requiredFamilies: familyIds(config.requiredFamilies),
       passive: config.passive || this.dynamic,
       adminDown: config.adminDown,
       holdTimeSec: config.holdTime,
+      minimumHoldTimeSec: config.minimumHoldTime,
       connectRetryTimeSec: config.connectRetryTime,
       ...withProtection(config),
       ...(enabled !== false && {
@@ -558,6 +561,10 @@ export class BgpNeighbor implements NeighborHandler {
     const { afi, safi } = familyById(family);
     this.#neighbor.send(encodeRouteRefresh({ afi, safi, subtype }));
   }
+}
+
+function familyIds(names: readonly ConfigFamily[]): FamilyId[] {
+  return names.map((name) => defined(familyByName(name), name).id);
 }
 
 /** What connections of a session must satisfy (RFC 2385; RFC 5082 §3: send the largest TTL, take what lost one per hop at most). */

@@ -14,6 +14,7 @@ const BYSTANDER = '192.0.2.10';
 const SAMPLES: Readonly<Record<string, unknown>> = {
   localAddress: '192.0.2.1',
   families: ['ipv4-unicast', 'ipv6-unicast'],
+  requiredFamilies: ['ipv4-unicast'],
   peerAs: 64512,
   localAs: 64512,
   vrf: 'blue',

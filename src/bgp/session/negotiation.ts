@@ -18,7 +18,16 @@ import { roleCapabilities, roleFault } from './role.js';
 /** The part of a neighbor's configuration that OPENs are about. */
 export type NegotiationConfig = Pick<
   NeighborConfig,
-  'localAs' | 'peerAs' | 'routerId' | 'families' | 'holdTimeSec' | 'gracefulRestart' | 'role' | 'roleStrict'
+  | 'localAs'
+  | 'peerAs'
+  | 'routerId'
+  | 'families'
+  | 'requiredFamilies'
+  | 'holdTimeSec'
+  | 'minimumHoldTimeSec'
+  | 'gracefulRestart'
+  | 'role'
+  | 'roleStrict'
 >;
 
 /** What both ends agreed upon; immutable for the life of a session. */
@@ -153,16 +162,19 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
   if (!external && remote.identifier === config.routerId) {
     return openFault(OpenErrorSubcode.badBgpIdentifier, 'the identifier is our own (RFC 6286 §2.2)');
   }
+  const { minimumHoldTimeSec = 0, requiredFamilies = [] } = config;
+  if (remote.holdTimeSec < minimumHoldTimeSec) {
+    const proposed = remote.holdTimeSec === 0 ? 'no hold time' : `hold time ${remote.holdTimeSec}`;
+    return openFault(OpenErrorSubcode.unacceptableHoldTime, `${proposed}, the minimum is ${minimumHoldTimeSec}`);
+  }
   const badRole = external ? roleFault(config.role, config.roleStrict ?? false, remote) : undefined;
   if (badRole) return badRole;
   const families = commonFamilies(config.families, remote);
-  if (families.length === 0) {
-    const announced = remote.capabilities.filter(({ kind }) => kind === 'multiprotocol').map(formatCapability);
-    return openFault(
-      OpenErrorSubcode.unsupportedCapability,
-      `no common address family; the peer has ${announced.join(' ') || 'IPv4 unicast alone'} (RFC 5492 §5)`,
-      encodeMultiprotocol(config.families),
-    );
+  if (families.length === 0) return missingFamilies('no common address family', config.families, remote);
+  const missing = requiredFamilies.filter((id) => !families.includes(id));
+  if (missing.length > 0) {
+    const names = missing.map((id) => familyById(id).name);
+    return missingFamilies(`${names.join(', ')} required`, missing, remote);
   }
   const has = (kind: Capability['kind']): boolean => remote.capabilities.some((capability) => capability.kind === kind);
   const holdTimeSec = Math.min(config.holdTimeSec, remote.holdTimeSec);
@@ -228,6 +240,16 @@ function commonFamilies(ours: readonly FamilyId[], remote: OpenMessage): FamilyI
   }
   if (!multiprotocol) theirs.add(FamilyId.ipv4Unicast);
   return ours.filter((id) => theirs.has(id));
+}
+
+/** Unsupported Capability: what we must have of the peer and it does not announce is the data (RFC 5492 §5). */
+function missingFamilies(what: string, missing: readonly FamilyId[], remote: OpenMessage): ProtocolFault {
+  const announced = remote.capabilities.filter(({ kind }) => kind === 'multiprotocol').map(formatCapability);
+  return openFault(
+    OpenErrorSubcode.unsupportedCapability,
+    `${what}; the peer has ${announced.join(' ') || 'IPv4 unicast alone'} (RFC 5492 §5)`,
+    encodeMultiprotocol(missing),
+  );
 }
 
 function commonExtendedNextHop(families: readonly FamilyId[], remote: OpenMessage): FamilyId[] {

@@ -30,12 +30,16 @@ export interface NeighborConfig {
   readonly routerId: number;
   /** Families to negotiate, in the order in which they are announced; at least one. */
   readonly families: readonly FamilyId[];
+  /** Those of them that the neighbor must offer. */
+  readonly requiredFamilies?: readonly FamilyId[];
   /** Never connect, wait for the neighbor to. */
   readonly passive: boolean;
   /** Keep the session down; connections are refused with Cease/Administrative Shutdown. */
   readonly adminDown: boolean;
   /** 0 or 3..65535. */
   readonly holdTimeSec: number;
+  /** The shortest that the neighbor may propose; 0, or left out, for any and none. */
+  readonly minimumHoldTimeSec?: number;
   /** How long an attempt to connect may take, and the longest pause between attempts that fail; at least 1. */
   readonly connectRetryTimeSec: number;
   /** What every connection of the neighbor must satisfy. */

@@ -125,31 +125,12 @@ describe('the AS number', () => {
     expect(negotiated).toMatchObject({ peerAs: 4_200_000_000, fourOctetAs: true });
   });
 
-  test.each([
-    ['another one', { asField: 64999 }],
-    ['AS_TRANS without the capability (RFC 6793 §9)', { asField: 23456 }],
-    ['0 in the capability (RFC 7607 §2)', { asField: 23456, capabilities: [as4(0)] }],
-    ['a field that contradicts the capability', { asField: 64513, capabilities: [as4(64514)] }],
-  ])('%s is bad peer AS, 2/2 (RFC 4271 §6.2)', (_what, remote) => {
-    expect(refused(remote)).toMatchObject({ action: 'session-reset', code: 2, subcode: 2 });
-  });
-
   test('external, internal and any', () => {
     expect(agreed({}, { peerAs: 'external' }).external).toBe(true);
     expect(agreed({ asField: 64512 }, { peerAs: 'internal' }).external).toBe(false);
     expect(agreed({ asField: 65000 }, { peerAs: 'any' }).peerAs).toBe(65000);
     expect(refused({ asField: 64512 }, { peerAs: 'external' }).subcode).toBe(2);
     expect(refused({}, { peerAs: 'internal' }).subcode).toBe(2);
-  });
-});
-
-describe('the identifier', () => {
-  test('our own is refused inside the AS and accepted from another (RFC 6286 §2.2)', () => {
-    expect(refused({ asField: 64512, identifier: CONFIG.routerId }, { peerAs: 64512 })).toMatchObject({
-      code: 2,
-      subcode: 3,
-    });
-    expect(agreed({ identifier: CONFIG.routerId }).peerRouterId).toBe(CONFIG.routerId);
   });
 });
 

@@ -146,15 +146,6 @@ describe('sessions between two neighbors', () => {
     expect(d.neighbor.lastError).toContain('no common address family');
   });
 
-  test('a wrong AS is OPEN error/bad peer AS on both sides (RFC 4271 §6.2)', async () => {
-    const [a, b] = await pair({}, { peerAs: 64999 });
-    a.neighbor.start();
-    b.neighbor.start();
-    await a.recorder.until(() => a.neighbor.lastError !== undefined);
-    expect(a.neighbor.lastError).toContain('received OPEN Message Error/Bad Peer AS');
-    expect(b.neighbor.lastError).toContain('AS 64512, expected is 64999');
-  });
-
   test('the shutdown communication arrives, in both directions (RFC 9003)', async () => {
     const [a, b] = await pair();
     await up(a, b);
@@ -421,14 +412,6 @@ describe('faults', () => {
     expect(await peer.notification()).toEqual({ code: 7, subcode: 1, data: octets });
     await peer.until(() => peer.ended);
     expect(ours.recorder.closes[0]).toMatchObject({ kind: 'notification-sent', code: 7 });
-  });
-
-  test('an unsupported version is answered with the one we speak (RFC 4271 §6.2)', async () => {
-    const [, peer] = await rawSession();
-    const open = Buffer.from(PEER_OPEN);
-    open[19] = 3;
-    peer.transport.write(open);
-    expect(await peer.notification()).toEqual({ code: 2, subcode: 1, data: Buffer.from([0, 4]) });
   });
 
   test('a handler that asks for a session reset gets it: NOTIFICATION with its code and data; milder faults only count', async () => {
