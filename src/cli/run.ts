@@ -9,7 +9,7 @@
 import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { ApiListenError, ApiServer } from '../api/server.js';
-import { exposedFiles, readConfigText, type ConfigFile } from '../config/config-file.js';
+import { isExposedSecret, readConfigText, unreadableFiles, type ConfigFile } from '../config/config-file.js';
 import { FileWatch } from '../config/file-watch.js';
 import type { LogLevel } from '../config/schema.js';
 import type { ResolvedConfig } from '../config/resolved.js';
@@ -19,6 +19,7 @@ import { systemClock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { CliError, ExitCode } from './cli-error.js';
 import { reloadConfig } from './configuration.js';
+import { PrivilegeDrop } from './privileges.js';
 import { EndSignal } from './end-signal.js';
 import type { AdjustableLogger } from './logging.js';
 import { ReloadTrigger } from './reload-trigger.js';
@@ -70,7 +71,8 @@ export class ControllerService {
     logging: AdjustableLogger,
   ): Promise<ControllerService> {
     const { logger } = logging;
-    const { file } = options;
+    const { file, config } = options;
+    const privileges = PrivilegeDrop.begin(config);
     let { token } = options.config.api;
     let controller: RunningController | undefined;
     let api: ApiServer | undefined;
@@ -96,6 +98,14 @@ export class ControllerService {
       await controller.start();
       const listening = await api.listen(options.config.api.listen);
       for (const { address, port } of listening) logger.info({ listen: 'api', address, port }, 'listening');
+      if (privileges !== undefined) {
+        privileges.finish();
+        const { user, group } = privileges;
+        logger.info({ user, group }, 'privileges dropped');
+        for (const name of file === undefined ? [] : unreadableFiles(file, config)) {
+          logger.warn({ file: name, user }, 'a reload will not be able to read the file');
+        }
+      }
       return new ControllerService(controller, api);
     } catch (error) {
       await api?.close();
@@ -185,9 +195,9 @@ export async function runController(
   const watch = options.file && new FileWatch(options.file.path, systemClock, () => reloads.request());
   const applied = (config: ResolvedConfig): void => {
     watch?.set(config.reload.watch);
-    for (const file of options.file ? exposedFiles(options.file, config) : []) {
+    if (options.file && isExposedSecret(options.file, config)) {
       logger.warn(
-        { file, allowed: 'a mode without access for others, such as 640' },
+        { file: options.file.path, allowed: 'a mode without access for others, such as 640' },
         'secrets can be read by everybody',
       );
     }

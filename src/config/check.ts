@@ -34,6 +34,10 @@ export function checkSections(document: ConfigDocument, vrfs: VrfChecks, report:
   checkListeners(document, report);
   checkBgp(document, vrfs, report);
   checkTls(document, report);
+  const { user, group } = document.process;
+  if (user === undefined && group !== undefined) {
+    report(['process', 'group'], 'a group needs process.user; allowed: no group, or name the user');
+  }
 }
 
 /** Reports each field whose value an earlier one has already. */

@@ -67,30 +67,39 @@ function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadRes
   const problems: ConfigProblem[] = [];
   for (const field of ['certificate', 'key', 'ca', 'revocationList'] as const) {
     const name = tls?.[field];
-    if (name === undefined || isReadable(name)) continue;
+    const message = name === undefined ? undefined : fileFault(name, field === 'key');
+    if (message === undefined) continue;
     const path = ['agents', 'tls', field];
-    problems.push({
-      file,
-      ...result.locate(path),
-      path: path.join('.'),
-      message: `${shown(name)} cannot be read; allowed: a readable PEM file`,
-    });
+    problems.push({ file, ...result.locate(path), path: path.join('.'), message });
   }
   return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
+}
+
+/** Why a PEM file cannot be used, as far as its mode says. */
+function fileFault(name: string, isSecret: boolean): string | undefined {
+  if (!isReadable(name)) return `${shown(name)} cannot be read; allowed: a readable PEM file`;
+  if (!isSecret || !isExposed(name)) return undefined;
+  return `${shown(name)} can be read by everybody on this host; allowed: a mode without access for others, such as 640`;
 }
 
 /** Anybody on this host may read it. */
 const READABLE_BY_ALL = 0o004;
 
-/** Files with secrets of this configuration that anybody on this host may read: itself, private keys. */
-export function exposedFiles({ path }: ConfigFile, { api, agents, bgp }: ResolvedConfig): string[] {
+function isExposed(file: string): boolean {
+  return ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & READABLE_BY_ALL) !== 0;
+}
+
+/** Whether the file has secrets and anybody on this host may read it. Of a private key that is a problem of the configuration. */
+export function isExposedSecret({ path }: ConfigFile, { api, bgp }: ResolvedConfig): boolean {
   const sessions = [...bgp.neighbors, ...bgp.dynamicNeighbors.map(({ session }) => session)];
   const hasSecret = api.token !== undefined || sessions.some(({ md5Password }) => md5Password !== undefined);
-  const files = [...(hasSecret ? [path] : []), ...(agents.tls === undefined ? [] : [agents.tls.key])];
-  return files.filter((file) => {
-    const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
-    return (mode & READABLE_BY_ALL) !== 0;
-  });
+  return hasSecret && isExposed(path);
+}
+
+/** Files of a configuration, itself included, that this process cannot read now: a reload would be refused. */
+export function unreadableFiles({ path }: ConfigFile, { agents: { tls } }: ResolvedConfig): string[] {
+  const files = [path, tls?.certificate, tls?.key, tls?.ca, tls?.revocationList];
+  return files.filter((file) => file !== undefined).filter((file) => !isReadable(file));
 }
 
 function isReadable(file: string): boolean {

@@ -173,6 +173,13 @@ interface ResolvedAcceptLimits {
   readonly total: number;
 }
 
+/** What the process is and may have. */
+export interface ResolvedProcess {
+  /** Whom root becomes; both or none. */
+  readonly user?: string;
+  readonly group?: string;
+}
+
 export interface ResolvedConfig {
   readonly name: string;
   readonly routerId: string;
@@ -192,6 +199,7 @@ export interface ResolvedConfig {
   readonly api: { readonly listen: readonly ListenAddress[]; readonly token?: string };
   readonly reload: { readonly watch: boolean };
   readonly log: { readonly level: LogLevel };
+  readonly process: ResolvedProcess;
 }
 
 /** What a document alone does not say. */
@@ -236,6 +244,10 @@ function resolveSession(session: SessionDocument, autonomousSystem: number): Res
     // A route server does not put its AS in front (RFC 7947 §2.2.2.1).
     enforceFirstAs: session.enforceFirstAs ?? session.role !== 'rs-client',
   };
+}
+
+function resolveProcess({ user, group }: ConfigDocument['process']): ResolvedProcess {
+  return user === undefined ? {} : { user, group: group ?? user };
 }
 
 /**
@@ -300,5 +312,6 @@ export function resolveConfig(
     api: document.api,
     reload: document.reload,
     log: document.log,
+    process: resolveProcess(document.process),
   };
 }

@@ -285,6 +285,19 @@ const reloadSchema = z.strictObject({
   }),
 });
 
+const processSchema = z.strictObject({
+  user: text(32).exactOptional().meta({
+    description:
+      'The user that a controller started by root becomes as soon as it listens. It must be able to read the program, and this file and those it names, or reloads are refused. Left out, it stays who it is.',
+    effect: 'restart',
+  }),
+  group: text(32).exactOptional().meta({
+    description:
+      'The group that it then has, beside those that the user is a member of; the one named like the user when left out.',
+    effect: 'restart',
+  }),
+});
+
 /** The whole document. */
 export const configSchema = z.strictObject({
   name: text()
@@ -305,6 +318,7 @@ export const configSchema = z.strictObject({
   api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
   reload: reloadSchema.prefault({}).meta({ description: 'When the file is read again.' }),
   log: logSchema.prefault({}).meta({ description: 'The log.' }),
+  process: processSchema.prefault({}).meta({ description: 'What the process is and may have.' }),
 });
 
 /** A document that fits the schema, defaults filled in, peer groups not merged yet. */

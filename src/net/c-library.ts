@@ -18,6 +18,10 @@ export interface CLibrary {
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: [number]): number;
   /** SO_ATTACH_FILTER with `count` instructions of 8 octets. */
   attachFilter(fd: number, instructions: Uint8Array, count: number): number;
+  /** `value` is that of PR_SET_KEEPCAPS. Of the calling thread alone. */
+  prctl(option: number, value: number): number;
+  /** `struct __user_cap_header_struct` and two of `__user_cap_data_struct`. Of the calling thread alone. */
+  capset(header: Uint8Array, data: Uint8Array): number;
   errno(): number;
 }
 
@@ -57,6 +61,8 @@ export function loadCLibrary(): CLibrary {
     ) as CLibrary['getsockopt'],
     attachFilter: (fd, instructions, length) =>
       attach(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length, instructions }, koffi.sizeof(program)) as number,
+    prctl: library.func('int prctl(int option, unsigned long value)') as CLibrary['prctl'],
+    capset: library.func('int capset(const uint8_t *header, const uint8_t *data)') as CLibrary['capset'],
     errno: () => koffi.errno(),
   };
 }

@@ -51,7 +51,7 @@ ${rest.replace('TOKEN', '')}`;
 let files = 0;
 function configFile(text: string): string {
   const path = join(directory, `ctl-${files++}.yaml`);
-  writeFileSync(path, text);
+  writeFileSync(path, text, { mode: 0o600 });
   return path;
 }
 

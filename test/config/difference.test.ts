@@ -219,6 +219,7 @@ describe('the rest', () => {
     ['port: 1790', 'port: 1791', ['bgp.listen']],
     ['port: 5269', 'port: 5270', ['agents.listen']],
     ['port: 8083', 'port: 8084', ['api.listen']],
+    ['name: ctl-1', 'name: ctl-1\nprocess: { user: nobody }', ['process.user', 'process.group']],
     ['agents: {', 'agents: { tls: { certificate: a, key: b },', ['agents.tls']],
   ])('%s to %s needs a restart', (from, to, paths) => {
     expect(edit([from, to]).restartNeeded.map(({ path }) => path.join('.'))).toEqual(paths);

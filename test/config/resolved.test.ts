@@ -43,6 +43,7 @@ describe('defaults', () => {
       api: { listen: [{ address: '127.0.0.1', port: 8083 }] },
       reload: { watch: false },
       log: { level: 'info' },
+      process: {},
     });
   });
 

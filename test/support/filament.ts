@@ -32,6 +32,9 @@ export interface FilamentDescription {
   /** Files that the process may have open. */
   readonly openFiles?: number;
   readonly api?: ConfigPart;
+  readonly process?: ConfigPart;
+  /** A command that becomes the one behind it: `env LC_ALL=C`. */
+  readonly through?: readonly string[];
 }
 
 /** An answer of the API other than 2xx. */
@@ -91,6 +94,7 @@ export class Filament {
       bgp = {},
       agents = {},
       api = {},
+      process = {},
     } = this.#description;
     const listen = (port: number): ConfigPart[] => [{ address: this.address, port }];
     const configuration = {
@@ -101,6 +105,7 @@ export class Filament {
       agents: { listen: listen(this.agentPort), ...agents },
       vrfs,
       api: { listen: listen(this.apiPort), ...api },
+      process,
     };
     writeFileSync(this.#file, JSON.stringify(configuration, null, 2));
   }
@@ -113,8 +118,8 @@ export class Filament {
   async start(): Promise<void> {
     if (!existsSync(MAIN)) throw new Error('dist/cli/main.js is not there: `npm run build` (`npm test` does it)');
     this.#writeConfiguration();
-    const { openFiles } = this.#description;
-    const command = [process.execPath, MAIN, 'run', '--config', this.#file];
+    const { openFiles, through = [] } = this.#description;
+    const command = [...through, process.execPath, MAIN, 'run', '--config', this.#file];
     // Executes the command in its own place: the process id stays.
     if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}:${openFiles}`);
     const [executable = '', ...args] = command;
@@ -125,14 +130,15 @@ export class Filament {
       logFile: `${this.#directory}/output.log`,
     });
     this.#process = process_;
-    await eventually(
+    const outcome = await eventually(
       'filament is ready',
       async () => {
-        if (!process_.running) throw new Error(`it ended with ${await process_.exited}`);
-        return (await this.get<ControllerInfo>('/api/v1/controller')).ready;
+        if (!process_.running) return 'ended';
+        return (await this.get<ControllerInfo>('/api/v1/controller')).ready && 'ready';
       },
       { explain: () => this.logTail() },
     );
+    if (outcome === 'ended') throw new Error(`it ended with ${await process_.exited}\n${this.logTail()}`);
   }
 
   /** Orderly end; resolves with the exit code. */
