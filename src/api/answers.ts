@@ -161,7 +161,15 @@ export const agentAnswer: z.ZodType<AgentView> = z.object({
   address: z.string(),
   state: z.enum(AGENT_STATES),
   uptimeSeconds: seconds,
-  subscriptions: z.array(z.object({ vrf: z.string(), instanceId: z.int() })),
+  subscriptions: z.array(
+    z.object({
+      vrf: z.string(),
+      instanceId: z.int(),
+      pending: z.object({ publications: count }).exactOptional().meta({
+        description: 'The VRF is not configured; so many publications wait for it. Absent when it is.',
+      }),
+    }),
+  ),
   routes: z.object({ received: count, advertised: count }),
   output: output.exactOptional(),
   keptSeconds: seconds.exactOptional().meta({

@@ -208,8 +208,12 @@ function agentText(agent: AgentView): string {
       ['Last error', agent.lastError],
     ]),
     renderTable(
-      ['VRF', 'Instance id'],
-      agent.subscriptions.map(({ vrf, instanceId }) => [vrf, instanceId]),
+      ['VRF', 'Instance id', 'Waiting'],
+      agent.subscriptions.map(({ vrf, instanceId, pending }) => [
+        vrf,
+        instanceId,
+        pending && `not configured, ${pending.publications} publications`,
+      ]),
     ),
   ].join('\n');
 }

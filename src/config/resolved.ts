@@ -160,6 +160,8 @@ export interface ResolvedAgents {
   readonly requireOwnNextHop: boolean;
   readonly maxStanzaBytes: number;
   /** Seconds. */
+  readonly pendingTime: number;
+  /** Seconds. */
   readonly endOfRibDelay: number;
   /** Seconds. */
   readonly endOfRibTimeout: number;

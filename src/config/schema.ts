@@ -193,6 +193,14 @@ const agentsSchema = z.strictObject({
       'Seconds after which an agent is taken to have said everything, and is told that it has been sent everything, in any case.',
     effect: 'none',
   }),
+  pendingTime: integer(1, 86_400, 'seconds')
+    .default(600)
+    .meta({
+      description:
+        'How long routes that agents publish into a VRF that is not configured (yet) are kept for it; a change is for connections ' +
+        'from then on. Agents whose routes were dropped are disconnected when the VRF appears, so that they publish again.',
+      effect: 'none',
+    }),
   maxStanzaBytes: integer(4096, 67_108_864, 'octets').default(1_048_576).meta({
     description: 'Largest stanza accepted of an agent; a larger one closes its connection.',
     effect: 'none',

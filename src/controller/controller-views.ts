@@ -110,7 +110,11 @@ export class ControllerViews implements ControllerView {
         address: session.addressText,
         state: session.state === 'established' ? 'established' : 'connecting',
         uptimeSeconds: seconds(session.uptimeMs),
-        subscriptions: session.subscriptions.map(({ vrf, instanceId }) => ({ vrf, instanceId })),
+        subscriptions: session.subscriptions.map(({ vrf, instanceId, state, deferred }) => ({
+          vrf,
+          instanceId,
+          ...(state === 'pending' && { pending: { publications: deferred } }),
+        })),
         routes: { received: agentRoutes.countReceived(session), advertised: agentRoutes.countAdvertised(session) },
         ...outputOf(agentRoutes.countOwed(session), session.writableLength, session.blockedMs),
         dropped: Object.fromEntries(session.counters.dropped),

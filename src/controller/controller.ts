@@ -22,6 +22,7 @@ import { RouteTargetMembership, type InterestListener } from '../vpn/route-targe
 import { parseIpv4 } from '../wire/ipv4.js';
 import { DEFAULT_END_OF_RIB_TIMING, type EndOfRibTiming } from '../xmpp/end-of-rib.js';
 import { AgentServer } from '../xmpp/server.js';
+import { DEFAULT_SUBSCRIPTION_LIMITS } from '../xmpp/subscriptions.js';
 import type { AgentRestartTimes } from './agent-restart.js';
 import { AgentRoutes } from './agent-routes.js';
 import { readAgentTls, type AgentTls } from './agent-tls.js';
@@ -191,6 +192,7 @@ export class Controller implements BgpService, InterestListener {
         acceptLimits: config.agents.acceptLimits,
         holdTimeSec: config.agents.holdTime,
         maxStanzaBytes: config.agents.maxStanzaBytes,
+        subscriptionLimits: { ...DEFAULT_SUBSCRIPTION_LIMITS, deferredSec: config.agents.pendingTime },
         ...(this.#agentTls === undefined
           ? {}
           : { tls: this.#agentTls.parameters, verifyAgentName: this.#agentTls.verifyAgentName }),
@@ -355,6 +357,7 @@ export class Controller implements BgpService, InterestListener {
       case 'agents-changed':
         this.agents.setHoldTime(change.after.holdTime);
         this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
+        this.agents.setDeferralTime(change.after.pendingTime);
         this.agents.setAllowed(change.after.allowed);
         if (this.agents.gate) this.agents.gate.limits = change.after.acceptLimits;
         this.agents.setEndOfRibTiming(endOfRibTiming(change.after));

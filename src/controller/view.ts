@@ -183,6 +183,8 @@ type AgentState = (typeof AGENT_STATES)[number];
 interface SubscriptionView {
   readonly vrf: string;
   readonly instanceId: number;
+  /** The VRF is not configured; so many publications wait for it. Absent when it is. */
+  readonly pending?: { readonly publications: number };
 }
 
 /** One vRouter agent that is or was connected. */

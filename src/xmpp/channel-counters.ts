@@ -9,6 +9,7 @@ type DropReason =
   | 'family-unknown'
   | 'family-not-served'
   | 'vrf-deleted'
+  | 'vrf-wait-expired'
   | 'vrf-not-allowed';
 
 /** Why a stanza had no effect. */

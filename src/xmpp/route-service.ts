@@ -2,12 +2,14 @@
  * The route service of one session: what agents ask for in `iq` stanzas addressed to `bgp-peer` (agent-channel.md §3–§5, §12).
  * A route needs two stanzas, `publish` with the payload and `collection` with the VRF; one publish is held between them.
  */
+import type { Clock } from '../util/clock.js';
 import type { ChannelCounters } from './channel-counters.js';
+import { DeferralTime } from './deferral-time.js';
 import type { XmlElement } from './element.js';
 import { channelFamilyOfNode } from './items/channel-family.js';
 import { routeOperation } from './stanza.js';
 import type { RouteOperation } from './stanza.js';
-import { Subscriptions } from './subscriptions.js';
+import { DEFAULT_SUBSCRIPTION_LIMITS, Subscriptions } from './subscriptions.js';
 import type { Subscription, SubscriptionFault, SubscriptionLimits, Transaction, VrfState } from './subscriptions.js';
 
 /** Where the service's decisions go, one session's part of the controller. */
@@ -49,12 +51,19 @@ export class RouteService {
   readonly #output: RouteServiceOutput;
   readonly #counters: ChannelCounters;
   readonly #subscriptions: Subscriptions;
+  readonly #deferralTime: DeferralTime;
   #held: HeldPublish | undefined;
 
-  constructor(output: RouteServiceOutput, counters: ChannelCounters, limits?: SubscriptionLimits) {
+  constructor(
+    output: RouteServiceOutput,
+    counters: ChannelCounters,
+    clock: Clock,
+    limits: SubscriptionLimits = DEFAULT_SUBSCRIPTION_LIMITS,
+  ) {
     this.#output = output;
     this.#counters = counters;
     this.#subscriptions = new Subscriptions((vrf) => output.vrfState(vrf), limits);
+    this.#deferralTime = new DeferralTime(clock, limits.deferredSec * 1000, (vrf) => this.#lapsed(vrf));
   }
 
   /** The agent's subscriptions, in order of arrival. */
@@ -102,7 +111,8 @@ export class RouteService {
   /** The VRF is there: a pending subscription becomes real and what was deferred is applied, in order of arrival. */
   vrfCreated(vrf: string): SubscriptionFault | undefined {
     const created = this.#subscriptions.vrfCreated(vrf);
-    if (!created) return undefined;
+    if (created === undefined || created === 'vrf-wait-expired') return created;
+    this.#deferralTime.ended(vrf);
     const { instanceId, noRibOut } = created.subscription;
     this.#output.subscribed(vrf, instanceId, noRibOut);
     for (const transaction of created.waiting) {
@@ -115,6 +125,18 @@ export class RouteService {
 
   vrfDeleted(vrf: string): void {
     this.#subscriptions.vrfDeleted(vrf);
+  }
+
+  /** The session is over. */
+  stop(): void {
+    this.#deferralTime.stop();
+  }
+
+  #lapsed(vrf: string): void {
+    const dropped = this.#subscriptions.lapse(vrf);
+    if (dropped === 0) return;
+    this.#output.dropped(vrf, '', 'vrf-wait-expired');
+    for (let i = 0; i < dropped; i++) this.#counters.dropTransaction('vrf-wait-expired');
   }
 
   #subscribe({
@@ -153,6 +175,7 @@ export class RouteService {
       return undefined;
     }
     if (outcome !== 'unregistered' && outcome !== 'cancelled') return outcome;
+    this.#deferralTime.ended(vrf);
     this.#output.interest(vrf, false);
     if (outcome === 'unregistered') this.#output.unsubscribed(vrf);
     return undefined;
@@ -200,9 +223,10 @@ export class RouteService {
         this.#apply(transaction, admission.instanceId);
         return undefined;
       case 'deferred':
+        this.#deferralTime.began(transaction.vrf);
         return undefined;
       case 'dropped':
-        this.#counters.dropTransaction('vrf-deleted');
+        this.#counters.dropTransaction(admission.reason);
         return undefined;
       case 'fault':
         // The agent does not know that it was refused the VRF.

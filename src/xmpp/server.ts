@@ -80,6 +80,7 @@ export class AgentServer {
   #refusalLoggedMs = -Infinity;
   #holdTimeSec: number;
   #maxStanzaOctets: number;
+  #subscriptionLimits: SubscriptionLimits;
   #tls: TlsParameters | undefined;
   #verifyAgentName: boolean;
   #policy: AgentPolicy;
@@ -104,6 +105,7 @@ export class AgentServer {
     this.#gate = options.acceptLimits && new AcceptGate(deps.clock, options.acceptLimits);
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
+    this.#subscriptionLimits = options.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS;
     this.#tls = options.tls;
     this.#verifyAgentName = options.verifyAgentName ?? false;
     this.#policy = new AgentPolicy(options.allowed);
@@ -222,6 +224,11 @@ export class AgentServer {
     this.#maxStanzaOctets = octets;
   }
 
+  /** Changes how long, in seconds, publications of sessions from now on may wait for VRFs that are not there. */
+  setDeferralTime(deferredSec: number): void {
+    this.#subscriptionLimits = { ...this.#subscriptionLimits, deferredSec };
+  }
+
   /** Changes certificate, key and what is asked of agents' certificates, for handshakes from now on; TLS must have been on already. */
   setTls(parameters: TlsParameters, verifyAgentName: boolean): void {
     this.#tls = parameters;
@@ -311,6 +318,7 @@ export class AgentServer {
     const startedMs = (): number => this.#startedMs;
     const endOfRibTiming = (): EndOfRibTiming => this.#endOfRibTiming;
     const maxStanzaOctets = (): number => this.#maxStanzaOctets;
+    const subscriptionLimits = (): SubscriptionLimits => this.#subscriptionLimits;
     const tls = (): TlsParameters | undefined => this.#tls;
     const verifyAgentName = (): boolean => this.#verifyAgentName;
     const policy = (): AgentPolicy => this.#policy;
@@ -333,7 +341,9 @@ export class AgentServer {
       get maxStanzaOctets() {
         return maxStanzaOctets();
       },
-      subscriptionLimits: server.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS,
+      get subscriptionLimits() {
+        return subscriptionLimits();
+      },
       get tls() {
         return tls();
       },

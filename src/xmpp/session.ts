@@ -249,6 +249,7 @@ export class AgentSession {
         closed: () => this.state === 'closed',
       },
       this.counters,
+      this.#clock,
       subscriptionLimits,
     );
   }
@@ -492,6 +493,7 @@ export class AgentSession {
 
   #closed(reason: CloseReason, farewell: boolean): void {
     this.#timers.stopAll();
+    this.#routes.stop();
     this.#heldBack = undefined;
     this.#heldBackOctets = 0;
     const record = this.#record;

@@ -10,7 +10,8 @@
  *       ▼                      │
  *   ┌─────────┐                │
  *   │ pending │────────────────┘   publications are deferred
- *   └─────────┘
+ *   └─────────┘    but not for ever: lapsed, a subscription keeps its place, and the VRF, when it comes, finds the agent's session at
+ *                  its end, for only in a new one the agent repeats what is lost
  *
  * Everything is synchronous, so a subscription never waits for its tables, and a publication that was taken before an
  * unsubscribe cannot arrive after it (§10.2 rule 4).
@@ -43,6 +44,9 @@ export interface Subscription {
   readonly deferred: number;
 }
 
+/** Why a transaction is not used, without being a fault. */
+export type UnusedReason = 'vrf-deleted' | 'vrf-wait-expired';
+
 /** Offences that cost the agent its session. */
 export type SubscriptionFault =
   | 'duplicate-subscribe'
@@ -51,7 +55,8 @@ export type SubscriptionFault =
   | 'publish-into-deleted-vrf'
   | 'publish-without-instance-id'
   | 'subscription-limit'
-  | 'deferred-limit';
+  | 'deferred-limit'
+  | 'vrf-wait-expired';
 
 export interface SubscriptionLimits {
   /** VRFs one agent may be subscribed to. */
@@ -60,23 +65,27 @@ export interface SubscriptionLimits {
   readonly deferredTransactions: number;
   /** Octets of their stanzas. */
   readonly deferredOctets: number;
+  /** Seconds that a transaction may wait. */
+  readonly deferredSec: number;
 }
 
 export const DEFAULT_SUBSCRIPTION_LIMITS: SubscriptionLimits = {
   subscriptions: 8192,
   deferredTransactions: 16_384,
   deferredOctets: 16 * 1_048_576,
+  deferredSec: 600,
 };
 
 /** What to do with a transaction. */
 export type Admission =
   | { readonly kind: 'apply'; readonly instanceId: number }
   | { readonly kind: 'deferred' }
-  | { readonly kind: 'dropped' }
+  | { readonly kind: 'dropped'; readonly reason: UnusedReason }
   | { readonly kind: 'fault'; readonly fault: SubscriptionFault };
 
 const DEFERRED: Admission = { kind: 'deferred' };
-const DROPPED: Admission = { kind: 'dropped' };
+const DROPPED: Admission = { kind: 'dropped', reason: 'vrf-deleted' };
+const LAPSED: Admission = { kind: 'dropped', reason: 'vrf-wait-expired' };
 const fault = (name: SubscriptionFault): Admission => ({ kind: 'fault', fault: name });
 
 interface Entry {
@@ -85,6 +94,8 @@ interface Entry {
   readonly noRibOut: boolean;
   state: 'pending' | 'registered' | 'orphaned';
   waiting: Transaction[];
+  /** Transactions have waited for too long and are gone. */
+  lapsed: boolean;
 }
 
 export class Subscriptions {
@@ -120,7 +131,7 @@ export class Subscriptions {
     if (this.#byVrf.has(vrf)) return 'duplicate-subscribe';
     if (this.#byVrf.size >= this.#limits.subscriptions) return 'subscription-limit';
     const state = this.#vrfState(vrf) === 'known' ? 'registered' : 'pending';
-    this.#byVrf.set(vrf, { vrf, instanceId, noRibOut, state, waiting: [] });
+    this.#byVrf.set(vrf, { vrf, instanceId, noRibOut, state, waiting: [], lapsed: false });
     return state;
   }
 
@@ -143,7 +154,7 @@ export class Subscriptions {
     }
     switch (entry.state) {
       case 'pending':
-        return this.#defer(entry, transaction);
+        return entry.lapsed ? LAPSED : this.#defer(entry, transaction);
       case 'orphaned':
         if (transaction.associate) return fault('publish-into-deleted-vrf');
         return { kind: 'apply', instanceId: entry.instanceId };
@@ -156,17 +167,30 @@ export class Subscriptions {
   /**
    * The VRF is there (again).
    * @returns the subscription that is now in force and, in order of arrival, the transactions that waited for it: each is to be
-   *          admitted anew; `undefined` when nothing changed
+   *          admitted anew; `undefined` when nothing changed; or the fault: some have not waited, and only a new session repeats them
    */
   vrfCreated(
     vrf: string,
-  ): { readonly subscription: Subscription; readonly waiting: readonly Transaction[] } | undefined {
+  ):
+    { readonly subscription: Subscription; readonly waiting: readonly Transaction[] } | 'vrf-wait-expired' | undefined {
     const entry = this.#byVrf.get(vrf);
     if (!entry || entry.state === 'registered') return undefined;
+    if (entry.lapsed) return 'vrf-wait-expired';
     entry.state = 'registered';
     const waiting = this.#release(entry);
     const { instanceId, noRibOut, state } = entry;
     return { subscription: { vrf, instanceId, noRibOut, state, deferred: 0 }, waiting };
+  }
+
+  /**
+   * What waits for a VRF has waited for too long. The subscription stays: an agent says it once per session.
+   * @returns how many transactions are dropped
+   */
+  lapse(vrf: string): number {
+    const entry = this.#byVrf.get(vrf);
+    if (entry?.state !== 'pending' || entry.waiting.length === 0) return 0;
+    entry.lapsed = true;
+    return this.#release(entry).length;
   }
 
   /** The VRF is going. The subscription stays until the agent ends it, for it will: its configuration loses the VRF too. */

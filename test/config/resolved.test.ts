@@ -37,6 +37,7 @@ describe('defaults', () => {
         endOfRibDelay: 60,
         endOfRibTimeout: 300,
         maxStanzaBytes: 1048576,
+        pendingTime: 600,
         requireOwnNextHop: false,
       },
       vrfs: [],

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { ManualClock } from '../../src/util/clock.js';
 import { ChannelCounters } from '../../src/xmpp/channel-counters.js';
 import { RouteService } from '../../src/xmpp/route-service.js';
 import type { VrfState } from '../../src/xmpp/subscriptions.js';
@@ -14,6 +15,7 @@ let closed: boolean;
 let resynchronizing: boolean;
 let counters: ChannelCounters;
 let service: RouteService;
+let clock: ManualClock;
 
 beforeEach(() => {
   vrfs = { [BLUE]: 'known' };
@@ -22,6 +24,7 @@ beforeEach(() => {
   closed = false;
   resynchronizing = false;
   counters = new ChannelCounters();
+  clock = new ManualClock();
   service = new RouteService(
     {
       vrfState: (vrf) => vrfs[vrf] ?? 'unknown',
@@ -44,6 +47,7 @@ beforeEach(() => {
       closed: () => closed,
     },
     counters,
+    clock,
   );
 });
 

@@ -95,7 +95,10 @@ describe('publications by membership (agent-channel.md §10.2)', () => {
 
   test('not subscribed, VRF being deleted: a withdrawal is harmless, an announcement a fault', () => {
     const subscriptions = withVrfs({ gone: 'deleted' });
-    expect(subscriptions.admit(transaction('gone', 'n', false))).toEqual({ kind: 'dropped' });
+    expect(subscriptions.admit(transaction('gone', 'n', false))).toEqual({
+      kind: 'dropped',
+      reason: 'vrf-deleted',
+    });
     expect(subscriptions.admit(transaction('gone', 'n')).kind).toBe('fault');
   });
 
@@ -135,7 +138,7 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
     subscriptions.unsubscribe('red');
     expect(subscriptions.deferred).toBe(0);
     subscriptions.subscribe('red', 3, false);
-    expect(subscriptions.vrfCreated('red')?.waiting).toEqual([]);
+    expect(subscriptions.vrfCreated('red')).toMatchObject({ waiting: [] });
   });
 
   test('a subscription that outlived its VRF is in force again when the VRF is created anew', () => {
@@ -143,7 +146,7 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
     subscriptions.subscribe('blue', 2, false);
     expect(subscriptions.vrfCreated('blue')).toBeUndefined();
     subscriptions.vrfDeleted('blue');
-    expect(subscriptions.vrfCreated('blue')?.subscription).toMatchObject({ vrf: 'blue', state: 'registered' });
+    expect(subscriptions.vrfCreated('blue')).toMatchObject({ subscription: { vrf: 'blue', state: 'registered' } });
     expect(subscriptions.admit(transaction('blue', 'n')).kind).toBe('apply');
   });
 
@@ -155,8 +158,32 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
   });
 });
 
+describe('what waits for too long', () => {
+  test('is dropped and makes room; what follows is not kept; when the VRF comes it must be said again', () => {
+    const subscriptions = withVrfs({});
+    subscriptions.subscribe('red', 3, false);
+    for (const node of ['a', 'b']) subscriptions.admit(transaction('red', node));
+    expect(subscriptions.lapse('red')).toBe(2);
+    expect(subscriptions.deferred).toBe(0);
+    expect([...subscriptions.view()]).toMatchObject([{ vrf: 'red', state: 'pending', deferred: 0 }]);
+    expect(subscriptions.admit(transaction('red', 'c'))).toEqual({ kind: 'dropped', reason: 'vrf-wait-expired' });
+    expect(subscriptions.vrfCreated('red')).toBe('vrf-wait-expired');
+    expect(subscriptions.unsubscribe('red')).toBe('cancelled');
+    subscriptions.subscribe('red', 3, false);
+    expect(subscriptions.admit(transaction('red', 'c')).kind).toBe('deferred');
+  });
+
+  test('a subscription for which nothing waits does not age, nor one that is in force', () => {
+    const subscriptions = withVrfs({ blue: 'known' });
+    subscriptions.subscribe('blue', 2, false);
+    subscriptions.subscribe('red', 3, false);
+    for (const vrf of ['blue', 'red', 'green']) expect(subscriptions.lapse(vrf)).toBe(0);
+    expect(subscriptions.vrfCreated('red')).toMatchObject({ subscription: { vrf: 'red', state: 'registered' } });
+  });
+});
+
 describe('limits', () => {
-  const limits = { subscriptions: 2, deferredTransactions: 3, deferredOctets: 1000 };
+  const limits = { subscriptions: 2, deferredTransactions: 3, deferredOctets: 1000, deferredSec: 60 };
 
   test('one subscription too many is a fault of its own name', () => {
     const subscriptions = withVrfs({}, limits);
