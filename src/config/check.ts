@@ -228,7 +228,8 @@ function checkFamilies(
 }
 
 /**
- * What is demanded of a neighbor we must offer ourselves, else there would never be a session.
+ * What is demanded of a neighbor we must offer ourselves, else there would never be a session; and one that takes nothing gets
+ * more time than one that says nothing (RFC 9687 §3.1).
  *
  * @param session   `own`, merged with its group
  * @param complete  what is not in it has its default
@@ -240,7 +241,7 @@ function checkDemands(
   path: FieldPath,
   report: Report,
 ): void {
-  const { requiredFamilies = [], minimumHoldTime = 0 } = session;
+  const { requiredFamilies = [], minimumHoldTime = 0, sendHoldTime = 0 } = session;
   const families = session.families ?? (complete ? defaultFamilies(session) : undefined);
   for (const [index, family] of requiredFamilies.entries()) {
     if (families === undefined || families.includes(family)) continue;
@@ -255,6 +256,12 @@ function checkDemands(
     report(
       fieldPath(own, 'minimumHoldTime', path),
       `minimumHoldTime ${minimumHoldTime} is more than the own holdTime ${holdTime}; allowed: at most that`,
+    );
+  }
+  if (holdTime !== undefined && sendHoldTime > 0 && sendHoldTime <= holdTime) {
+    report(
+      fieldPath(own, 'sendHoldTime' in own ? 'sendHoldTime' : 'holdTime', path),
+      `sendHoldTime ${sendHoldTime} is not more than holdTime ${holdTime} (RFC 9687 §3.1); allowed: 0, or a number from ${holdTime + 1} on`,
     );
   }
 }

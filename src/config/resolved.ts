@@ -49,6 +49,8 @@ export interface ResolvedSession {
   readonly holdTime: number;
   /** Seconds; 0: any. */
   readonly minimumHoldTime: number;
+  /** Seconds, 0 for ever; absent: the larger of 8 minutes and twice the hold time. */
+  readonly sendHoldTime?: number;
   /** Seconds. */
   readonly connectRetryTime: number;
   readonly routeReflectorClient: boolean;

@@ -193,6 +193,11 @@ export const sessionFields = {
     default: defaults.minimumHoldTime,
     effect: 'session-reset',
   }),
+  sendHoldTime: integer(0, 65535, 'seconds').exactOptional().meta({
+    description:
+      'How long the neighbor may take nothing of what is sent to it before the session ends (RFC 9687); more than `holdTime`. 0: for ever. Left out: 480, or twice the hold time if that is more. A change counts from the next session on.',
+    effect: 'none',
+  }),
   connectRetryTime: integer(1, 65535, 'seconds').exactOptional().meta({
     description: 'Seconds between two attempts to connect.',
     default: defaults.connectRetryTime,

@@ -7,7 +7,7 @@ import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { familyById, familyByName } from '../bgp/nlri/registry.js';
 import type { StopReason } from '../bgp/session/cease.js';
-import { Neighbor, type NeighborHandler } from '../bgp/session/neighbor.js';
+import { Neighbor, type ConnectSettings, type NeighborHandler } from '../bgp/session/neighbor.js';
 import type { CloseReason } from '../bgp/session/close-reason.js';
 import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
@@ -205,11 +205,11 @@ export class BgpNeighbor implements NeighborHandler {
     this.#peerGroup = peerGroup;
     if (relimit) this.#changeLimits();
     this.bfd.configure(config);
-    const { port, passive, connectRetryTimeSec } = this.#sessionConfig();
-    if (port !== before.port || passive !== before.passive || connectRetryTimeSec !== before.connectRetryTimeSec) {
-      this.#neighbor.reconfigure({ port, passive, connectRetryTimeSec });
+    const { port, passive, connectRetryTimeSec, sendHoldTimeSec, protection } = this.#sessionConfig();
+    const settings = { port, passive, connectRetryTimeSec, sendHoldTimeSec };
+    if (Object.entries(settings).some(([name, value]) => value !== before[name as keyof ConnectSettings])) {
+      this.#neighbor.reconfigure(settings);
     }
-    const { protection } = this.#sessionConfig();
     if (protection?.md5Key !== before.protection?.md5Key && protection !== undefined) {
       this.#neighbor.changeKey(protection);
     }
@@ -350,6 +350,7 @@ export class BgpNeighbor implements NeighborHandler {
       holdTimeSec: config.holdTime,
       minimumHoldTimeSec: config.minimumHoldTime,
       connectRetryTimeSec: config.connectRetryTime,
+      sendHoldTimeSec: config.sendHoldTime,
       ...withProtection(config),
       ...(enabled !== false && {
         gracefulRestart: {

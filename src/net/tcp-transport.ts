@@ -59,6 +59,21 @@ function expiredSince(secure: tls.TLSSocket): Error | null {
   return isOver ? new Error('certificate has expired') : null;
 }
 
+/**
+ * What the system has taken of all that was written, to the octet. Node counts a write when it is done, which for a slow
+ * receiver may be a minute after its first octets left; the handle, undocumented, knows more.
+ */
+function takenOctets(socket: net.Socket): number | undefined {
+  if (socket instanceof tls.TLSSocket) return undefined;
+  const { _handle: handle } = socket as unknown as {
+    readonly _handle?: { readonly bytesWritten?: unknown; readonly writeQueueSize?: unknown } | null;
+  };
+  const { bytesWritten, writeQueueSize } = handle ?? {};
+  return typeof bytesWritten === 'number' && typeof writeQueueSize === 'number'
+    ? bytesWritten - writeQueueSize
+    : undefined;
+}
+
 /** A connected `net.Socket` behind the {@link Transport} interface. */
 export class TcpTransport implements Transport, WaitingInput {
   readonly remoteAddress: string;
@@ -103,7 +118,7 @@ export class TcpTransport implements Transport, WaitingInput {
   }
 
   get sentOctets(): number {
-    return this.#socket.bytesWritten - this.#socket.writableLength;
+    return takenOctets(this.#socket) ?? this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
   get writableLength(): number {

@@ -20,6 +20,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   vrf: 'blue',
   enforceFirstAs: false,
   description: 'another text',
+  sendHoldTime: 91,
   md5Password: 'secret',
   ttlSecurity: { hops: 1 },
   ebgpMultihop: { ttl: 5 },

@@ -99,6 +99,9 @@ const TIMER_CAUSES: Readonly<Record<TimerName, string>> = {
 /** How long to look again after the hold time while we do not read, by our own choice. */
 const PAUSED_RECHECK_MS = 1000;
 
+/** How often in the send hold time it is looked whether the peer takes anything. */
+const SEND_HOLD_LOOKS = 4;
+
 /** What may be wrong when there is not even a refusal: segments that fail their protection are dropped without a word. */
 function silenceReason({ protection }: NeighborConfig): string {
   if (protection?.md5Key !== undefined) return 'no answer; is the key the same on both sides?';
@@ -127,7 +130,9 @@ export class Connection implements MessageSink {
   /** When the peer is late, and how long it may be silent; 0 when there is no hold time. */
   #holdDeadlineMs = 0;
   #holdMs = 0;
-  #sentAtSendHold = 0;
+  /** When the peer has taken nothing for too long, and what it had taken when that was last put off. */
+  #sendDeadlineMs = 0;
+  #takenOctets = 0;
 
   #held = false;
   #waiting: Uint8Array[] = [];
@@ -504,14 +509,15 @@ export class Connection implements MessageSink {
       this.#holdMs = ms;
       this.#holdDeadlineMs = clock.nowMs() + ms;
     } else if (timer === 'sendHold') {
-      this.#sentAtSendHold = this.#transport?.sentOctets ?? 0;
+      this.#startSendHold(ms);
+      return;
     }
     const jitter = timer === 'connectRetry' || timer === 'keepalive';
     this.#arm(timer, jitter ? jittered(ms, random) : ms);
   }
 
   #arm(timer: TimerName, ms: number): void {
-    this.#timers.set(timer, ms, () => this.#expired(timer, ms));
+    this.#timers.set(timer, ms, () => this.#expired(timer));
   }
 
   #stopTimer(timer: TimerName): void {
@@ -519,13 +525,9 @@ export class Connection implements MessageSink {
     if (timer === 'hold') this.#holdMs = 0;
   }
 
-  #expired(timer: TimerName, ms: number): void {
+  #expired(timer: TimerName): void {
     if (timer === 'hold') {
       this.#checkHold();
-      return;
-    }
-    if (timer === 'sendHold' && this.#sendsProgress()) {
-      this.#startTimer(timer, ms);
       return;
     }
     if (timer === 'idleHold' && !this.#owner.mayStart()) return;
@@ -554,10 +556,18 @@ export class Connection implements MessageSink {
     return true;
   }
 
-  /** Something was sent since the send hold timer was started, or there is nothing to send (RFC 9687 §3.1). */
-  #sendsProgress(): boolean {
-    const transport = this.#transport;
-    return !transport || transport.writableLength === 0 || transport.sentOctets > this.#sentAtSendHold;
+  /** From now on the peer has `ms` to take something, or until there is nothing to take (RFC 9687 §3.1). Looked at a few times in it. */
+  #startSendHold(ms: number): void {
+    const { clock } = this.#context;
+    this.#sendDeadlineMs = clock.nowMs() + ms;
+    this.#takenOctets = this.#transport?.sentOctets ?? 0;
+    const look = (): void => {
+      const { writableLength = 0, sentOctets = 0 } = this.#transport ?? {};
+      if (writableLength === 0 || sentOctets > this.#takenOctets) this.#startSendHold(ms);
+      else if (clock.nowMs() < this.#sendDeadlineMs) this.#timers.set('sendHold', ms / SEND_HOLD_LOOKS, look);
+      else this.dispatch({ kind: EVENT_OF_TIMER.sendHold }, TIMER_CAUSES.sendHold);
+    };
+    this.#timers.set('sendHold', ms / SEND_HOLD_LOOKS, look);
   }
 }
 

@@ -25,8 +25,11 @@ export interface FsmOptions {
   readonly largeHoldMs: number;
   /** How long to wait for the peer's OPEN before sending ours; 0 sends it at once (DelayOpen off). */
   readonly delayOpenMs: number;
-  /** How long the peer may take nothing of what we send (RFC 9687); raised to twice the hold time. */
-  readonly sendHoldMs: number;
+  /**
+   * How long the peer may take nothing of what we send (RFC 9687 §3.1), 0 for ever; when left out, 8 minutes or twice the hold
+   * time, whichever is longer.
+   */
+  readonly sendHoldMs?: number | undefined;
 }
 
 /** What happens to the ConnectRetryCounter on the way to Idle. */
@@ -39,6 +42,9 @@ const COLLISION: NotificationContent = {
   code: ErrorCode.cease,
   subcode: CeaseSubcode.connectionCollisionResolution,
 };
+/** RFC 9687 §5. */
+const SEND_HOLD_MS = 480_000;
+const SEND_HOLD_EXPIRED: NotificationContent = { code: ErrorCode.sendHoldTimerExpired, subcode: 0 };
 const HOLD_EXPIRED: NotificationContent = { code: ErrorCode.holdTimerExpired, subcode: 0 };
 
 export class SessionFsm {
@@ -296,7 +302,7 @@ export class SessionFsm {
         return;
       case 'keepaliveMsg': //                     26
         this.#restartHold();
-        this.#startTimer('sendHold', Math.max(this.#options.sendHoldMs, 2 * this.#holdMs)); // RFC 9687 §3.1
+        this.#startSendHold();
         this.#state = 'established';
         this.#actions.push({ kind: 'established' });
         return;
@@ -322,8 +328,8 @@ export class SessionFsm {
       case 'updateMsg': //                        27
         this.#restartHold();
         return;
-      case 'sendHoldTimerExpires': //             29: a NOTIFICATION would only join the queue (RFC 9687 §3.2)
-        this.#toIdle({ count: 'add', damp: true });
+      case 'sendHoldTimerExpires': //             29: behind the queue, and delaying nothing (RFC 9687 §3.2)
+        this.#toIdle({ notify: SEND_HOLD_EXPIRED, count: 'add', damp: true });
         return;
       case 'routeRefreshMsg': // the driver hands it on
         return;
@@ -399,6 +405,11 @@ export class SessionFsm {
 
   #restartHold(): void {
     if (this.#holdMs > 0) this.#startTimer('hold', this.#holdMs);
+  }
+
+  #startSendHold(): void {
+    const ms = this.#options.sendHoldMs ?? Math.max(SEND_HOLD_MS, 2 * this.#holdMs);
+    if (ms > 0) this.#startTimer('sendHold', ms);
   }
 
   /** A NOTIFICATION before any OPEN goes only to a connection that waits in DelayOpen; otherwise there is none. */

@@ -40,6 +40,8 @@ export interface NeighborConfig {
   readonly holdTimeSec: number;
   /** The shortest that the neighbor may propose; 0, or left out, for any and none. */
   readonly minimumHoldTimeSec?: number;
+  /** How long the neighbor may take nothing of what we send, 0 for ever; absent: what RFC 9687 §5 suggests. */
+  readonly sendHoldTimeSec?: number | undefined;
   /** How long an attempt to connect may take, and the longest pause between attempts that fail; at least 1. */
   readonly connectRetryTimeSec: number;
   /** What every connection of the neighbor must satisfy. */
@@ -50,4 +52,9 @@ export interface NeighborConfig {
   readonly role?: RoleName;
   /** The neighbor must announce the role that matches ours (RFC 9234 §4.2). */
   readonly roleStrict?: boolean;
+}
+
+/** For the state machine of a connection. */
+export function sendHoldMsOf({ sendHoldTimeSec }: NeighborConfig): number | undefined {
+  return sendHoldTimeSec === undefined ? undefined : sendHoldTimeSec * 1000;
 }

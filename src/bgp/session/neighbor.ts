@@ -33,7 +33,7 @@ import type { SessionState } from './fsm-events.js';
 import { MalformedUpdates, type FaultCounts } from './malformed-updates.js';
 import { MessageCounts } from './message-counts.js';
 import type { MessageCountsView } from './message-counts.js';
-import type { NeighborConfig } from './neighbor-config.js';
+import { sendHoldMsOf, type NeighborConfig } from './neighbor-config.js';
 import { cease, refuseConnection, type StopReason } from './cease.js';
 import type { Negotiated } from './negotiation.js';
 
@@ -44,8 +44,6 @@ export const HIGH_WATER_OCTETS = 256 * 1024;
 const LARGE_HOLD_MS = 240_000;
 /** An inbound connection gets our OPEN after the neighbor's, or after this time. */
 const INBOUND_DELAY_OPEN_MS = 1000;
-/** RFC 9687 §3.1: at least 8 minutes. */
-const SEND_HOLD_MS = 480_000;
 /** A collision is decided by the rule when it has not decided itself. */
 const DEFER_MS = 2000;
 const FIRST_PAUSE_MS = 1000;
@@ -87,7 +85,7 @@ export interface NeighborDependencies {
 }
 
 /** What of its configuration a neighbor can take over while it has a session: it matters to the next connection. */
-export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec'>;
+export type ConnectSettings = Pick<NeighborConfig, 'port' | 'passive' | 'connectRetryTimeSec' | 'sendHoldTimeSec'>;
 
 export class Neighbor {
   #config: NeighborConfig;
@@ -134,6 +132,7 @@ export class Neighbor {
     this.#malformed = new MalformedUpdates(config.address, clock, logger);
     const current = (): NeighborConfig => this.#config;
     const connectRetryMs = (): number => Math.max(FIRST_PAUSE_MS, this.#config.connectRetryTimeSec * 1000);
+    const sendHoldMs = (): number | undefined => sendHoldMsOf(this.#config);
     this.#context = {
       get config() {
         return current();
@@ -154,7 +153,9 @@ export class Neighbor {
       },
       largeHoldMs: LARGE_HOLD_MS,
       delayOpenMs: 0,
-      sendHoldMs: SEND_HOLD_MS,
+      get sendHoldMs() {
+        return sendHoldMs();
+      },
     });
   }
 
@@ -285,7 +286,7 @@ export class Neighbor {
   }
 
   /**
-   * Takes over where and how often to connect. A session stays as it is; an attempt or a pause gives way to a new attempt.
+   * Takes over where and how often to connect, and what holds for the next session. A session stays as it is; an attempt or a pause gives way to a new attempt.
    */
   reconfigure(settings: ConnectSettings): void {
     this.#config = { ...this.#config, ...settings };
@@ -345,7 +346,7 @@ export class Neighbor {
       connectRetryMs: LARGE_HOLD_MS,
       largeHoldMs: LARGE_HOLD_MS,
       delayOpenMs: INBOUND_DELAY_OPEN_MS,
-      sendHoldMs: SEND_HOLD_MS,
+      sendHoldMs: sendHoldMsOf(this.#config),
     });
     this.#inbound = connection;
     connection.hold(transport);

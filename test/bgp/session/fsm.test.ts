@@ -4,11 +4,11 @@
  */
 import { describe, expect, test } from '@jest/globals';
 
-import { SessionFsm } from '../../../src/bgp/session/fsm.js';
+import { SessionFsm, type FsmOptions } from '../../../src/bgp/session/fsm.js';
 import { FSM_EVENT_NUMBERS } from '../../../src/bgp/session/fsm-events.js';
 import type { FsmAction, FsmEvent, FsmEventKind, NotificationContent } from '../../../src/bgp/session/fsm-events.js';
 
-const OPTIONS = { connectRetryMs: 120_000, largeHoldMs: 240_000, delayOpenMs: 0, sendHoldMs: 480_000 };
+const OPTIONS: FsmOptions = { connectRetryMs: 120_000, largeHoldMs: 240_000, delayOpenMs: 0 };
 const DELAY_OPEN = { ...OPTIONS, delayOpenMs: 15_000 };
 
 const SHUTDOWN: NotificationContent = { code: 6, subcode: 2 };
@@ -54,7 +54,7 @@ function textOf(action: FsmAction): string {
 }
 
 /** A machine that has failed once (so that its counter is 1) and was then fed `events`. */
-function machine(options: typeof OPTIONS, passive: boolean, events: readonly FsmEvent[]): SessionFsm {
+function machine(options: FsmOptions, passive: boolean, events: readonly FsmEvent[]): SessionFsm {
   const fsm = new SessionFsm(options);
   for (const kind of ['manualStart', 'bgpHeaderErr'] as const) fsm.handle(eventOf(kind));
   fsm.handle(eventOf(passive ? 'automaticStartDampedPassive' : 'automaticStartDamped'));
@@ -355,7 +355,7 @@ const TABLE: Record<string, string> = {
     26 keepaliveMsg                established 1 +hold=90
     27 updateMsg                   established 1 +hold=90
     28 updateMsgErr                idle 2 3/1 -hold -keepalive -sendHold down drop damp
-    29 sendHoldTimerExpires        idle 2 -hold -keepalive down drop damp
+    29 sendHoldTimerExpires        idle 2 8/0 -hold -keepalive down drop damp
      - routeRefreshMsg             established 1`,
 };
 
@@ -413,6 +413,17 @@ describe('beyond the table', () => {
   test('the send hold time is at least twice the hold time (RFC 9687 §3.1)', () => {
     const fsm = machine(OPTIONS, false, [start, connected, { kind: 'bgpOpen', holdTimeSec: 600 }]);
     expect(fsm.handle(keepalive).map(textOf)).toContain('+sendHold=1200');
+  });
+
+  test('a send hold time that is configured is as it is, 0 means no timer (RFC 9687 §3.1)', () => {
+    for (const [sendHoldMs, started] of [
+      [91_000, ['+sendHold=91']],
+      [0, []],
+    ] as const) {
+      const fsm = machine({ ...OPTIONS, sendHoldMs }, false, [start, connected, open]);
+      const actions = fsm.handle(keepalive).map(textOf);
+      expect(actions.filter((text) => text.includes('sendHold'))).toEqual(started);
+    }
   });
 
   test('a stop ends a pause', () => {

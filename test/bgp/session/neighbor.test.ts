@@ -331,25 +331,56 @@ describe('timers', () => {
     expect(ours.neighbor.state).toBe('active');
   });
 
-  test('A04 a peer that takes nothing is given up without a NOTIFICATION (RFC 9687 §3.2)', async () => {
+  test('A04 a peer that takes nothing is given up; should it wake up soon, it hears why (RFC 9687 §3.2)', async () => {
     const [ours, peer] = await rawEstablished({ holdTimeSec: 0 });
     peer.transport.pauseReading();
     const megabyte = Buffer.concat(Array.from({ length: 256 }, () => message(UPDATE, new Uint8Array(4077))));
-    for (let i = 0; i < 64 || ours.neighbor.writable; i++) {
+    while (ours.neighbor.writable) {
       ours.neighbor.send(megabyte);
       await turn();
     }
-    expect(ours.neighbor.writable).toBe(false);
-    ours.clock.advance(480_000);
-    ours.clock.advance(480_000);
+    // It took something of the first quarter's.
+    ours.clock.advance(120_000);
+    ours.clock.advance(479_999);
+    expect(ours.neighbor.state).toBe('established');
+    ours.clock.advance(1);
     await ours.recorder.until(() => ours.recorder.closes.length === 1);
-    expect(ours.recorder.closes[0]?.text).toBe('the neighbor takes nothing of what we send');
-    expect(ours.neighbor.counters.sent.notification).toBe(0);
-    peer.transport.destroy();
+    expect(ours.recorder.closes[0]).toMatchObject({
+      code: 8,
+      subcode: 0,
+      text: 'sent Send Hold Timer Expired (the neighbor takes nothing of what we send)',
+    });
+    peer.transport.resumeReading();
+    expect(await peer.notification()).toEqual({ code: 8, subcode: 0, data: Buffer.alloc(0) });
   });
 });
 
 describe('delivery', () => {
+  test('A04 a peer that takes a little at a time is not given up, however much waits for it', async () => {
+    const [ours, peer] = await rawEstablished({ holdTimeSec: 0, sendHoldTimeSec: 4 });
+    peer.transport.pauseReading();
+    const megabyte = Buffer.concat(Array.from({ length: 256 }, () => message(UPDATE, new Uint8Array(4077))));
+    while (ours.neighbor.writable) {
+      ours.neighbor.send(megabyte);
+      await turn();
+    }
+    // All in one piece, of which the system takes parts.
+    for (let i = 0; i < 32; i++) ours.neighbor.send(megabyte);
+    const before = ours.neighbor.queuedOctets;
+    let read = peer.transport.receivedOctets;
+    for (let round = 0; round < 4; round++) {
+      ours.clock.advance(3000);
+      peer.transport.resumeReading();
+      await waitFor(() => peer.transport.receivedOctets > read + 4 * megabyte.length);
+      peer.transport.pauseReading();
+      await turn();
+      read = peer.transport.receivedOctets;
+    }
+    expect(ours.neighbor.state).toBe('established');
+    expect(ours.neighbor.queuedOctets).toBeGreaterThan(before / 2);
+    peer.transport.destroy();
+  });
+
   test('messages that arrive one octet at a time, or in random pieces, are the same messages', async () => {
     const bodies = Array.from({ length: 40 }, (_, i) => Buffer.alloc(4 + ((i * 397) % 4000), i));
     const stream = Buffer.concat([PEER_OPEN, KEEPALIVE, ...bodies.map((body) => message(UPDATE, body))]);
