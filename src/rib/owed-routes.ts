@@ -56,11 +56,9 @@ export class OwedRoutes {
 
   /** Clears the debts in the words `[first, last)`. @returns the slots of which an older state was held */
   serve(first: number, last: number): number[] {
-    const held: number[] = [];
-    for (const slot of this.slotsIn(first, last)) {
-      this.#owed.delete(slot);
-      if (this.#held.delete(slot)) held.push(slot);
-    }
+    const held = this.#held.membersIn(first, last);
+    this.#held.deleteIn(first, last);
+    this.#owed.deleteIn(first, last);
     return held;
   }
 }

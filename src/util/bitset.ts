@@ -61,6 +61,17 @@ export class BitSet {
     return members;
   }
 
+  /** Removes the members in the words `[first, last)`. */
+  deleteIn(first: number, last: number): void {
+    const end = Math.min(last, this.words.length);
+    for (let w = first; w < end; w++) {
+      const word = this.words[w]!;
+      if (word === 0) continue;
+      this.#size -= bitCount(word);
+      this.words[w] = 0;
+    }
+  }
+
   /** Makes this set equal to another one. */
   assign(other: BitSet): void {
     this.words = other.words.slice();
@@ -91,4 +102,11 @@ export class BitSet {
     grown.set(this.words);
     this.words = grown;
   }
+}
+
+/** How many of 32 bits are set. */
+function bitCount(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x5555_5555);
+  const nibbles = (pairs & 0x3333_3333) + ((pairs >>> 2) & 0x3333_3333);
+  return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
 }

@@ -27,6 +27,20 @@ describe('BitSet', () => {
     );
   });
 
+  test('gives and removes the members of some words', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(bit), fc.nat(34), fc.nat(34), (members, first, last) => {
+        const bits = new BitSet();
+        for (const n of members) bits.add(n);
+        const inside = members.filter((n) => n >= 32 * first && n < 32 * last).sort((a, b) => a - b);
+        expect(bits.membersIn(first, last)).toEqual(inside);
+        bits.deleteIn(first, last);
+        expect([...bits]).toEqual(members.filter((n) => !inside.includes(n)).sort((a, b) => a - b));
+        expect(bits.size).toBe(members.length - inside.length);
+      }),
+    );
+  });
+
   test('has a fingerprint that is equal for equal sets, whatever room they have, and differs for others', () => {
     fc.assert(
       fc.property(fc.uniqueArray(bit), fc.uniqueArray(bit), bit, (members, others, removed) => {
