@@ -22,7 +22,7 @@ export interface RouterOptions {
   /** Whole capabilities in hex: code, length, value. */
   readonly capabilities?: string;
   readonly fourOctetAs?: boolean;
-  /** Fields of its OPEN: 4, the AS number or AS_TRANS, and no hold time when left out. */
+  /** Fields of its OPEN: 4, the AS number or AS_TRANS, and no hold time when left out; with one it sends KEEPALIVEs. */
   readonly version?: number;
   readonly asField?: number;
   readonly holdTimeSec?: number;
@@ -185,12 +185,21 @@ export class RawRouter {
   #message(type: number, body: Buffer): void {
     if (type === BGP_OPEN) {
       this.open = body.toString('hex');
-      if (this.#options.goesAsFarAs === undefined) this.send(bgpMessage(BGP_KEEPALIVE));
+      if (this.#options.goesAsFarAs === undefined) this.#confirm();
     } else if (type === BGP_KEEPALIVE) this.established = true;
     else if (type === BGP_NOTIFICATION) {
       this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
     } else if (type === BGP_UPDATE) this.#update(body);
     else if (type === BGP_ROUTE_REFRESH) this.refreshes++;
+  }
+
+  #confirm(): void {
+    const keepalive = (): void => this.send(bgpMessage(BGP_KEEPALIVE));
+    keepalive();
+    const { holdTimeSec = 0 } = this.#options;
+    if (holdTimeSec === 0) return;
+    const timer = setInterval(keepalive, (holdTimeSec * 1000) / 3);
+    this.#socket.once('close', () => clearInterval(timer));
   }
 
   /** RFC 4271 §4.3, RFC 4760 §3 and §4. */

@@ -1,5 +1,6 @@
 import { ManualClock } from '../../../src/util/clock.js';
 import { silentLogger } from '../../../src/util/logger.js';
+import { TcpListener } from '../../../src/net/tcp-listener.js';
 import { TcpNetwork } from '../../../src/net/tcp-transport.js';
 import type { Transport } from '../../../src/net/transport.js';
 import type { ProtocolFault } from '../../../src/bgp/attribute/fault.js';
@@ -198,6 +199,38 @@ export class RawPeer extends Waiters {
   /** Resolves when `count` whole messages of a type have come. */
   async awaitMessages(type: number, count = 1): Promise<void> {
     await this.until(() => this.messages.filter((message) => message.type === type).length >= count);
+  }
+}
+
+/** Waits at a port of its own for what connects: each connection is a raw peer. */
+export class RawAcceptor extends Waiters {
+  readonly peers: RawPeer[] = [];
+  readonly #listener = new TcpListener({
+    option: 'test',
+    clock: new ManualClock(),
+    accept: (transport) => {
+      this.peers.push(RawPeer.wrap(transport));
+      this.changed();
+    },
+    failed: () => undefined,
+  });
+  port = 0;
+
+  static async listen(address = '127.0.0.1'): Promise<RawAcceptor> {
+    const acceptor = new RawAcceptor();
+    acceptor.port = (await acceptor.#listener.listen({ address, port: 0 })).port;
+    return acceptor;
+  }
+
+  /** The latest connection, once there is one. */
+  async accepted(): Promise<RawPeer> {
+    await this.until(() => this.peers.length > 0);
+    return this.peers.at(-1)!;
+  }
+
+  async close(): Promise<void> {
+    for (const peer of this.peers) peer.transport.destroy();
+    await this.#listener.close();
   }
 }
 
