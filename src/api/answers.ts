@@ -85,6 +85,7 @@ const prefixLimit = z.object({
 });
 
 const malformedUpdates = z.object({
+  ignore: count.meta({ description: 'Routes of families or types that are not known or not negotiated: passed over.' }),
   'attribute-discard': count,
   'treat-as-withdraw': count,
   'afi-safi-disable': count,

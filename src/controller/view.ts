@@ -78,8 +78,14 @@ export interface PrefixLimitView {
   readonly restartInSeconds?: number;
 }
 
-/** What malformed UPDATEs led to (RFC 7606 §2). */
-export const ERROR_ACTIONS = ['attribute-discard', 'treat-as-withdraw', 'afi-safi-disable', 'session-reset'] as const;
+/** What malformed UPDATEs led to (RFC 7606 §2), and those with routes that are of no use here. */
+export const ERROR_ACTIONS = [
+  'ignore',
+  'attribute-discard',
+  'treat-as-withdraw',
+  'afi-safi-disable',
+  'session-reset',
+] as const;
 
 /** One negotiated (or, while the session is down, configured) family of a neighbor. */
 export interface NeighborFamilyView {

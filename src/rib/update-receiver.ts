@@ -9,7 +9,9 @@ import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
 import {
   malformedNlriFault,
+  notNegotiatedFault,
   scanUpdate,
+  skippedNlriFault,
   UpdateScan,
   writeAttributeKey,
   type NlriSection,
@@ -89,6 +91,7 @@ export class UpdateReceiver {
     const scan = this.#scan;
     const fault = scanUpdate(bytes, start, end, scan);
     if (fault?.action === 'session-reset') return fault;
+    const withdraws = fault !== undefined && fault.action !== 'ignore';
     if (fault !== undefined) this.#note(fault);
     else {
       const ended = scan.isEndOfRib();
@@ -106,11 +109,11 @@ export class UpdateReceiver {
       if (malformed !== undefined) return malformed;
     }
     if (scan.reachFamily !== undefined) {
-      const malformed = this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, fault !== undefined);
+      const malformed = this.#announce(scan.reachFamily, 'reach', scan.reachStart, scan.reachEnd, withdraws);
       if (malformed !== undefined) return malformed;
     }
     if (scan.nlriEnd > scan.nlriStart) {
-      return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, fault !== undefined);
+      return this.#announce(ipv4Unicast, 'ipv4', scan.nlriStart, scan.nlriEnd, withdraws);
     }
     return scan.hasAttributes && !scan.hasReachable ? this.#checkAttributes('none') : undefined;
   }
@@ -122,7 +125,7 @@ export class UpdateReceiver {
     end: number,
     asWithdrawal: boolean,
   ): ProtocolFault | undefined {
-    const table = this.#options.tableOf(family.id);
+    const table = this.#tableOf(family);
     const found = asWithdrawal ? (this.#checkAttributes(section) ?? NO_SET) : this.#attributesOf(section);
     if (typeof found === 'object') return found;
     // Routes whose attributes are of no use are withdrawn: what the neighbor said before is not true any more (RFC 7606 §2).
@@ -148,17 +151,19 @@ export class UpdateReceiver {
     let position = start;
     let fault: ProtocolFault | undefined;
     while (position < end) {
-      const next = family.decode(bytes, position, end, false, nlri);
+      const at = position;
+      const next = family.decode(bytes, at, end, false, nlri);
       if (next < 0) {
         fault = malformedNlriFault(this.#scan, section, position);
         break;
       }
       position = next;
-      if (table === undefined) continue;
       if (nlri.keyLength <= 0) {
-        if (nlri.keyLength < 0) rib.withdraw(table, source, nlri.key, 0, -nlri.keyLength);
+        this.#note(skippedNlriFault(this.#scan, family, at));
+        if (nlri.keyLength < 0 && table !== undefined) rib.withdraw(table, source, nlri.key, 0, -nlri.keyLength);
         continue;
       }
+      if (table === undefined) continue;
       const payload = rib.payloads.intern(nlri.payload, nlri.payloadLength);
       let own = flags;
       if (martians !== undefined && (ipv4 ? martians.refusesIpv4(nlri.key) : martians.refusesIpv6(nlri.key))) {
@@ -178,6 +183,12 @@ export class UpdateReceiver {
     return fault;
   }
 
+  #tableOf(family: Family): RouteTable | undefined {
+    const table = this.#options.tableOf(family.id);
+    if (table === undefined) this.#note(notNegotiatedFault(family));
+    return table;
+  }
+
   /** With the route just announced there are too many. One that was there before is only replaced, so it never is. */
   #isBeyond(bound: number, table: RouteTable): boolean {
     const { source } = this.#options;
@@ -186,7 +197,7 @@ export class UpdateReceiver {
   }
 
   #withdraw(family: Family, section: NlriSection, start: number, end: number): ProtocolFault | undefined {
-    const table = this.#options.tableOf(family.id);
+    const table = this.#tableOf(family);
     const nlri = this.#nlri;
     const { bytes } = this.#scan;
     // A route withdrawn because of its attributes still has its label in place; one withdrawn as such may have any.
@@ -194,10 +205,11 @@ export class UpdateReceiver {
     for (let position = start; position < end;) {
       const next = family.decode(bytes, position, end, withdrawn, nlri);
       if (next < 0) return malformedNlriFault(this.#scan, section, position);
-      position = next;
-      if (table !== undefined && nlri.keyLength !== 0) {
+      if (nlri.keyLength === 0) this.#note(skippedNlriFault(this.#scan, family, position));
+      else if (table !== undefined) {
         this.#rib.withdraw(table, this.#options.source, nlri.key, 0, Math.abs(nlri.keyLength));
       }
+      position = next;
     }
     return undefined;
   }

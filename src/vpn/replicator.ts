@@ -1,6 +1,6 @@
 import { originVnOf } from '../bgp/attribute/virtual-network-communities.js';
 import { EvpnRouteType } from '../bgp/nlri/iana.js';
-import { evpnKeyWithRd, evpnMac, evpnRouteDistinguisherOffset, evpnRouteType } from '../bgp/nlri/evpn-key.js';
+import { evpnKeyWithRd, evpnMac, evpnRouteType } from '../bgp/nlri/evpn-key.js';
 import { FamilyId, MAX_KEY_OCTETS } from '../bgp/nlri/family.js';
 import { unicastKeyOfL3vpn, writeL3vpnKey } from '../bgp/nlri/l3vpn.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
@@ -578,9 +578,8 @@ function symmetricDifference(a: ReadonlySet<TargetId>, b: ReadonlySet<TargetId>)
   return [...[...a].filter((target) => !b.has(target)), ...[...b].filter((target) => !a.has(target))];
 }
 
-/** Broadcast routes of agents describe multicast trees inside the VRF; everything else of types 1–5 may leave. */
+/** Broadcast routes of agents describe multicast trees inside the VRF; everything else may leave. */
 function isExportable(key: Uint8Array, start: number): boolean {
-  if (evpnRouteDistinguisherOffset(key, start) < 0) return false;
   return (
     evpnRouteType(key, start) !== EvpnRouteType.macIpAdvertisement ||
     evpnMac(key, start).some((octet) => octet !== 0xff)

@@ -17,7 +17,13 @@ import type {
 } from '../../src/controller/view.js';
 
 const COUNTS = { open: 1, update: 20, notification: 0, keepalive: 7, routeRefresh: 1 };
-const MALFORMED = { 'attribute-discard': 1, 'treat-as-withdraw': 2, 'afi-safi-disable': 0, 'session-reset': 0 };
+const MALFORMED = {
+  ignore: 3,
+  'attribute-discard': 1,
+  'treat-as-withdraw': 2,
+  'afi-safi-disable': 0,
+  'session-reset': 0,
+};
 
 export const ROUTES: readonly RouteView[] = Array.from({ length: 25 }, (_, index) => ({
   prefix: `10.0.${index}.0/24`,

@@ -267,6 +267,13 @@ describeUpdates('AS_PATH', [
   asPath('B14 an empty AS_PATH (RFC 4271 §6.3)', '', eitherWay(WITHDRAWN, KEPT)),
 ]);
 
+/** Values of ATTR_SET, each with the next one in it. */
+function nestedAttributeSets(depth: number): string {
+  let value = OWN;
+  for (let n = 1; n < depth; n++) value = `${OWN} ${attribute(0xd0, 128, value)}`;
+  return value;
+}
+
 const twice = (type: number, first: string, second: string, flags: number): UpdateCase => ({
   title: `B26 attribute ${type} twice: the first one counts (RFC 7606 §3 g)`,
   attributes: (kind) => `${withAttributes(kind, attribute(flags, type, first))}${attribute(flags, type, second)}`,
@@ -275,6 +282,7 @@ const twice = (type: number, first: string, second: string, flags: number): Upda
 
 describeUpdates('attributes that are optional', [
   twice(1, '00', '02', 0x40),
+  twice(3, 'c0000201', 'c0000202', 0x40),
   twice(4, '00000001', '00000002', 0x80),
   twice(8, 'fc000001', 'fc000002', 0xc0),
   ofValue('B31 EXTENDED_COMMUNITIES of 9 octets (RFC 7606 §7.14)', 0xc0, 16, '0002fc000000000100', WITHDRAWN),
@@ -313,15 +321,29 @@ describeUpdates('attributes that are optional', [
     attributes: { 23: '7777 0003 01 01 00' },
   }),
   ofValue('B37 TUNNEL_ENCAPSULATION with the same tunnel twice (RFC 9012 §2)', 0xc0, 23, '0008 0000 0008 0000', KEPT),
+  ofValue('B38 ATTR_SET is passed on as it came (RFC 6368 §5)', 0xc0, 128, '0000fc00 40010100 40050400000064', {
+    kind: 'kept',
+    attributes: { 128: '0000fc00 40010100 40050400000064' },
+  }),
+  ofValue('B38 ATTR_SET without the whole origin AS (RFC 7606 §7.16)', 0xc0, 128, '00fc00', WITHDRAWN),
+  ofValue('B38 ATTR_SET with an attribute cut off (RFC 7606 §7.16)', 0xc0, 128, '0000fc00 400101', WITHDRAWN),
+  ofValue('B38 ATTR_SET with a malformed ORIGIN (RFC 7606 §7.16)', 0xc0, 128, '0000fc00 40010107', WITHDRAWN),
+  ofValue('B38 ATTR_SET with a NEXT_HOP (RFC 6368 §5)', 0xc0, 128, '0000fc00 400304c0000202', WITHDRAWN),
   ofValue(
-    'B38 ATTR_SET is not known here and passed on with the Partial bit (RFC 4271 §5)',
+    'B38 ATTR_SET with an MP_REACH_NLRI (RFC 6368 §5)',
     0xc0,
     128,
-    '0000fc00 40010100',
-    {
-      kind: 'kept',
-      attributes: { 128: '0000fc00 40010100' },
-    },
+    '0000fc00 800e0b 0001 01 04 c0000201 00 08 0b',
+    WITHDRAWN,
+  ),
+  ofValue('B38 ATTR_SET with an MP_UNREACH_NLRI (RFC 6368 §5)', 0xc0, 128, '0000fc00 800f03 0001 01', WITHDRAWN),
+  ofValue('B38 ATTR_SET in an ATTR_SET (RFC 6368 §5)', 0xc0, 128, '0000fc00 c08004 0000fc01', WITHDRAWN),
+  ofValue(
+    'B38 ATTR_SET in ATTR_SETs, hundreds of them, one inside of the other (RFC 6368 §5)',
+    0xd0,
+    128,
+    nestedAttributeSets(450),
+    WITHDRAWN,
   ),
   ...['01 0008 00', '01 0003 000000'].map((value) =>
     ofValue('B39 malformed PREFIX_SID (RFC 8669 §6)', 0xc0, 40, value, discarded(40)),
@@ -342,6 +364,11 @@ describeUpdates('attributes that are optional', [
       attributes: { [type]: undefined },
     }),
   ]),
+  {
+    title: 'B39 an unknown attribute that says it is well-known: session reset 3/2 (RFC 4271 §6.3)',
+    attributes: (kind) => withAttributes(kind, attribute(0x40, 253, '0102')),
+    outcome: reset(2),
+  },
   ofValue(
     'B40 an unknown transitive attribute is passed on byte for byte (RFC 4271 §5)',
     0xd0,

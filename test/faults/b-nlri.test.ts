@@ -29,6 +29,13 @@ const unreach = (value: string): string => attribute(0x90, 15, value);
 /** A new IPv4 prefix of 32 bits. */
 const fresh = (): string => `20 0ac8${(0x1000 + ++serial).toString(16)}`;
 const key = (nlri: string): string => `1/1 ${nlri.replaceAll(' ', '')}`;
+const NOTHING_MALFORMED = {
+  ignore: 0,
+  'attribute-discard': 0,
+  'treat-as-withdraw': 0,
+  'afi-safi-disable': 0,
+  'session-reset': 0,
+};
 const RD = '0000fc0000000001';
 const V4 = '0001 01 04 c0000201 00';
 const VPN = '0001 80 0c 0000000000000000 c0000201 00';
@@ -75,18 +82,58 @@ describe.each(perKind)('from $kind', ({ kind }) => {
     expect(said).toMatchObject({ code: 3, subcode: 1 });
   });
 
-  test.each([
-    ['a family that was not negotiated', '0001 80 0c 0000000000000000 c0000201 00', vpnRoute(1)],
-    ['a family that nobody knows', '4004 47 04 c0000201 00', '0001 0000'],
-    ['a flow specification', '0001 85 00 00', '03 01 08 0a'],
-  ])('B27 B46 MP_REACH_NLRI of %s: ignored (RFC 4760 §7)', async (_, head, nlri) => {
+  /** Announces, with a good IPv4 route beside it, and withdraws: the good route is taken, the session stays, and it is told once. */
+  async function ignores(code: string, nextHop: string, nlri: string, reason: string): Promise<void> {
     const plain = await lab.router(kind, { families: [[1, 1]] });
-    const before = lab.neighbor(plain).malformedUpdates;
-    plain.update({ attributes: reach(kind, `${head} ${nlri}`) });
+    const before = [...lab.observer.routes.keys()];
+    const warnings = lab.warnings.length;
+    const beside = fresh();
+    plain.update({
+      attributes: attribute(0x90, 14, `${code} ${nextHop} 00 ${nlri}`) + goodAttributes(kind).join(''),
+      nlri: beside,
+    });
+    await lab.observer.has(key(beside));
+    plain.update({ attributes: unreach(`${code} ${nlri}`) });
+    plain.update({ withdrawn: beside });
+    await lab.observer.lacks(key(beside));
+    expect([...lab.observer.routes.keys()]).toEqual(before);
     await lab.sentinel(plain, kind);
     expect(plain.closed).toBe(false);
-    expect(lab.neighbor(plain).malformedUpdates).toEqual(before);
-    expect(lab.observer.routes.has(vpnKey(1))).toBe(false);
+    expect(lab.neighbor(plain).malformedUpdates).toEqual({ ...NOTHING_MALFORMED, ignore: 2 });
+    const records = lab.warnings.slice(warnings).filter(({ fields }) => fields['neighbor'] === plain.address);
+    expect(records).toMatchObject([{ message: 'routes ignored', fields: { action: 'ignore' } }]);
+    expect(records[0]?.fields['reason']).toContain(reason);
+  }
+
+  test.each([
+    ['VPN-IPv4', '0001 80', '0c 0000000000000000 c0000201', vpnRoute(1), 'l3vpn-ipv4-unicast'],
+    ['EVPN', '0019 46', '04 c0000201', evpnRoute(1), 'l2vpn-evpn'],
+  ])('B27 routes of %s, which was not negotiated: ignored (RFC 4760 §7)', async (_, code, nextHop, nlri, name) => {
+    await ignores(code, nextHop, nlri, `routes of ${name}, which was not negotiated`);
+  });
+
+  test.each([
+    ['BGP-LS', '4004 47', '04 c0000201', '0001 0000', 'AFI 16388, SAFI 71'],
+    ['flow specifications', '0001 85', '00', '03 01 08 0a', 'AFI 1, SAFI 133'],
+    ['multicast VPNs', '0001 05', '04 c0000201', '05 04 01020304', 'AFI 1, SAFI 5'],
+    ['VPLS', '0019 41', '04 c0000201', '0011 0000fc0000000001 0001 0001 0008 000641', 'AFI 25, SAFI 65'],
+    ['a family of which the NLRI makes no sense', 'ffff ff', 'ff', 'ff'.repeat(300), 'AFI 65535, SAFI 255'],
+  ])('B46 routes of %s, which we do not have: ignored (RFC 4760 §7)', async (_, code, nextHop, nlri, name) => {
+    await ignores(code, nextHop === 'ff' ? `ff ${'ff'.repeat(255)}` : nextHop, nlri, `${name} is not known`);
+  });
+
+  test('B46 a family that we do not have, in an attribute with wrong flags: the UPDATE is a withdrawal (RFC 7606 §3 c)', async () => {
+    const nlri = fresh();
+    router().update({ attributes: withAttributes(kind), nlri });
+    await lab.observer.has(key(nlri));
+    const before = lab.neighbor(router()).malformedUpdates;
+    router().update({ attributes: attribute(0xd0, 15, '0001 85 03 01 08 0a') + withAttributes(kind), nlri });
+    await sentinel();
+    expect(lab.observer.routes.has(key(nlri))).toBe(false);
+    expect(lab.neighbor(router()).malformedUpdates).toEqual({
+      ...before,
+      'treat-as-withdraw': before['treat-as-withdraw'] + 1,
+    });
   });
 
   test('B28 MP_REACH_NLRI behind other attributes, beside IPv4 NLRI, and with a withdrawal of the same prefix: all count (RFC 7606 §5.1)', async () => {
@@ -146,15 +193,37 @@ describe.each(perKind)('from $kind', ({ kind }) => {
   });
 
   test.each([
-    ['of unknown type 12, which is kept as it is,', '0c 04 01020304'],
-    ['of unknown type 255, which is kept as it is,', 'ff 00'],
-    ['of type 2 with a MAC of 47 bits', evpnRoute(9).replace(' 30 ', ' 2f ')],
-    ['of type 2 with an IP of 24 bits', evpnRoute(9).replace(' 20 0a000001', ' 18 0a000001')],
-    ['of type 5 with 33 bits', `05 22 ${RD} 00000000000000000000 00000000 21 0a000000 00000000 000641`],
-    ['of type 5 with ESI and gateway', `05 22 ${RD} 00112233445566778899 00000000 18 0a000000 0a000001 000641`],
-  ])(
-    'B43 an EVPN route %s is passed over or refused, those beside it are taken (RFC 7606 §5.4, RFC 9136 §3.1)',
-    async (_, bad) => {
+    ['of unknown type 12 is ignored', '0c 04 01020304', 'ignore', 'type 12'],
+    ['of unknown type 255 is ignored', 'ff 00', 'ignore', 'type 255'],
+    [
+      'of type 2 with a MAC of 47 bits is not taken',
+      evpnRoute(9).replace(' 30 ', ' 2f '),
+      'treat-as-withdraw',
+      'type 2',
+    ],
+    [
+      'of type 2 with an IP of 24 bits is not taken',
+      evpnRoute(9).replace(' 20 0a000001', ' 18 0a000001'),
+      'treat-as-withdraw',
+      'type 2',
+    ],
+    [
+      'of type 5 with 33 bits is not taken',
+      `05 22 ${RD} 00000000000000000000 00000000 21 0a000000 00000000 000641`,
+      'treat-as-withdraw',
+      'type 5',
+    ],
+    [
+      'of type 5 with ESI and gateway is not taken',
+      `05 22 ${RD} 00112233445566778899 00000000 18 0a000000 0a000001 000641`,
+      'treat-as-withdraw',
+      'type 5',
+    ],
+  ] as const)(
+    'B43 an EVPN route %s, those beside it are (RFC 7606 §5.4, RFC 9136 §3.1)',
+    async (_, bad, action, what) => {
+      const counted = lab.neighbor(router()).malformedUpdates;
+      const warned = lab.warnings.length;
       router().update({ attributes: reach(kind, `${EVPN} ${evpnRoute(7)} ${bad} ${evpnRoute(8)}`) });
       await lab.observer.has(evpnKey(7));
       await lab.observer.has(evpnKey(8));
@@ -163,7 +232,10 @@ describe.each(perKind)('from $kind', ({ kind }) => {
         (route) => route.startsWith('25/70 02') && route !== evpnKey(7) && route !== evpnKey(8),
       );
       expect(others).toEqual([]);
-      expect([...lab.observer.routes.keys()].filter((route) => route.startsWith('25/70 05'))).toEqual([]);
+      expect([...lab.observer.routes.keys()].filter((route) => /^25\/70 (?!02)/.test(route))).toEqual([]);
+      expect(lab.neighbor(router()).malformedUpdates).toEqual({ ...counted, [action]: counted[action] + 1 });
+      const told = lab.warnings.slice(warned).filter(({ fields }) => fields['neighbor'] === router().address);
+      for (const { fields } of told) expect(fields['reason']).toContain(what);
       router().update({ attributes: unreach(`0019 46 ${evpnRoute(7)} ${evpnRoute(8)}`) });
       await lab.observer.lacks(evpnKey(8));
     },

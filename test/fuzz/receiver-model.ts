@@ -3,6 +3,7 @@ import { encodeCanonical } from '../../src/bgp/attribute/canonical.js';
 import type { CodecContext } from '../../src/bgp/attribute/codec.js';
 import { AttributeTooLongError } from '../../src/bgp/attribute/encode-attributes.js';
 import type { DecodedUpdate } from '../../src/bgp/message/update-decode.js';
+import { strongerAction } from '../../src/bgp/attribute/fault.js';
 import { scanUpdate, UpdateScan } from '../../src/bgp/message/update.js';
 import { FamilyId, type FamilyName } from '../../src/bgp/nlri/family.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
@@ -71,7 +72,7 @@ export class ReceiverModel {
   /** Hands an UPDATE to the receiver of a session and compares with what the plain decoder made of it. */
   receive(session: number, bytes: Uint8Array, start: number, end: number, update: DecodedUpdate): void {
     const fault = this.#receivers[session]!.receive(bytes, start, end);
-    const { unsendable, action } = this.#verdict(update);
+    const { unsendable, action } = this.#verdict(session, bytes, start, end, update);
     if ((fault?.action ?? 'none') !== action) {
       throw new Error(`the receiver says ${fault?.action ?? 'none'}, the decoder ${action}: ${fault?.reason ?? ''}`);
     }
@@ -91,7 +92,13 @@ export class ReceiverModel {
   }
 
   /** An attribute that is too long to be sent on makes a withdrawal of what the decoder accepts. */
-  #verdict(update: DecodedUpdate): { readonly unsendable: boolean; readonly action: DecodedUpdate['action'] } {
+  #verdict(
+    session: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    update: DecodedUpdate,
+  ): { readonly unsendable: boolean; readonly action: DecodedUpdate['action'] } {
     const unsendable = update.announced.some(({ attributes }) => {
       try {
         encodeCanonical(attributes);
@@ -101,8 +108,18 @@ export class ReceiverModel {
         throw error;
       }
     });
-    const milder = update.action === 'none' || update.action === 'attribute-discard';
-    return { unsendable, action: unsendable && milder ? 'treat-as-withdraw' : update.action };
+    let { action } = update;
+    // The plain decoder knows of no session, so not what this one has left out.
+    if (this.#mentionsOther(session, bytes, start, end, update)) action = strongerAction(action, 'ignore');
+    return { unsendable, action: unsendable ? strongerAction(action, 'treat-as-withdraw') : action };
+  }
+
+  /** Whether there are routes of a family that the session does not speak. */
+  #mentionsOther(session: number, bytes: Uint8Array, start: number, end: number, update: DecodedUpdate): boolean {
+    if (update.endOfRib !== undefined) return false;
+    scanUpdate(bytes, start, end, this.#scan);
+    const { reachFamily, unreachFamily } = this.#scan;
+    return [reachFamily, unreachFamily].some((family) => family !== undefined && !this.#speaks(session, family.id));
   }
 
   #saysIpv4Twice(bytes: Uint8Array, start: number, end: number): boolean {

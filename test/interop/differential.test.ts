@@ -58,7 +58,7 @@ const EXPLAINED: ReadonlyArray<{
   // is missing, too.
   { daemon: /frr/, theirs: /^reset 3\/[14]$/, ours: /^(kept|withdrawn)$/, reason: /appears twice|missing|^nothing$/ },
   { daemon: /gobgp/, theirs: /^withdrawn$/, ours: /^kept$/, reason: /appears twice/ },
-  // RFC 4271 §6.3, which RFC 7606 does not revise: 3/2. Others withdraw, or take it for an optional one.
+  // RFC 4271 §6.3, which RFC 7606 does not revise: 3/2. Others withdraw, or take it for an optional one and pass it on.
   { daemon: /./, theirs: /^(kept|withdrawn|reset 3\/1)$/, ours: /^reset 3\/2$/, reason: /not recognised/ },
   // RFC 7606 §3 f discards these two whatever is wrong with them; §3 c by itself would withdraw.
   { daemon: /bird|gobgp/, theirs: /^withdrawn$/, ours: /^kept$/, reason: /^(aggregator|atomic-aggregate): flags/ },
@@ -76,16 +76,17 @@ const EXPLAINED: ReadonlyArray<{
   { daemon: /gobgp/, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^tunnel-encapsulation: malformed/ },
   // A segment without AS numbers (RFC 7606 §7.2).
   { daemon: /gobgp/, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^as-path: malformed/ },
+  // Whether a path begins with the neighbor's AS is asked here unless the configuration says otherwise (RFC 4271 §6.3), there if it does.
+  { daemon: /./, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^first AS/ },
   // A next hop of class E is no reason to end the session (RFC 7606 §7.3).
   { daemon: /frr/, theirs: /^reset 3\/8$/, ours: /^withdrawn$/, reason: /^next-hop/ },
   // These two are discarded by their own RFCs (RFC 8669 §6, RFC 6793 §6).
   { daemon: /frr|gobgp/, theirs: /./, ours: /^kept$/, reason: /^(prefix-sid|as4-path|as4-aggregator): malformed/ },
-  // RFC 6793 §4.1 has a 4-octet speaker drop AS4_AGGREGATOR of another one, whatever is in it; RFC 7606 §3 c looks at flags first.
+  // RFC 6793 §6 has a 4-octet speaker drop AS4_AGGREGATOR of another one; RFC 7606 §3 c looks at flags first, and §3 h takes the
+  // stronger of both. FRR's own table of outcomes says so of AS4_PATH.
   { daemon: /./, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^as4-(path|aggregator): flags/ },
   // It does not know the attribute, which as an optional non-transitive one is dropped (RFC 4271 §5).
   { daemon: /bird/, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^ipv6-extended-communities/ },
-  // Routes of a family that we do not have are ignored, with the attribute that has them (RFC 4760 §7), and with its flags.
-  { daemon: /bird/, theirs: /^withdrawn$/, ours: /^kept$/, reason: /^nothing$/ },
   // Partial set on a well-known attribute: RFC 4271 §4.3 forbids it, RFC 7606 §3 c names the other two bits only.
   { daemon: /bird/, theirs: /^kept$/, ours: /^withdrawn$/, reason: /^next-hop: flags 96/ },
 ];
@@ -221,9 +222,11 @@ describeWithDaemons(['frr', 'bird', 'gobgp'], 'the same damaged UPDATE', () => {
 /** What Filament's decoder finds wrong with the attributes, the worst first. */
 function reasonOf(attributes: string): string {
   const body = updateBody({ attributes, nlri: '180a0000' });
-  const { action, faults } = decodeUpdate(body, 0, body.length, { fourOctetAs: true, external: true });
+  const { action, faults, announced } = decodeUpdate(body, 0, body.length, { fourOctetAs: true, external: true });
   const worst = faults.find((fault) => fault.action === action);
-  return worst === undefined ? 'nothing' : worst.reason;
+  if (worst !== undefined) return worst.reason;
+  const first = announced[0]?.attributes.asPath?.[0]?.asns[0];
+  return first === SENDER_AS ? 'nothing' : `first AS ${String(first)}`;
 }
 
 const hexOfPrefix = (net: number, n: number): string => Buffer.of(10 * net, n >>> 8, n & 0xff).toString('hex');

@@ -486,10 +486,10 @@ describe('UpdateReceiver', () => {
     world.end();
   });
 
-  test('routes of a family that the session has not negotiated are passed over', () => {
+  test('routes of a family that the session has not negotiated are passed over (RFC 4760 §7)', () => {
     const world = new World();
     world.tables.delete(FamilyId.ipv4Unicast);
-    expect(world.receive(INTERNAL, updateBody({ attributes: good, nlri: prefix }))).toBeUndefined();
+    expect(world.receive(INTERNAL, updateBody({ attributes: good, nlri: prefix }))?.action).toBe('ignore');
     expect(world.rib.pathCount).toBe(0);
     world.end();
   });

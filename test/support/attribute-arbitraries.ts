@@ -69,6 +69,18 @@ const aigp = fc
   .uint8Array({ minLength: 8, maxLength: 8 })
   .map((metric) => Uint8Array.from([1, 0, 11, ...metric, 7, 0, 4, 99]));
 
+/** An AS, ORIGIN, LOCAL_PREF, and an attribute that nobody knows. */
+const attributeSet = fc
+  .tuple(fc.uint8Array({ minLength: 8, maxLength: 8 }), fc.uint8Array({ maxLength: 40 }))
+  .map(([numbers, value]) =>
+    Uint8Array.of(
+      ...numbers.subarray(0, 4),
+      ...[0x40, 1, 1, 0],
+      ...[0x40, 5, 4, ...numbers.subarray(4)],
+      ...[0xc0, 250, value.length, ...value],
+    ),
+  );
+
 const unknownTypes = Array.from({ length: 256 }, (_each, type) => type).filter(
   (type) =>
     attributeCodec(type) === undefined &&
@@ -110,6 +122,7 @@ export const pathAttributes: fc.Arbitrary<PathAttributes> = fc
       aigp,
       prefixSid: tlvs(1, fc.constantFrom(5, 6, 200)),
       onlyToCustomer: u32,
+      attributeSet,
       unknown,
     },
     { requiredKeys: ['nextHop', 'origin', 'asPath'] },

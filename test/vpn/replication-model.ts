@@ -96,7 +96,6 @@ function copiesOf(path: ModelPath, input: ModelInput): ModelPath[] {
     });
   }
   const type = family === 'evpn' ? input.keys.evpnType(path.key) : undefined;
-  if (type !== undefined && (type < 1 || type > 5)) return [];
   if (type === EvpnRouteType.macIpAdvertisement && input.keys.isBroadcast(path.key)) return [];
   const exported = withNetwork(withCommunities(path.attributes, vrf.exports), vrf, input.localAs);
   return [

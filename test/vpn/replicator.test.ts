@@ -8,7 +8,6 @@ import {
   makeEvpnEthernetSegmentKey,
   makeEvpnInclusiveMulticastKey,
   makeEvpnMacIpKey,
-  makeEvpnOpaqueKey,
   makeEvpnPrefixKey,
 } from '../../src/bgp/nlri/evpn-key.js';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
@@ -78,7 +77,6 @@ const evpnKeys = (distinguisher: Uint8Array): Uint8Array[] => [
     esi: new Uint8Array(10).fill(1),
     originator: Uint8Array.of(192, 0, 2, 3),
   }),
-  makeEvpnOpaqueKey(9, Uint8Array.of(1, 2, 3)),
 ];
 const PREFIXES = [[0], [16, 10, 1], [16, 10, 2]].map((octets) => Uint8Array.from(octets));
 const withRd = (distinguisher: Uint8Array, prefix: Uint8Array): Uint8Array =>
@@ -91,7 +89,7 @@ const VPN_KEYS = {
   evpn: [1, 9].flatMap((n) => evpnKeys(rd(n))),
 };
 
-/** Octets of keys, counted by hand: type 1..5 routes have the route distinguisher behind the type. */
+/** Octets of keys, counted by hand: the route distinguisher is behind the type. */
 const MODEL_KEYS: ModelKeys = {
   withRd: (family, key, distinguisher) =>
     family === 'ipv4' ? withRd(distinguisher, key) : Uint8Array.from([key[0]!, ...distinguisher, ...key.subarray(9)]),

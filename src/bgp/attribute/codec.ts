@@ -49,6 +49,11 @@ export interface AttributeCodec<F extends AttributeField = AttributeField> {
   readonly onFlagConflict?: ErrorAction;
   /** Never accepted from another AS: dropped there, whatever it holds. */
   readonly internalOnly?: boolean;
+  /**
+   * The value holds path attributes from this offset on. With one of them malformed it is malformed, and it may have none that
+   * belongs to its own UPDATE: NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, or an attribute that holds others.
+   */
+  readonly enclosedAt?: number;
   /** NOTIFICATION subcode should the session be reset for it. */
   readonly subcode: number;
   /** The rule that names the consequence, for people. */

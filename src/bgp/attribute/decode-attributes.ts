@@ -40,7 +40,7 @@ export function flagsConflict(flags: number, kind: AttributeKind): boolean {
  *   1 or 2 octets   length (2 with the Extended Length flag)
  *   …               value
  *
- * Reads the list `bytes[start, end)`; types 3, 14 and 15 are passed over. Never throws; what it returns keeps no view of
+ * Reads the list `bytes[start, end)`; types 3, 14 and 15 are passed over (a second NEXT_HOP is reported). Never throws; what it returns keeps no view of
  * `bytes`. Whether an attribute is missing is the caller's question.
  */
 export function decodeAttributeList(
@@ -86,9 +86,8 @@ class AttributeList {
   #attribute(at: number, valueAt: number, end: number): void {
     const flags = this.#bytes[at]!;
     const type = this.#bytes[at + 1]!;
-    if (type === AttributeType.nextHop || type === AttributeType.mpReachNlri || type === AttributeType.mpUnreachNlri) {
-      return;
-    }
+    // A second one of these two is a fault of the structure, which the scan reports (bgp/message/update.ts).
+    if (type === AttributeType.mpReachNlri || type === AttributeType.mpUnreachNlri) return;
     if (this.#isDuplicate(type)) {
       this.#fault(
         'attribute-discard',
@@ -101,6 +100,7 @@ class AttributeList {
       );
       return;
     }
+    if (type === AttributeType.nextHop) return;
     const codec = attributeCodec(type);
     if (codec) this.#known(codec, flags, at, valueAt, end);
     else this.#unrecognised(flags, type, at, valueAt, end);
@@ -126,7 +126,8 @@ class AttributeList {
       return;
     }
     const reader = new Reader(this.#bytes, valueAt, end);
-    if (!decodeInto(codec, reader, this.#ctx, this.#fields)) {
+    const enclosedAt = codec.enclosedAt === undefined ? end : Math.min(end, valueAt + codec.enclosedAt);
+    if (!areEnclosable(this.#bytes, enclosedAt, end) || !decodeInto(codec, reader, this.#ctx, this.#fields)) {
       this.#fault(
         codec.onMalformed,
         codec.subcode,
@@ -208,6 +209,28 @@ class AttributeList {
       updateFault('attribute-discard', UpdateErrorSubcode.optionalAttributeError, reason, Uint8Array.of(type)),
     );
   }
+}
+
+/** How attributes inside of an attribute are written: as inside the customer's AS, with AS numbers of either length. */
+const ENCLOSED_CONTEXTS: readonly CodecContext[] = [
+  { fourOctetAs: true, external: false },
+  { fourOctetAs: false, external: false },
+];
+
+/** Whether the attributes `bytes[start, end)` may stand inside of another one, see {@link AttributeCodec.enclosedAt}. */
+function areEnclosable(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end;) {
+    const valueAt = attributeValueAt(bytes, at);
+    if (valueAt > end) return false;
+    const type = bytes[at + 1]!;
+    const isSection =
+      type === AttributeType.nextHop || type === AttributeType.mpReachNlri || type === AttributeType.mpUnreachNlri;
+    if (isSection || attributeCodec(type)?.enclosedAt !== undefined) return false;
+    at = valueAt + attributeLengthAt(bytes, at);
+  }
+  return (
+    start === end || ENCLOSED_CONTEXTS.some((ctx) => decodeAttributeList(bytes, start, end, ctx).faults.length === 0)
+  );
 }
 
 /** Decodes one value into its field; false when it is malformed or leaves octets over. */

@@ -1,7 +1,10 @@
 import { UPDATE_MESSAGE_ERROR } from './iana.js';
 
-/** What a protocol error leads to, mildest first (RFC 7606 §2). */
-export type ErrorAction = 'attribute-discard' | 'treat-as-withdraw' | 'afi-safi-disable' | 'session-reset';
+/**
+ * What a protocol error leads to, mildest first (RFC 7606 §2). `ignore` is for what is no error but of no use here: routes of
+ * families and of types that this end does not know or has not negotiated (RFC 4760 §7, RFC 7606 §5.4).
+ */
+export type ErrorAction = 'ignore' | 'attribute-discard' | 'treat-as-withdraw' | 'afi-safi-disable' | 'session-reset';
 
 /** A protocol error as a value: what, where, which rule, and what follows from it. One place makes NOTIFICATIONs of them. */
 export interface ProtocolFault {
@@ -17,10 +20,11 @@ export interface ProtocolFault {
 
 const SEVERITY: Readonly<Record<ErrorAction | 'none', number>> = {
   none: 0,
-  'attribute-discard': 1,
-  'treat-as-withdraw': 2,
-  'afi-safi-disable': 3,
-  'session-reset': 4,
+  ignore: 1,
+  'attribute-discard': 2,
+  'treat-as-withdraw': 3,
+  'afi-safi-disable': 4,
+  'session-reset': 5,
 };
 
 /** The stronger of two actions: with several errors in a message the most severe one counts (RFC 7606 §3 h). */

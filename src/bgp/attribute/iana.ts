@@ -25,6 +25,7 @@ export const AttributeType = {
   largeCommunities: 32,
   onlyToCustomer: 35,
   prefixSid: 40,
+  attributeSet: 128,
 } as const;
 
 /** Bits of the attribute flags octet (RFC 4271 §4.3). */

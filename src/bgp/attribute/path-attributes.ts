@@ -31,6 +31,8 @@ export interface PathAttributes {
   readonly prefixSid?: Uint8Array;
   /** Only to Customer (RFC 9234). */
   readonly onlyToCustomer?: number;
+  /** Value of ATTR_SET (RFC 6368), structure checked. */
+  readonly attributeSet?: Uint8Array;
   /** Unknown optional transitive attributes, ascending type; flags as they will be sent (Partial set). */
   readonly unknown?: readonly UnknownAttribute[];
   /** Types of known optional transitive attributes that came with the Partial bit. */

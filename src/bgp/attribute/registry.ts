@@ -3,6 +3,7 @@ import { aigpCodec } from './aigp.js';
 import { as4AggregatorCodec } from './as4-aggregator.js';
 import { as4PathCodec } from './as4-path.js';
 import { asPathCodec } from './as-path.js';
+import { attributeSetCodec } from './attribute-set.js';
 import { atomicAggregateCodec } from './atomic-aggregate.js';
 import { clusterListCodec } from './cluster-list.js';
 import type { AttributeCodec } from './codec.js';
@@ -45,6 +46,7 @@ export const ATTRIBUTE_CODECS: readonly AttributeCodec[] = [
   largeCommunitiesCodec,
   onlyToCustomerCodec,
   prefixSidCodec,
+  attributeSetCodec,
 ];
 
 const ATTRIBUTE_TYPES = 256;

@@ -6,7 +6,7 @@ import { FamilyId, NlriScratch } from '../nlri/family.js';
 import type { Family, FamilyName } from '../nlri/family.js';
 import { familyById } from '../nlri/registry.js';
 import { decodeAttributes } from './update-attributes.js';
-import { malformedNlriFault, scanUpdate, UpdateScan } from './update.js';
+import { malformedNlriFault, scanUpdate, skippedNlriFault, UpdateScan } from './update.js';
 import type { NlriSection, ReachSection } from './update.js';
 
 /** An UPDATE as plain objects, for tests, tools and debugging; the route path uses the scan (update.ts) instead. */
@@ -58,7 +58,7 @@ class UpdateDecoder {
     const scan = this.#scan;
     const fault = scanUpdate(bytes, start, end, scan);
     if (fault) this.#faults.push(fault);
-    if (fault?.action !== 'session-reset') this.#sections(fault !== undefined);
+    if (fault?.action !== 'session-reset') this.#sections(fault !== undefined && fault.action !== 'ignore');
 
     let action: ErrorAction | 'none' = 'none';
     for (const { action: each } of this.#faults) action = strongerAction(action, each);
@@ -111,8 +111,9 @@ class UpdateDecoder {
         this.#faults.push(malformedNlriFault(this.#scan, section, at));
         break;
       }
+      const position = at;
       at = next;
-      // An NLRI whose frame is good and whose body is not is passed over (nlri/evpn.ts).
+      if (scratch.keyLength <= 0) this.#faults.push(skippedNlriFault(this.#scan, family, position));
       if (scratch.keyLength === 0) continue;
       const key = scratch.key.slice(0, Math.abs(scratch.keyLength));
       const route = {

@@ -121,8 +121,8 @@ export class UpdateScan {
  * Finds the parts of the UPDATE body `bytes[start, end)` (without the message header).
  *
  * @param scan  filled as far as the body makes sense, also when there is a fault: with `treat-as-withdraw` all sections are there
- * @returns what is wrong with the structure (RFC 7606 §3 a, g, §4, §5.2, §7.11, §7.12), the most severe fault; attribute values
- *   and NLRI are not looked at
+ * @returns what is wrong with the structure (RFC 7606 §3 a, c, g, §4, §5.2, §7.11, §7.12), the most severe fault, of action `ignore`
+ *   for a family that is not known; attribute values and NLRI are not looked at
  */
 export function scanUpdate(bytes: Uint8Array, start: number, end: number, scan: UpdateScan): ProtocolFault | undefined {
   scan.reset(bytes);
@@ -181,7 +181,7 @@ function scanMpReach(scan: UpdateScan, at: number, valueAt: number, end: number)
   scan.reachFamily = familyByAfiSafi(u16(bytes, valueAt), bytes[valueAt + 2]!);
   if (!scan.reachFamily) {
     scan.reachUnknown = true;
-    return undefined;
+    return mpFlagsFault(scan, at, end, 'mp-reach-nlri') ?? unknownFamilyFault(scan, valueAt, 'mp-reach-nlri');
   }
   scan.mpNextHopStart = valueAt + 4;
   scan.mpNextHopLength = nextHopLength;
@@ -205,7 +205,7 @@ function scanMpUnreach(scan: UpdateScan, at: number, valueAt: number, end: numbe
   scan.unreachFamily = familyByAfiSafi(u16(bytes, valueAt), bytes[valueAt + 2]!);
   if (!scan.unreachFamily) {
     scan.unreachUnknown = true;
-    return undefined;
+    return mpFlagsFault(scan, at, end, 'mp-unreach-nlri') ?? unknownFamilyFault(scan, valueAt, 'mp-unreach-nlri');
   }
   scan.unreachStart = valueAt + MP_UNREACH_FIXED_OCTETS;
   scan.unreachEnd = end;
@@ -291,6 +291,35 @@ export function malformedNlriFault(scan: UpdateScan, section: NlriSection, posit
       return updateFault('session-reset', UpdateErrorSubcode.invalidNetworkField, reason);
     }
   }
+}
+
+/**
+ * What follows from NLRI that a family's decoder passes over ({@link NlriScratch.keyLength} 0): of a type that nobody here knows
+ * they are dropped (RFC 7606 §5.4); else something in them is impossible, and all that can be told is that there is no such route.
+ *
+ * @param position  where the NLRI starts
+ */
+export function skippedNlriFault(scan: UpdateScan, family: Family, position: number): ProtocolFault {
+  const type = scan.bytes[position]!;
+  const what = `${family.name} route of type ${type} at offset ${position - scan.attributesStart} of the attributes`;
+  if (family.knowsType?.(type) === false) return ignoredFault(`${what}: type not known (RFC 7606 §5.4)`);
+  const reason = `${what}: impossible length or field (RFC 7606 §5.4)`;
+  return updateFault('treat-as-withdraw', UpdateErrorSubcode.optionalAttributeError, reason);
+}
+
+/** Routes of a family that the session has not negotiated are passed over (RFC 4760 §7). */
+export function notNegotiatedFault(family: Family): ProtocolFault {
+  return ignoredFault(`routes of ${family.name}, which was not negotiated (RFC 4760 §7)`);
+}
+
+/** The same of a family that is not known at all. */
+function unknownFamilyFault(scan: UpdateScan, valueAt: number, name: string): ProtocolFault {
+  const afi = u16(scan.bytes, valueAt);
+  return ignoredFault(`${name}: AFI ${afi}, SAFI ${scan.bytes[valueAt + 2]!} is not known (RFC 4760 §7)`);
+}
+
+function ignoredFault(reason: string): ProtocolFault {
+  return updateFault('ignore', UpdateErrorSubcode.optionalAttributeError, reason);
 }
 
 /** An attribute past the end: a withdrawal as long as it is sure which routes are meant (RFC 7606 §4 and §5.2). */

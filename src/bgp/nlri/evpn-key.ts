@@ -7,7 +7,6 @@
  *   3      1: type   8: RD    4: Ethernet tag   1: IP bits   4, 16: originating router                    18, 30
  *   4      1: type   8: RD   10: ESI   1: IP bits   4, 16: originating router                             24, 36
  *   5      1: type   8: RD    4: Ethernet tag   1: prefix bits   4, 16: prefix, host bits cleared         18, 30
- *   other  1: type   1: length   the route's octets, untouched
  *
  * Whether a type 5 key is IPv4 or IPv6 is told by its length, as in the NLRI.
  * Views returned by the readers alias the key. Readers for one type must not be given a key of another.
@@ -38,19 +37,14 @@ const MAC_IP_OFFSET = MAC_IP_BITS_OFFSET + 1;
 /** The Ethernet tag that means all tags of an Ethernet segment (RFC 7432 §8.2.1). */
 export const MAX_ETHERNET_TAG = 0xffffffff;
 
-/** Route type of a key: one of {@link EvpnRouteType}, or that of an opaque route. */
-export function evpnRouteType(key: Uint8Array, keyStart = 0): number {
-  return key[keyStart]!;
+/** Route type of a key. */
+export function evpnRouteType(key: Uint8Array, keyStart = 0): EvpnRouteType {
+  return key[keyStart] as EvpnRouteType;
 }
 
-/** Whether routes of this type are taken apart (types 1 to 5). */
+/** Whether routes of this type are known (types 1 to 5). */
 export function isEvpnRouteTypeKnown(type: number): type is EvpnRouteType {
   return type >= EvpnRouteType.ethernetAutoDiscovery && type <= EvpnRouteType.ipPrefix;
-}
-
-/** Where the route distinguisher of a key starts in `key`; -1 of an opaque route, which is not known to have one. */
-export function evpnRouteDistinguisherOffset(key: Uint8Array, keyStart = 0): number {
-  return isEvpnRouteTypeKnown(key[keyStart]!) ? keyStart + EVPN_RD_OFFSET : -1;
 }
 
 /** Ethernet tag of types 1, 2, 3 and 5, in 0..2^32-1. */
@@ -92,7 +86,7 @@ export function evpnPrefix(key: Uint8Array, keyStart: number, keyLength: number)
  * distinguisher is zero) as the VPN's, or the other way around.
  *
  * @param rd   eight octets at `rdStart`; ZERO_ROUTE_DISTINGUISHER for the key inside a VRF
- * @returns    `length`, or -1 of an opaque route, which cannot be given one
+ * @returns    `length`
  */
 export function evpnKeyWithRd(
   key: Uint8Array,
@@ -102,9 +96,7 @@ export function evpnKeyWithRd(
   rdStart: number,
   out: Uint8Array,
 ): number {
-  const type = key[start]!;
-  if (!isEvpnRouteTypeKnown(type)) return -1;
-  out[0] = type;
+  out[0] = key[start]!;
   for (let i = 0; i < ROUTE_DISTINGUISHER_OCTETS; i++) out[EVPN_RD_OFFSET + i] = rd[rdStart + i]!;
   for (let i = EVPN_AFTER_RD_OFFSET; i < length; i++) out[i] = key[start + i]!;
   return length;
@@ -202,16 +194,6 @@ export function makeEvpnPrefixKey({ rd, ethernetTag, address, lengthBits }: Evpn
   key[AFTER_TAG_OFFSET] = lengthBits;
   key.set(address, AFTER_TAG_OFFSET + 1);
   clearHostBits(key, AFTER_TAG_OFFSET + 1, address.length, lengthBits);
-  return key;
-}
-
-/** Key of a route of a type that is not taken apart: `body` are its octets behind type and length, at most 255. */
-export function makeEvpnOpaqueKey(type: number, body: Uint8Array): Uint8Array {
-  assert(!isEvpnRouteTypeKnown(type) && body.length <= 0xff, 'an opaque route is of another type, at most 255 octets');
-  const key = new Uint8Array(2 + body.length);
-  key[0] = type;
-  key[1] = body.length;
-  key.set(body, 2);
   return key;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Payloads of EVPN routes: what an announcement says beside its key and its attributes.
  *
- *   types 3, 4, opaque     none
+ *   types 3, 4             none
  *   type 1                 3: label
  *   types 2, 5, short      3: label 1                                  the ESI is zero, and there is no label 2 (2),
  *                                                                      or the gateway is zero (5)

@@ -6,12 +6,11 @@
  *   3:<rd>:<ethernet tag>:<originator>
  *   4:<rd>:<esi>:<originator>
  *   5:<rd>:<ethernet tag>:<prefix>
- *   <type>:0x<hex>                                  any other type: its octets behind the length
  *
  * Inside a VRF without `<rd>:`.
  */
 import { parseDecimal } from '../../wire/decimal.js';
-import { formatHex, formatHexOctet, parseHex } from '../../wire/hex.js';
+import { formatHexOctet } from '../../wire/hex.js';
 import { formatIp, parseIp } from '../../wire/ip.js';
 import { formatMac, parseMac } from '../../wire/mac.js';
 import { formatPrefix, parsePrefix } from '../../wire/prefix.js';
@@ -30,12 +29,12 @@ import {
   evpnMac,
   evpnOriginator,
   evpnPrefix,
+  evpnRouteType,
   isEvpnRouteTypeKnown,
   makeEvpnAutoDiscoveryKey,
   makeEvpnEthernetSegmentKey,
   makeEvpnInclusiveMulticastKey,
   makeEvpnMacIpKey,
-  makeEvpnOpaqueKey,
   makeEvpnPrefixKey,
   MAX_ETHERNET_TAG,
 } from './evpn-key.js';
@@ -47,16 +46,14 @@ const ESI_TEXT = /^[0-9a-f]{2}(?::[0-9a-f]{2}){9}$/i;
 
 /** Text of a key, with the route distinguisher. */
 export function formatEvpn(key: Uint8Array, keyStart: number, keyLength: number): string {
-  const type = key[keyStart]!;
-  if (!isEvpnRouteTypeKnown(type)) return formatOpaque(key, keyStart, keyLength);
+  const type = evpnRouteType(key, keyStart);
   const rd = formatRouteDistinguisher(key, keyStart + EVPN_RD_OFFSET);
   return `${String(type)}:${rd}:${formatAfterRd(type, key, keyStart, keyLength)}`;
 }
 
 /** Text of a key as inside a VRF, without the route distinguisher (whatever it is). */
 export function formatEvpnWithoutRd(key: Uint8Array, keyStart: number, keyLength: number): string {
-  const type = key[keyStart]!;
-  if (!isEvpnRouteTypeKnown(type)) return formatOpaque(key, keyStart, keyLength);
+  const type = evpnRouteType(key, keyStart);
   return `${String(type)}:${formatAfterRd(type, key, keyStart, keyLength)}`;
 }
 
@@ -65,7 +62,6 @@ export function parseEvpn(text: string): Uint8Array | undefined {
   const typed = splitType(text);
   if (typed === undefined) return undefined;
   const { type, rest } = typed;
-  if (!isEvpnRouteTypeKnown(type)) return parseOpaque(type, rest);
   const rdLength = routeDistinguisherTextLength(rest);
   if (rdLength < 0) return undefined;
   const rd = parseRouteDistinguisher(rest.slice(0, rdLength));
@@ -77,7 +73,7 @@ export function parseEvpnWithoutRd(text: string): Uint8Array | undefined {
   const typed = splitType(text);
   if (typed === undefined) return undefined;
   const { type, rest } = typed;
-  return isEvpnRouteTypeKnown(type) ? parseAfterRd(type, ZERO_ROUTE_DISTINGUISHER, rest) : parseOpaque(type, rest);
+  return parseAfterRd(type, ZERO_ROUTE_DISTINGUISHER, rest);
 }
 
 /** Ten pairs of hex digits with colons. */
@@ -90,10 +86,6 @@ function formatEsi(bytes: Uint8Array, offset = 0): string {
 /** The ten octets of an Ethernet segment identifier; `undefined` when it is not one. */
 export function parseEsi(text: string): Uint8Array | undefined {
   return ESI_TEXT.test(text) ? Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16)) : undefined;
-}
-
-function formatOpaque(key: Uint8Array, keyStart: number, keyLength: number): string {
-  return `${String(key[keyStart]!)}:0x${formatHex(key, keyStart + 2, keyStart + keyLength)}`;
 }
 
 function formatAfterRd(type: EvpnRouteType, key: Uint8Array, keyStart: number, keyLength: number): string {
@@ -114,15 +106,10 @@ function formatAfterRd(type: EvpnRouteType, key: Uint8Array, keyStart: number, k
   }
 }
 
-function splitType(text: string): { readonly type: number; readonly rest: string } | undefined {
+function splitType(text: string): { readonly type: EvpnRouteType; readonly rest: string } | undefined {
   const colon = text.indexOf(':');
   const type = colon < 0 ? undefined : parseDecimal(text.slice(0, colon), 0xff);
-  return type === undefined ? undefined : { type, rest: text.slice(colon + 1) };
-}
-
-function parseOpaque(type: number, text: string): Uint8Array | undefined {
-  const body = text.startsWith('0x') ? parseHex(text.slice(2)) : undefined;
-  return body === undefined || body.length > 0xff ? undefined : makeEvpnOpaqueKey(type, body);
+  return type === undefined || !isEvpnRouteTypeKnown(type) ? undefined : { type, rest: text.slice(colon + 1) };
 }
 
 function parseAfterRd(type: EvpnRouteType, rd: Uint8Array, text: string): Uint8Array | undefined {

@@ -12,7 +12,7 @@
  *   type 5, IP prefix                    8: RD   10: ESI   4: tag   1: prefix bits   4, 16: prefix
  *                                        4, 16: gateway   3: label                                                  34, 58
  *
- * Keys are drawn in evpn-key.ts, payloads in evpn-payload.ts. Other types are kept as they came and passed on.
+ * Keys are drawn in evpn-key.ts, payloads in evpn-payload.ts. Routes of other types are dropped (RFC 7606 §5.4).
  *
  * Type and length frame each route, so the damage of a body that its type does not allow (length, MAC or address length,
  * prefix length) is confined: such a route cannot even be withdrawn, as its key is not known; it is skipped, see
@@ -23,7 +23,14 @@
  */
 import { ROUTE_DISTINGUISHER_OCTETS } from '../../wire/route-distinguisher.js';
 import type { Writer } from '../../wire/writer.js';
-import { ESI_OCTETS, EVPN_AFTER_RD_OFFSET, EVPN_RD_OFFSET, MAC_BITS } from './evpn-key.js';
+import {
+  ESI_OCTETS,
+  EVPN_AFTER_RD_OFFSET,
+  EVPN_RD_OFFSET,
+  evpnRouteType,
+  isEvpnRouteTypeKnown,
+  MAC_BITS,
+} from './evpn-key.js';
 import { FULL_ESI_OFFSET, FULL_TAIL_OFFSET, isZero } from './evpn-payload.js';
 import { formatEvpn, parseEvpn } from './evpn-text.js';
 import { FamilyId } from './family.js';
@@ -151,10 +158,6 @@ function decodeEvpn(bytes: Uint8Array, position: number, end: number, withdrawn:
       copy(bytes, next - LABEL_OCTETS, out.payload, 0, LABEL_OCTETS);
       out.payloadLength = LABEL_OCTETS;
       break;
-    default:
-      out.key[1] = octets;
-      copy(bytes, body, out.key, HEADER_OCTETS, octets);
-      out.keyLength = HEADER_OCTETS + octets;
   }
   return next;
 }
@@ -166,7 +169,7 @@ function encodedEvpnLength(
   key: Uint8Array,
   keyStart: number,
 ): number {
-  switch (key[keyStart]) {
+  switch (evpnRouteType(key, keyStart)) {
     case EvpnRouteType.macIpAdvertisement: {
       const hasLabel2 = !withdrawn && payloadLength > FULL_TAIL_OFFSET;
       return HEADER_OCTETS + keyLength - 1 + ESI_OCTETS + (hasLabel2 ? 2 * LABEL_OCTETS : LABEL_OCTETS);
@@ -178,8 +181,6 @@ function encodedEvpnLength(
     case EvpnRouteType.inclusiveMulticast:
     case EvpnRouteType.ethernetSegment:
       return HEADER_OCTETS + keyLength - 1;
-    default:
-      return keyLength;
   }
 }
 
@@ -200,7 +201,7 @@ function encodeEvpn(
   payloadLength: number,
   withdrawn: boolean,
 ): void {
-  const type = key[keyStart]!;
+  const type = evpnRouteType(key, keyStart);
   const said = withdrawn ? 0 : payloadLength;
   const total = encodedEvpnLength(keyLength, payloadLength, withdrawn, key, keyStart);
   w.ensure(total);
@@ -231,9 +232,6 @@ function encodeEvpn(
     case EvpnRouteType.inclusiveMulticast:
     case EvpnRouteType.ethernetSegment:
       put(key, keyStart + EVPN_RD_OFFSET, bytes, at, keyLength - EVPN_RD_OFFSET, true);
-      break;
-    default:
-      put(key, keyStart, bytes, w.position, keyLength, true);
   }
   w.position += total;
 }
@@ -243,6 +241,7 @@ export const evpn: Family = {
   name: 'l2vpn-evpn',
   afi: Afi.l2vpn,
   safi: Safi.evpn,
+  knowsType: isEvpnRouteTypeKnown,
   decode: decodeEvpn,
   encodedLength: encodedEvpnLength,
   encode: encodeEvpn,

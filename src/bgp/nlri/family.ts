@@ -27,8 +27,8 @@ export type FamilyName =
   | 'l2vpn-evpn'
   | 'rtc';
 
-/** Longest key any family makes (an opaque EVPN route: type, length, 255 octets). */
-export const MAX_KEY_OCTETS = 257;
+/** Longest key any family makes (EVPN type 2 with an IPv6 address). */
+export const MAX_KEY_OCTETS = 37;
 /** Longest payload any family makes (EVPN type 5: label, ESI and an IPv6 gateway; label stacks are limited to 8). */
 const MAX_PAYLOAD_OCTETS = 32;
 
@@ -43,7 +43,6 @@ const MAX_PAYLOAD_OCTETS = 32;
  *   l3vpn                  prefix bits (1), RD (8), prefix octets           3 octets per label
  *   evpn                   route type (1), key fields of RFC 7432 §7        3 octets: label 1 alone (ESI and gateway zero),
  *                                                                           else the full form drawn in evpn-payload.ts
- *   evpn, other type       route type (1), length (1), the route's octets   none
  *   rtc                    prefix bits (1), octets                          none
  *
  * Bits beyond the prefix length are zero in a key. A label of the MPLS families is kept as 20 bits << 4 with
@@ -52,8 +51,8 @@ const MAX_PAYLOAD_OCTETS = 32;
 export class NlriScratch {
   readonly key = new Uint8Array(MAX_KEY_OCTETS);
   /**
-   * Octets of the key; 0 when this NLRI is to be skipped: its frame is sound but its body is not (EVPN only), so that
-   * nothing can be announced or withdrawn by it. Negative when the route is known and what is announced of it is wrong:
+   * Octets of the key; 0 when this NLRI is to be skipped: its frame is sound but its type is not known or its body is not
+   * possible (EVPN only), so that nothing can be announced or withdrawn by it. Negative when the route is known and what is announced of it is wrong:
    * it is treated as withdrawn, its key has that many octets (RFC 9136 §3.1).
    */
   keyLength = 0;
@@ -76,6 +75,9 @@ export interface Family {
    *          `out` then holds nothing of use
    */
   decode(bytes: Uint8Array, position: number, end: number, withdrawn: boolean, out: NlriScratch): number;
+
+  /** In families of typed NLRI, whether a type is known: those of others are dropped (RFC 7606 §5.4). */
+  readonly knowsType?: (type: number) => boolean;
 
   /** Octets that {@link encode} will write. */
   encodedLength(

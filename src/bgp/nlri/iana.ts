@@ -20,7 +20,7 @@ export const Safi = {
 } as const;
 export type Safi = (typeof Safi)[keyof typeof Safi];
 
-/** EVPN Route Types (IANA registry of that name) that are taken apart; all others are opaque. */
+/** EVPN Route Types (IANA registry of that name) that are known here. */
 export const EvpnRouteType = {
   /** Ethernet Auto-discovery, RFC 7432 §7.1. */
   ethernetAutoDiscovery: 1,

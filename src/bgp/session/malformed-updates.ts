@@ -1,4 +1,4 @@
-/** Malformed UPDATEs of one neighbor: counted by what they led to, and written to the log (RFC 7606 §6). */
+/** UPDATEs of one neighbor that were malformed, or of no use here: counted by what they led to, and written to the log (RFC 7606 §6). */
 import type { Clock } from '../../util/clock.js';
 import type { Logger } from '../../util/logger.js';
 import { formatHex } from '../../wire/hex.js';
@@ -8,19 +8,27 @@ import { decodeUpdate } from '../message/update-decode.js';
 
 /** At most one log record in this time; the next one says how many there would have been. */
 const LOG_MS = 10_000;
+/** The same of routes that are of no use here: a neighbor may go on with them for ever, and is right to. */
+const LOG_IGNORED_MS = 600_000;
 /** Prefixes in a record; all are in the octets. */
 const MAX_LOGGED_PREFIXES = 64;
 
-/** Malformed UPDATEs by what they led to (RFC 7606 §2). */
+/** UPDATEs by what was wrong with them led to (RFC 7606 §2). */
 export type FaultCounts = Readonly<Record<ErrorAction, number>>;
 
 export class MalformedUpdates {
   readonly #neighbor: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #counts = { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'afi-safi-disable': 0, 'session-reset': 0 };
-  #notLogged = 0;
-  #loggedMs = -Infinity;
+  readonly #counts = {
+    ignore: 0,
+    'attribute-discard': 0,
+    'treat-as-withdraw': 0,
+    'afi-safi-disable': 0,
+    'session-reset': 0,
+  };
+  readonly #malformed = { everyMs: LOG_MS, loggedMs: -Infinity, notLogged: 0 };
+  readonly #ignored = { everyMs: LOG_IGNORED_MS, loggedMs: -Infinity, notLogged: 0 };
 
   /** @param neighbor  its address */
   constructor(neighbor: string, clock: Clock, logger: Logger) {
@@ -33,15 +41,16 @@ export class MalformedUpdates {
     return this.#counts;
   }
 
-  /** The UPDATE with the body `bytes[start, end)` was malformed. */
+  /** There was something in the UPDATE with the body `bytes[start, end)`. */
   add(fault: ProtocolFault, bytes: Uint8Array, start: number, end: number, context: CodecContext): void {
     this.#counts[fault.action]++;
+    const { action, reason } = fault;
+    const records = action === 'ignore' ? this.#ignored : this.#malformed;
     const now = this.#clock.nowMs();
-    if (now - this.#loggedMs < LOG_MS) {
-      this.#notLogged++;
+    if (now - records.loggedMs < records.everyMs) {
+      records.notLogged++;
       return;
     }
-    const { action, reason } = fault;
     this.#logger.warn(
       {
         neighbor: this.#neighbor,
@@ -49,12 +58,12 @@ export class MalformedUpdates {
         reason,
         prefixes: prefixesOf(bytes, start, end, context),
         update: formatHex(bytes, start, end),
-        notLogged: this.#notLogged,
+        notLogged: records.notLogged,
       },
-      'malformed update',
+      action === 'ignore' ? 'routes ignored' : 'malformed update',
     );
-    this.#loggedMs = now;
-    this.#notLogged = 0;
+    records.loggedMs = now;
+    records.notLogged = 0;
   }
 }
 

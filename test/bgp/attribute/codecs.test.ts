@@ -48,6 +48,7 @@ const GOOD: ReadonlyArray<readonly [type: number, hex: string, text: string]> = 
   [AttributeType.largeCommunities, '0000fc000000000100000002', '64512:1:2'],
   [AttributeType.onlyToCustomer, '0000fc00', '64512'],
   [AttributeType.prefixSid, '01000700000000000001', '0x01000700000000000001'],
+  [AttributeType.attributeSet, '0000fc0040010100', '0x0000fc0040010100'],
 ];
 
 /** Values that must not pass, with the rule. */
@@ -174,7 +175,7 @@ describe('attribute codecs', () => {
       ...Object.fromEntries([1, 2, 5, 6].map((type) => [type, AttributeKind.wellKnown])),
       ...Object.fromEntries([4, 9, 10, 26, 29].map((type) => [type, AttributeKind.optionalNonTransitive])),
       ...Object.fromEntries(
-        [7, 8, 16, 17, 18, 22, 23, 25, 32, 35, 40].map((type) => [type, AttributeKind.optionalTransitive]),
+        [7, 8, 16, 17, 18, 22, 23, 25, 32, 35, 40, 128].map((type) => [type, AttributeKind.optionalTransitive]),
       ),
     });
   });

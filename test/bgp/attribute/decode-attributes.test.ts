@@ -99,6 +99,54 @@ describe('a list of path attributes', () => {
     expect(faults).toHaveLength(2);
   });
 
+  test('a second NEXT_HOP is dropped and reported like any other attribute (RFC 7606 §3 g)', () => {
+    const { attributes, action, faults } = decode('400304c0000201' + ORIGIN + '400304c0000202');
+    expect(attributes).toEqual({ origin: 0 });
+    expect(action).toBe('attribute-discard');
+    expect(faults).toMatchObject([{ subcode: 1, reason: 'attribute type 3: appears twice (RFC 7606 §3 g)' }]);
+  });
+
+  test.each([
+    ['three octets', '00fc00', false],
+    ['an AS alone', '0000fc00', true],
+    [
+      'ORIGIN, AS_PATH of 4-octet numbers and LOCAL_PREF',
+      '0000fc0040010100' + '4002060201fa56ea00' + '40050400000064',
+      true,
+    ],
+    ['an attribute nobody knows', '0000fc00c0fa0101', true],
+    ['an attribute cut off', '0000fc00400101', false],
+    ['one octet too many', '0000fc004001010040', false],
+    ['AS_PATH of 2-octet numbers', '0000fc0040020402010001', true],
+    ['AS_PATH of 3-octet numbers', '0000fc004002050201000001', false],
+    ['ORIGIN 7', '0000fc0040010107', false],
+    ['ORIGIN twice', '0000fc004001010040010100', false],
+    ['NEXT_HOP', '0000fc00400304c0000201', false],
+    ['MP_REACH_NLRI', '0000fc00800e0900010104c000020100', false],
+    ['MP_UNREACH_NLRI', '0000fc00800f03000101', false],
+    ['another one inside', '0000fc00c080040000fc00', false],
+  ])('ATTR_SET with %s (RFC 6368 §5, RFC 7606 §7.16)', (_what, value, good) => {
+    for (const ctx of [IBGP, EBGP, OLD]) {
+      const { attributes, action } = decode(
+        `c080${(value.length / 2).toString(16).padStart(2, '0')}${value}${ORIGIN}`,
+        ctx,
+      );
+      expect(action).toBe(good ? 'none' : 'treat-as-withdraw');
+      expect(attributes.attributeSet).toEqual(good ? Uint8Array.from(Buffer.from(value, 'hex')) : undefined);
+    }
+  });
+
+  test('ATTR_SETs inside of each other are refused at the first one, however many (RFC 6368 §5)', () => {
+    let value = '';
+    for (let depth = 0; depth < 4000; depth++) {
+      const length = 4 + value.length / 2;
+      value = `0000fc00${depth === 0 ? '' : `d080${(value.length / 2).toString(16).padStart(4, '0')}${value}`}`;
+      if (length > 60_000) break;
+    }
+    const { action } = decode(`d080${(value.length / 2).toString(16).padStart(4, '0')}${value}${ORIGIN}`);
+    expect(action).toBe('treat-as-withdraw');
+  });
+
   test('merges AS4_PATH and AS4_AGGREGATOR of a 2-octet speaker (RFC 6793 §4.2.3)', () => {
     const asPath = '40020602025ba0fc00';
     const { attributes, action } = decode(

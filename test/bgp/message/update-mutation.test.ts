@@ -9,7 +9,7 @@ import { octets, updateBody } from '../../support/update-messages.js';
 
 const SEED = 0x7606;
 const MESSAGES = 2000;
-const ACTIONS = ['none', 'attribute-discard', 'treat-as-withdraw', 'session-reset'];
+const ACTIONS = ['none', 'ignore', 'attribute-discard', 'treat-as-withdraw', 'session-reset'];
 
 /** Routes of each family in hex, by its name. */
 const ROUTES: Readonly<Record<string, string>> = {

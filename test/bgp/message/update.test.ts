@@ -60,7 +60,7 @@ describe('the parts of an UPDATE (RFC 4271 §4.3)', () => {
 
   test('families that we do not know are passed over, but announce something', () => {
     const { found, fault } = scan({ attributes: attribute(0x80, 14, '0001 85 00 00 0301aa') + ORIGIN });
-    expect(fault).toBeUndefined();
+    expect(fault?.action).toBe('ignore');
     expect([found.reachFamily, found.reachUnknown, found.hasReachable]).toEqual([undefined, true, true]);
     const withdrawn = scan({ attributes: attribute(0x80, 15, '0001 85') });
     expect([withdrawn.found.unreachUnknown, withdrawn.found.isEndOfRib()]).toEqual([true, 0]);
@@ -182,6 +182,18 @@ describe('damaged structure', () => {
     expect(found.reachFamily?.name).toBe('l3vpn-ipv4-unicast');
     expect(scan({ attributes: attribute(0x40, 15, '0002 01 0820') }).fault?.action).toBe('treat-as-withdraw');
   });
+
+  test.each([
+    [14, '4004 47 00 00 0001'],
+    [15, '4004 47 0001'],
+  ])(
+    'routes of an unknown family in attribute %d are ignored, unless its flags are wrong (RFC 4760 §7, RFC 7606 §3 c)',
+    (type, value) => {
+      const reason = expect.stringContaining('AFI 16388, SAFI 71');
+      expect(scan({ attributes: attribute(0x80, type, value) }).fault).toMatchObject({ action: 'ignore', reason });
+      expect(scan({ attributes: attribute(0xc0, type, value) }).fault).toMatchObject({ action: 'treat-as-withdraw' });
+    },
+  );
 
   test('a UPDATE cut at any octet is a fault, or ends in the NLRI', () => {
     const body = updateBody({

@@ -6,7 +6,6 @@ import {
   makeEvpnEthernetSegmentKey,
   makeEvpnInclusiveMulticastKey,
   makeEvpnMacIpKey,
-  makeEvpnOpaqueKey,
   makeEvpnPrefixKey,
 } from '../../../src/bgp/nlri/evpn-key.js';
 import { makeEvpnPayload } from '../../../src/bgp/nlri/evpn-payload.js';
@@ -90,10 +89,6 @@ const ipPrefix = address.chain((bytes) =>
     .map((f) => (f.gateway?.some((octet) => octet !== 0) === true ? { ...f, esi: new Uint8Array(10) } : f))
     .map((f) => ({ key: makeEvpnPrefixKey(f), payload: makeEvpnPayload({ routeType: 5, ...f }) })),
 );
-const opaque = fc
-  .record({ type: fc.constantFrom(0, 6, 7, 8, 11, 255), body: fc.uint8Array({ maxLength: 255 }) })
-  .map(({ type, body }) => ({ key: makeEvpnOpaqueKey(type, body), payload: NO_PAYLOAD }));
-
 const rtc = fc.oneof(
   fc.constant({ key: Uint8Array.of(0), payload: NO_PAYLOAD }),
   fc.tuple(fc.integer({ min: 32, max: 96 }), octets(12)).map(([bits, bytes]) => {
@@ -111,6 +106,6 @@ export const ROUTES: Readonly<Record<FamilyName, fc.Arbitrary<Route>>> = {
   'ipv6-labelled-unicast': labelled(6),
   'l3vpn-ipv4-unicast': l3vpn(4),
   'l3vpn-ipv6-unicast': l3vpn(6),
-  'l2vpn-evpn': fc.oneof(autoDiscovery, macIp, inclusiveMulticast, ethernetSegment, ipPrefix, opaque),
+  'l2vpn-evpn': fc.oneof(autoDiscovery, macIp, inclusiveMulticast, ethernetSegment, ipPrefix),
   rtc,
 };

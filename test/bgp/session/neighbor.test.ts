@@ -447,6 +447,7 @@ describe('faults', () => {
     peer.transport.write(END_OF_RIB);
     expect(await peer.notification()).toEqual({ code: 3, subcode: 1, data: Buffer.from([7]) });
     expect(ours.neighbor.faults).toEqual({
+      ignore: 0,
       'attribute-discard': 0,
       'treat-as-withdraw': 1,
       'afi-safi-disable': 0,
