@@ -130,9 +130,6 @@ export class Connection implements MessageSink {
   /** When the peer is late, and how long it may be silent; 0 when there is no hold time. */
   #holdDeadlineMs = 0;
   #holdMs = 0;
-  /** When the peer has taken nothing for too long, and what it had taken when that was last put off. */
-  #sendDeadlineMs = 0;
-  #takenOctets = 0;
 
   #held = false;
   #waiting: Uint8Array[] = [];
@@ -556,15 +553,17 @@ export class Connection implements MessageSink {
     return true;
   }
 
-  /** From now on the peer has `ms` to take something, or until there is nothing to take (RFC 9687 §3.1). Looked at a few times in it. */
+  /**
+   * From now on the peer has `ms` to take something, if there is anything to take (RFC 9687 §3.1). So many looks in vain end it, not
+   * the clock: time in which we did not run is not held against the peer.
+   */
   #startSendHold(ms: number): void {
-    const { clock } = this.#context;
-    this.#sendDeadlineMs = clock.nowMs() + ms;
-    this.#takenOctets = this.#transport?.sentOctets ?? 0;
+    const before = this.#transport?.sentOctets ?? 0;
+    let looks = 0;
     const look = (): void => {
       const { writableLength = 0, sentOctets = 0 } = this.#transport ?? {};
-      if (writableLength === 0 || sentOctets > this.#takenOctets) this.#startSendHold(ms);
-      else if (clock.nowMs() < this.#sendDeadlineMs) this.#timers.set('sendHold', ms / SEND_HOLD_LOOKS, look);
+      if (writableLength === 0 || sentOctets > before) this.#startSendHold(ms);
+      else if (++looks < SEND_HOLD_LOOKS) this.#timers.set('sendHold', ms / SEND_HOLD_LOOKS, look);
       else this.dispatch({ kind: EVENT_OF_TIMER.sendHold }, TIMER_CAUSES.sendHold);
     };
     this.#timers.set('sendHold', ms / SEND_HOLD_LOOKS, look);
