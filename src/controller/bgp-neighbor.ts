@@ -42,6 +42,8 @@ const MEMBERSHIP_WAIT_MS = 30_000;
 interface FamilyState {
   endOfRibReceived: boolean;
   endOfRibSent: boolean;
+  /** End-of-RIB waits for memberships of others ({@link SelectionDeferral}). */
+  endOfRibHeld: boolean;
   /** A refresh that the neighbor asked for is under way and has to be concluded (RFC 7313 §4). */
   refreshing: boolean;
   /** Absent while the family waits: for route-target membership, or for the end of selection deferral. */
@@ -226,7 +228,7 @@ export class BgpNeighbor implements NeighborHandler {
     const { source, sweep } = kept ?? this.#createPaths(negotiated);
     const families = new Map<FamilyId, FamilyState>();
     for (const family of negotiated.families) {
-      families.set(family, { endOfRibReceived: false, endOfRibSent: false, refreshing: false });
+      families.set(family, { endOfRibReceived: false, endOfRibSent: false, endOfRibHeld: false, refreshing: false });
     }
     const receiver = this.#createReceiver(negotiated, source, sweep);
     const session: Session = { negotiated, source, sweep, receiver, families };
@@ -277,6 +279,18 @@ export class BgpNeighbor implements NeighborHandler {
 
   stateChanged(): void {
     // Shown on demand.
+  }
+
+  /** Our memberships are complete. */
+  membershipsEnded(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    for (const [family, state] of session.families) {
+      if (!state.endOfRibHeld) continue;
+      // Behind the last of them: a neighbor that is slow to take them is sent all again.
+      if ((state.membership?.owed ?? 0) > 0) state.membership?.refresh();
+      else this.#synchronized(session, family, state);
+    }
   }
 
   /** Selection deferral is over. */
@@ -500,7 +514,7 @@ export class BgpNeighbor implements NeighborHandler {
     const state = defined(session.families.get(family), 'a negotiated family');
     if (table === undefined) return;
     if (lacksPolicy(this.#config, session.negotiated.external)) {
-      this.#synchronized(family, state);
+      this.#synchronized(session, family, state);
       return;
     }
     const { negotiated, source } = session;
@@ -509,7 +523,7 @@ export class BgpNeighbor implements NeighborHandler {
         ? this.#service.membership.interestOf(source.id)
         : undefined;
     const facts = { sourceId: source.id, peerAs: negotiated.peerAs, interest };
-    const receiver = new NeighborReceiver(this.#neighbor, facts, () => this.#synchronized(family, state));
+    const receiver = new NeighborReceiver(this.#neighbor, facts, () => this.#synchronized(session, family, state));
     state.membership = this.#service.groups.joinBgp(table, this.#exportOptions(family, negotiated), receiver);
   }
 
@@ -548,12 +562,15 @@ export class BgpNeighbor implements NeighborHandler {
     state.membership.refresh();
   }
 
-  #synchronized(family: FamilyId, state: FamilyState): void {
+  #synchronized(session: Session, family: FamilyId, state: FamilyState): void {
     if (state.refreshing) {
       state.refreshing = false;
       this.#sendRefreshMark(family, RouteRefreshSubtype.end);
     }
     if (state.endOfRibSent) return;
+    const { deferral } = this.#service;
+    state.endOfRibHeld = family === FamilyId.rtc && deferral.awaitsMemberships && this.#holdsOurRoutes(session);
+    if (state.endOfRibHeld) return;
     state.endOfRibSent = true;
     this.#neighbor.send(endOfRib(familyById(family)));
   }

@@ -6,6 +6,7 @@ import { TlsMaterialError } from '../net/errors.js';
 import { Origin } from '../bgp/attribute/path-attributes.js';
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
+import { familyByName } from '../bgp/nlri/registry.js';
 import type { ConfigChange } from '../config/difference.js';
 import type { ResolvedAgents, ResolvedConfig } from '../config/resolved.js';
 import type { SourceId, TargetListId } from '../rib/handles.js';
@@ -203,8 +204,13 @@ export class Controller implements BgpService, InterestListener {
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
     );
-    this.deferral = new SelectionDeferral(clock, logger, this.scheduler, () => {
-      for (const neighbor of this.neighbors.all()) neighbor.deferralEnded();
+    this.deferral = new SelectionDeferral(clock, logger, this.scheduler, {
+      membershipsEnded: () => {
+        for (const neighbor of this.neighbors.all()) neighbor.membershipsEnded();
+      },
+      deferralEnded: () => {
+        for (const neighbor of this.neighbors.all()) neighbor.deferralEnded();
+      },
     });
     this.neighbors = new BgpNeighbors(this, config.bgp.acceptLimits);
     const running = (): ResolvedConfig => this.#config;
@@ -244,7 +250,10 @@ export class Controller implements BgpService, InterestListener {
       ({ adminDown, gracefulRestart: { enabled } }) => enabled === true && !adminDown,
     );
     this.deferral.start(
-      waitedFor.map(({ address }) => address),
+      waitedFor.map(({ address, families }) => ({
+        address,
+        families: families.map((name) => defined(familyByName(name), name).id),
+      })),
       bgp.selectionDeferralTime,
     );
     if (agents.listen.length > 0) this.#waitForAgents(agents.endOfRibDelay);
@@ -258,12 +267,17 @@ export class Controller implements BgpService, InterestListener {
 
   /**
    * Nobody knows which agents there were before the start. Neighbors that have kept our routes are told nothing before
-   * all agents had time to come back, else they would lose the routes of those that had not.
+   * all agents had time to come back, else they would lose the routes of those that had not. And they are asked for whatever agents
+   * may have been in need of: what one sends by its End-of-RIB is everything, and none withdraws what an agent is about to ask for.
    */
   #waitForAgents(delaySec: number): void {
-    if (this.deferral.active) {
-      this.#agentsExpected = this.clock.after(delaySec * MS_PER_SECOND, this.deferral.hold('agents'));
-    }
+    if (!this.deferral.active) return;
+    const release = this.deferral.hold('agents');
+    const unwant = this.vrfs.wantAll();
+    this.#agentsExpected = this.clock.after(delaySec * MS_PER_SECOND, () => {
+      unwant();
+      release();
+    });
   }
 
   /**

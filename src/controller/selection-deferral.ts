@@ -1,4 +1,4 @@
-import type { FamilyId } from '../bgp/nlri/family.js';
+import { FamilyId } from '../bgp/nlri/family.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
 import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
@@ -7,30 +7,49 @@ import type { Scheduler } from '../util/scheduler.js';
 /** How often to look whether what was received has been worked through. */
 const SETTLE_MS = 20;
 
+/** A neighbor that is waited for. */
+interface Awaited {
+  /** Its families: those of its session, or of its configuration before it had one. */
+  families: readonly FamilyId[];
+  /** Those that it has not ended; all of them while it is not up. */
+  readonly left: Set<FamilyId>;
+}
+
+export interface DeferralListener {
+  /** All memberships that neighbors had to announce are here: this controller's own are complete, as far as they follow from those. */
+  membershipsEnded(): void;
+  /** Routes may be sent to everybody from now on. */
+  deferralEnded(): void;
+}
+
 /**
  * The first minute of a speaker that may have been here before (RFC 4724 §4.1): neighbors still hold what it told them then, and would
  * remove whatever it has not repeated by its End-of-RIB. So they are sent nothing until all of them have sent their routes, and
  * what others ({@link hold}) wait for has happened, but no longer than the deferral time. Neighbors without graceful restart,
- * and those that have restarted themselves, are not waited for.
+ * and those that have restarted themselves, are not waited for; when there are no others, nobody holds anything, and it is over.
+ *
+ * Memberships (RFC 4684) are sent at once, for neighbors send only what they are asked for; it is their End-of-RIB that waits, until all
+ * neighbors have ended theirs. A neighbor that has kept those of before goes by them until then, so that what it sends is never less.
  */
 export class SelectionDeferral {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #scheduler: Scheduler;
-  readonly #ended: () => void;
-  /** Neighbors by address: the families that they have not ended; `undefined` while they are not up. */
-  readonly #neighbors = new Map<string, Set<FamilyId> | undefined>();
+  readonly #listener: DeferralListener;
+  readonly #neighbors = new Map<string, Awaited>();
+  /** Neighbors that have been up and may hold what they were told before the start. */
+  readonly #holders = new Set<string>();
   readonly #holds = new Set<symbol>();
   #active = false;
+  #awaitsMemberships = false;
   #limit: Timer | undefined;
   #settling: Timer | undefined;
 
-  /** @param ended  routes may be sent to everybody from now on */
-  constructor(clock: Clock, logger: Logger, scheduler: Scheduler, ended: () => void) {
+  constructor(clock: Clock, logger: Logger, scheduler: Scheduler, listener: DeferralListener) {
     this.#clock = clock;
     this.#logger = logger;
     this.#scheduler = scheduler;
-    this.#ended = ended;
+    this.#listener = listener;
   }
 
   /** Routes are held back. */
@@ -38,16 +57,24 @@ export class SelectionDeferral {
     return this.#active;
   }
 
+  /** End-of-RIB of memberships is held back. */
+  get awaitsMemberships(): boolean {
+    return this.#awaitsMemberships;
+  }
+
   /** What is waited for, for people. */
   get reasons(): string[] {
     return [...[...this.#neighbors.keys()].map((address) => `neighbor ${address}`), ...[...this.#holds].map(nameOf)];
   }
 
-  /** @param addresses  configured neighbors whose routes are waited for; without any there is no deferral */
-  start(addresses: readonly string[], deferralSec: number): void {
-    if (addresses.length === 0 || deferralSec === 0) return;
-    this.#active = true;
-    for (const address of addresses) this.#neighbors.set(address, undefined);
+  /** @param neighbors  configured neighbors whose routes are waited for; without any there is no deferral */
+  start(
+    neighbors: readonly { readonly address: string; readonly families: readonly FamilyId[] }[],
+    deferralSec: number,
+  ): void {
+    if (neighbors.length === 0 || deferralSec === 0) return;
+    this.#active = this.#awaitsMemberships = true;
+    for (const { address, families } of neighbors) this.#neighbors.set(address, { families, left: new Set(families) });
     this.#limit = this.#clock.after(deferralSec * 1000, () => {
       const waitedFor = this.reasons;
       if (waitedFor.length > 0) this.#logger.warn({ waitedFor }, 'selection deferral time is over');
@@ -64,54 +91,75 @@ export class SelectionDeferral {
     };
   }
 
-  established(address: string, negotiated: Negotiated): void {
+  established(address: string, { gracefulRestart, families }: Negotiated): void {
     if (!this.#active) return;
-    const { gracefulRestart, families } = negotiated;
     if (gracefulRestart === undefined || gracefulRestart.restarting) this.#neighbors.delete(address);
-    else this.#neighbors.set(address, new Set(families));
+    else {
+      this.#neighbors.set(address, { families, left: new Set(families) });
+      this.#holders.add(address);
+    }
     this.#check();
   }
 
   endOfRib(address: string, family: FamilyId): void {
-    const left = this.#neighbors.get(address);
-    if (left?.delete(family) !== true || left.size > 0) return;
-    this.#neighbors.delete(address);
+    const left = this.#neighbors.get(address)?.left;
+    if (left?.delete(family) !== true) return;
+    if (left.size === 0) this.#neighbors.delete(address);
     this.#check();
   }
 
   /** A neighbor that was waited for has gone once more: it may come back. */
   closed(address: string): void {
-    if (this.#neighbors.has(address)) this.#neighbors.set(address, undefined);
+    const awaited = this.#neighbors.get(address);
+    for (const family of awaited?.families ?? []) awaited?.left.add(family);
   }
 
   /** The neighbor is no longer there to be waited for. */
   forget(address: string): void {
-    if (this.#neighbors.delete(address)) this.#check();
+    this.#holders.delete(address);
+    this.#neighbors.delete(address);
+    this.#check();
   }
 
   /** Ends without a word. */
   stop(): void {
-    this.#active = false;
+    this.#active = this.#awaitsMemberships = false;
     this.#limit?.cancel();
     this.#settling?.cancel();
   }
 
+  get #membershipsEnded(): boolean {
+    return [...this.#neighbors.values()].every(({ left }) => !left.has(FamilyId.rtc));
+  }
+
+  get #ended(): boolean {
+    return this.#neighbors.size === 0 && (this.#holds.size === 0 || this.#holders.size === 0);
+  }
+
   #check(): void {
-    if (!this.#active || this.#neighbors.size > 0 || this.#holds.size > 0 || this.#settling !== undefined) return;
+    if (!this.#active || this.#settling !== undefined) return;
+    if (!this.#ended && !(this.#awaitsMemberships && this.#membershipsEnded)) return;
     this.#settling = this.#clock.after(SETTLE_MS, () => {
       this.#settling = undefined;
       // What came last has to be in all tables: the first announcement must hold everything.
       if (this.#scheduler.pending > 0) this.#check();
-      else if (this.#neighbors.size === 0 && this.#holds.size === 0) this.#end();
+      else if (this.#ended) this.#end();
+      else if (this.#awaitsMemberships && this.#membershipsEnded) this.#endMemberships();
     });
   }
 
+  #endMemberships(): void {
+    this.#awaitsMemberships = false;
+    this.#listener.membershipsEnded();
+  }
+
   #end(): void {
+    if (this.#awaitsMemberships) this.#endMemberships();
     this.stop();
     this.#neighbors.clear();
     this.#holds.clear();
     this.#logger.info({}, 'routes are announced');
-    this.#ended();
+    this.#listener.deferralEnded();
   }
 }
 

@@ -333,6 +333,15 @@ export class Vrfs implements Job {
     else if (entry.interest === 0) this.#checkLater(entry);
   }
 
+  /** Asks for the routes of all VRFs that there are now, whether or not somebody is in them, until the function returned is called. */
+  wantAll(): () => void {
+    const entries = [...this.#byName.values()];
+    for (const entry of entries) this.addInterest(entry);
+    return () => {
+      for (const entry of entries) this.removeInterest(entry);
+    };
+  }
+
   #wantImports(entry: ConfiguredVrf, times: number): void {
     for (const target of entry.vrf?.importTargets ?? []) {
       for (let i = 0; i < times; i++) this.#deps.membership.want(target);

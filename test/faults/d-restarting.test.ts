@@ -5,7 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { FABRIC_VRF_NAME } from '../../src/config/fabric-vrf.js';
 import { World } from '../controller/world.js';
-import { net, RestartPeer, type RestartAnnouncement } from './restart-peer.js';
+import { net, RestartPeer, VPN_FAMILIES, type RestartAnnouncement } from './restart-peer.js';
 
 const HELPER: RestartAnnouncement = { restartTimeSec: 0, forwardingPreserved: 'none' };
 const END = ['end ipv4-unicast', 'end ipv6-unicast'];
@@ -29,6 +29,14 @@ async function restarted(count: number, off: readonly number[] = [], more = ''):
 function pass(world: World, ms = 100): void {
   world.clock.advance(ms);
   world.settle();
+}
+
+/** Stops a controller that listens, with the sessions that it has. */
+async function end(world: World, ...peers: readonly RestartPeer[]): Promise<void> {
+  const stopped = world.controller.stop();
+  for (const peer of peers) peer.lose();
+  pass(world, 10_000);
+  await stopped;
 }
 
 describe('after a start', () => {
@@ -83,10 +91,7 @@ describe('after a start', () => {
     expect(peer.told()).toEqual([]);
     pass(world, 1100);
     expect(peer.told()).toEqual([`+${net(7)}`, ...END]);
-    const stopped = world.controller.stop();
-    peer.lose();
-    pass(world, 10_000);
-    await stopped;
+    await end(world, peer);
   });
 
   test('D08 one of five neighbors never comes: the others wait for the deferral time, no longer (RFC 4724 §4.1)', async () => {
@@ -158,5 +163,107 @@ describe('after a start', () => {
     );
     pass(world);
     expect(one.told()).toEqual(END);
+  });
+});
+
+describe('what neighbors are asked for after a start (RFC 4684)', () => {
+  const neighbor = (n: number): string =>
+    `{address: 192.0.2.${n}, peerAs: ${65000 + n}, passive: true, families: [l3vpn-ipv4-unicast, rtc], gracefulRestart: {enabled: true}}`;
+  const vrf = (name: string, id: number): string =>
+    `{name: ${name}, virtualNetwork: {name: n-${name}, id: ${id}}, importTargets: ['target:64512:${id}'], exportTargets: ['target:64512:${id}']}`;
+  const membership = (n: number, asn = 64512): string => `${asn}:target:64512:${n}`;
+
+  test('D01 memberships go out at once, their End-of-RIB only behind those of all neighbors: nobody sends less meanwhile', async () => {
+    const world = await World.start(`bgp: {neighbors: [${neighbor(1)}, ${neighbor(2)}, ${neighbor(3)}]}`);
+    const [one, two, three] = [1, 2, 3].map((n) => new RestartPeer(world, `192.0.2.${n}`));
+    one!.connect(HELPER, VPN_FAMILIES).endOfRib('rtc');
+    two!.connect(HELPER, VPN_FAMILIES).wants(7);
+    pass(world);
+    expect(one!.told()).toEqual([`+${membership(7, 65002)}`]);
+    two!.endOfRib('rtc');
+    pass(world, 5000);
+    expect(one!.told()).toEqual([]);
+    three!.connect(HELPER, VPN_FAMILIES).wants(8);
+    three!.endOfRib('rtc');
+    expect(one!.told()).toEqual([`+${membership(8, 65003)}`]);
+    pass(world);
+    expect(one!.told()).toEqual(['end rtc']);
+    expect(three!.told()).toEqual([`+${membership(7, 65002)}`, 'end rtc']);
+    // Their routes are waited for, as ever.
+    for (const peer of [one!, two!, three!]) peer.endOfRib('vpn');
+    pass(world);
+    expect(one!.told()).toEqual(['end l3vpn-ipv4-unicast']);
+  });
+
+  test('D01 a neighbor that has never sent its memberships delays those of others for the deferral time at most', async () => {
+    const world = await World.start(`bgp: {selectionDeferralTime: 40, neighbors: [${neighbor(1)}, ${neighbor(2)}]}`);
+    const one = new RestartPeer(world, '192.0.2.1').connect(HELPER, VPN_FAMILIES);
+    one.endOfRib('rtc');
+    one.endOfRib('vpn');
+    pass(world, 30_000);
+    expect(one.told()).toEqual([]);
+    pass(world, 10_000);
+    expect(one.told().sort()).toEqual(['end l3vpn-ipv4-unicast', 'end rtc']);
+  });
+
+  test('D01 while agents may still come back, the routes of all VRFs are asked for, then those that agents have come for', async () => {
+    const world = await World.start(
+      `bgp: {neighbors: [${neighbor(1)}]}\nagents: {listen: [{address: 127.0.0.1, port: 0}], endOfRibDelay: 30}\nvrfs: [${vrf('blue', 1)}, ${vrf('red', 2)}]`,
+    );
+    const peer = new RestartPeer(world, '192.0.2.1').connect(HELPER, VPN_FAMILIES);
+    expect(peer.told()).toEqual([`+${membership(1)}`, `+${membership(2)}`]);
+    peer.endOfRib('rtc');
+    pass(world);
+    expect(peer.told()).toEqual(['end rtc']);
+    const agent = world.agent('back', '192.0.2.21');
+    agent.subscribe('blue');
+    pass(world, 20_000);
+    expect(peer.told()).toEqual([]);
+    pass(world, 10_000);
+    expect(peer.told()).toEqual([`-${membership(2)}`]);
+    expect(world.wanted()).toEqual([membership(1)]);
+    await end(world, peer);
+  });
+
+  test('a VRF that goes while all are asked for leaves nothing behind', async () => {
+    const config = (vrfs: string): string =>
+      `bgp: {neighbors: [${neighbor(1)}]}\nagents: {listen: [{address: 127.0.0.1, port: 0}], endOfRibDelay: 30}\nvrfs: [${vrfs}]`;
+    const world = await World.start(config(`${vrf('blue', 1)}, ${vrf('red', 2)}`));
+    world.reload(config(vrf('blue', 1)));
+    expect(world.wanted()).toEqual([membership(1)]);
+    pass(world, 30_000);
+    expect(world.wanted()).toEqual([]);
+    expect(world.leftovers.draining).toBe(0);
+    await world.controller.stop();
+  });
+});
+
+describe('a start that nobody has waited for', () => {
+  const agents = 'agents: {listen: [{address: 127.0.0.1, port: 0}], endOfRibDelay: 30}';
+  const neighbor = (n: number): string =>
+    `{address: 192.0.2.${n}, peerAs: ${65000 + n}, passive: true, families: [ipv4-unicast, ipv6-unicast], gracefulRestart: {enabled: true}}`;
+
+  test('D08 all neighbors have restarted themselves: they hold nothing, and agents are not waited for (RFC 4724 §4.1)', async () => {
+    const world = await World.start(`bgp: {neighbors: [${neighbor(1)}, ${neighbor(2)}]}\n${agents}`);
+    const one = new RestartPeer(world, '192.0.2.1').connect({ ...HELPER, restarting: true });
+    pass(world);
+    expect(one.told()).toEqual([]);
+    const two = new RestartPeer(world, '192.0.2.2').connect();
+    pass(world);
+    for (const peer of [one, two]) expect(peer.told()).toEqual(END);
+    await end(world, one, two);
+  });
+
+  test('D08 one neighbor may hold routes: all wait for agents', async () => {
+    const world = await World.start(`bgp: {neighbors: [${neighbor(1)}, ${neighbor(2)}]}\n${agents}`);
+    const one = new RestartPeer(world, '192.0.2.1').connect({ ...HELPER, restarting: true });
+    const two = new RestartPeer(world, '192.0.2.2').connect(HELPER);
+    two.endOfRib(4);
+    two.endOfRib(6);
+    pass(world, 20_000);
+    for (const peer of [one, two]) expect(peer.told()).toEqual([]);
+    pass(world, 10_000);
+    for (const peer of [one, two]) expect(peer.told()).toEqual(END);
+    await end(world, one, two);
   });
 });

@@ -11,6 +11,13 @@ import { FakeTransport } from '../xmpp/fake-transport.js';
 
 const IPV4_UNICAST = { afi: 1, safi: 1 };
 const IPV6_UNICAST = { afi: 2, safi: 1 };
+/** Of a gateway that asks for what it wants (RFC 4684). */
+export const VPN_FAMILIES = [
+  { afi: 1, safi: 128 },
+  { afi: 1, safi: 132 },
+];
+/** What MP_UNREACH_NLRI without routes says of a family: End-of-RIB (RFC 4724 §2). */
+const END_OF_RIB = { 6: '000201', vpn: '000180', rtc: '000184' };
 /** Longer than any pause between two sessions, shorter than any restart time here. */
 const PAUSE_MS = 3000;
 
@@ -42,8 +49,8 @@ export class RestartPeer {
   }
 
   /** Opens a connection and brings the session up, once the controller does not make it wait any longer. */
-  connect(restart?: RestartAnnouncement): this {
-    this.open(restart);
+  connect(restart?: RestartAnnouncement, families?: typeof VPN_FAMILIES): this {
+    this.open(restart, families);
     this.#world.clock.advance(PAUSE_MS);
     this.#transport.receive(KEEPALIVE);
     this.#world.settle();
@@ -94,8 +101,16 @@ export class RestartPeer {
     this.#update(updateBody({ attributes: attributes.join(''), nlri }));
   }
 
-  endOfRib(family: 4 | 6 = 4): void {
-    this.#update(family === 4 ? updateBody({}) : updateBody({ attributes: attribute(0x80, 15, '000201') }));
+  /** Asks for the routes with the route target 64512:n (RFC 4684 §4). */
+  wants(n: number): void {
+    const target = n.toString(16).padStart(8, '0');
+    const asn = this.#asn.toString(16).padStart(8, '0');
+    const nlri = attribute(0x80, 14, `000184 04c0000201 00 60 ${asn} 0002fc00 ${target}`);
+    this.#update(updateBody({ attributes: [nlri, ORIGIN, attribute(0x40, 2, `0201${asn}`)].join('') }));
+  }
+
+  endOfRib(family: 4 | 6 | 'vpn' | 'rtc' = 4): void {
+    this.#update(updateBody(family === 4 ? {} : { attributes: attribute(0x80, 15, END_OF_RIB[family]) }));
   }
 
   /** The connection is gone, without a word. */
