@@ -9,6 +9,7 @@ import type { ConfigProblem } from '../config/problem.js';
 import {
   AGENT_STATES,
   CONFIGURATION_STATES,
+  MEMORY_KINDS,
   BFD_DIAGNOSTICS,
   BFD_STATES,
   LIMIT_ACTIONS,
@@ -55,6 +56,10 @@ export const controllerAnswer: z.ZodType<ControllerInfo> = z.object({
   uptimeSeconds: seconds,
   ready: z.boolean(),
   configuration: configurationStatus,
+  memoryShort: z.array(z.enum(MEMORY_KINDS)).readonly().exactOptional().meta({
+    description:
+      'New sessions and agents are refused for want of it: `resident` is above `process.memoryLimit`, `heap` near the limit of V8. Absent while nothing is short.',
+  }),
 });
 
 export const readinessAnswer: z.ZodType<Readiness> = z.object({

@@ -5,7 +5,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { AGENT_STATES, ERROR_ACTIONS, MESSAGE_TYPES } from '../controller/view.js';
+import { AGENT_STATES, ERROR_ACTIONS, MEMORY_KINDS, MESSAGE_TYPES } from '../controller/view.js';
 import type { BfdView, ControllerView, NeighborView, VrfView } from '../controller/view.js';
 
 /** How often the delay of the event loop is sampled: each time wakes an idle process (0.9 % of a core at 10 ms). */
@@ -40,6 +40,9 @@ export class MetricsExporter {
         '1 for how the configuration in force stands to what was last asked for.',
         ['state'],
       ),
+      memoryShort: gauge('filament_memory_short', '1 while new sessions and agents are refused for want of memory.', [
+        'memory',
+      ]),
       uptime: gauge('filament_uptime_seconds', 'Seconds since the controller was started.'),
       neighborUp: gauge('filament_neighbor_up', '1 while the session is established.', ['neighbor', 'peer_as']),
       neighborState: gauge('filament_neighbor_state', '1 for the state that the session is in.', ['neighbor', 'state']),
@@ -165,6 +168,9 @@ export class MetricsExporter {
     this.#metrics.ready.set(info.ready ? 1 : 0);
     this.#metrics.configuration.set({ state: info.configuration.state }, 1);
     this.#metrics.uptime.set(info.uptimeSeconds);
+    for (const memory of MEMORY_KINDS) {
+      this.#metrics.memoryShort.set({ memory }, info.memoryShort?.includes(memory) === true ? 1 : 0);
+    }
   }
 
   #collectNeighbor(view: NeighborView): void {

@@ -62,6 +62,9 @@ export async function showSummary(options: ShowOptions, output: Output): Promise
       ['AS', controller.autonomousSystem],
       ['Uptime', formatDuration(controller.uptimeSeconds)],
       ['Ready', controller.ready],
+      ...(controller.memoryShort === undefined
+        ? []
+        : ([['Memory', 'short: new sessions and agents are refused']] as const)),
       ['Neighbors', `${summary.neighbors.established} of ${summary.neighbors.total} established`],
       ['Agents', `${summary.agents.established} of ${summary.agents.total} established`],
       ['VRFs', `${summary.vrfs.total} with ${summary.vrfs.prefixes} prefixes, ${summary.vrfs.paths} paths`],

@@ -178,10 +178,12 @@ interface ResolvedAcceptLimits {
 }
 
 /** What the process is and may have. */
-export interface ResolvedProcess {
+interface ResolvedProcess {
   /** Whom root becomes; both or none. */
   readonly user?: string;
   readonly group?: string;
+  /** Megabytes. */
+  readonly memoryLimit?: number;
 }
 
 export interface ResolvedConfig {
@@ -250,8 +252,8 @@ function resolveSession(session: SessionDocument, autonomousSystem: number): Res
   };
 }
 
-function resolveProcess({ user, group }: ConfigDocument['process']): ResolvedProcess {
-  return user === undefined ? {} : { user, group: group ?? user };
+function resolveProcess({ user, group, ...others }: ConfigDocument['process']): ResolvedProcess {
+  return user === undefined ? others : { ...others, user, group: group ?? user };
 }
 
 /**

@@ -148,6 +148,11 @@ export class AgentRoutes implements AgentHandler, Job {
     this.#limits = limits;
   }
 
+  /** Forgets what can be made again; not to be called in the middle of a push. */
+  dropCaches(): void {
+    this.#scratch.renderings.trim(0);
+  }
+
   /**
    * Other prefixes may be published in a VRF: routes that may not be there any more go. An agent that was refused one is
    * disconnected, so that it comes back and publishes again.

@@ -32,10 +32,11 @@ export class BgpNeighbors {
 
   constructor(service: BgpService, acceptLimits?: AcceptLimits) {
     this.#service = service;
-    const { clock, logger, socketOptions } = service;
+    const { clock, logger, socketOptions, memory } = service;
     this.#listener = new BgpListener({
       clock,
       logger,
+      full: () => memory.isShort,
       ...(socketOptions && { socketOptions }),
       ...(acceptLimits && { acceptLimits }),
     });

@@ -12,6 +12,7 @@ import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
 import type { ExportGroups } from './export-groups.js';
 import type { GlobalTables } from './global-tables.js';
+import type { MemoryGuard } from './memory-guard.js';
 import type { SelectionDeferral } from './selection-deferral.js';
 
 /** What a BGP neighbor needs of the controller. */
@@ -23,6 +24,7 @@ export interface BgpService {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly network: Network;
+  readonly memory: MemoryGuard;
   /** Those of the system when left out. */
   readonly socketOptions?: SocketOptions;
   readonly bfd: BfdService;

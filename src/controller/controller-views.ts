@@ -48,7 +48,7 @@ export class ControllerViews implements ControllerView {
   }
 
   info(): ControllerInfo {
-    const { config, clock, startedMs, reconfiguration } = this.#controller;
+    const { config, clock, startedMs, reconfiguration, memory } = this.#controller;
     return {
       name: config.name,
       routerId: config.routerId,
@@ -57,6 +57,7 @@ export class ControllerViews implements ControllerView {
       uptimeSeconds: seconds(clock.nowMs() - startedMs),
       ready: this.readiness().ready,
       configuration: reconfiguration.status,
+      ...(memory.isShort ? { memoryShort: memory.short } : {}),
     };
   }
 

@@ -33,6 +33,7 @@ import type { BgpService } from './bgp-service.js';
 import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
 import { GlobalTables } from './global-tables.js';
+import { GuardedNetwork, MemoryGuard, processMemory } from './memory-guard.js';
 import { NOTHING_PREPARED, Reconfiguration, type Prepared } from './reconfiguration.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs, type ConfiguredVrf } from './vrfs.js';
@@ -80,6 +81,7 @@ export class Controller implements BgpService, InterestListener {
   readonly network: Network;
   readonly socketOptions?: SocketOptions;
   readonly bfd: BfdService;
+  readonly memory: MemoryGuard;
   readonly routerId: number;
   readonly autonomousSystem: number;
   readonly clusterId: number;
@@ -114,7 +116,17 @@ export class Controller implements BgpService, InterestListener {
     this.startedMs = clock.nowMs();
     const { socketOptions } = dependencies;
     if (socketOptions !== undefined) this.socketOptions = socketOptions;
-    this.network = dependencies.network ?? new TcpNetwork(clock, socketOptions);
+    this.memory = new MemoryGuard({
+      clock,
+      logger,
+      use: dependencies.memoryUse ?? processMemory,
+      limitMegabytes: () => this.#config.process.memoryLimit,
+      dropCaches: () => {
+        this.rib.attributes.dropCaches();
+        this.agentRoutes.dropCaches();
+      },
+    });
+    this.network = new GuardedNetwork(dependencies.network ?? new TcpNetwork(clock, socketOptions), this.memory);
     this.bfd = new BfdService({ clock, logger, startWorker: dependencies.startBfdWorker ?? startBfdWorker });
     this.routerId = defined(parseIpv4(config.routerId), config.routerId);
     this.autonomousSystem = config.autonomousSystem;
@@ -200,6 +212,7 @@ export class Controller implements BgpService, InterestListener {
         ...(allowed === undefined ? {} : { allowed }),
         endOfRib: endOfRibTiming(config.agents),
         converged: () => this.neighbors.converged,
+        full: () => this.memory.isShort,
       },
       this.agentRoutes,
       { clock, logger, scheduler: this.scheduler },
@@ -244,6 +257,7 @@ export class Controller implements BgpService, InterestListener {
    */
   async start(): Promise<void> {
     const { agents, bgp } = this.#config;
+    this.memory.start();
     for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
     this.neighbors.setRanges(bgp.dynamicNeighbors);
     const waitedFor = bgp.neighbors.filter(
@@ -287,6 +301,7 @@ export class Controller implements BgpService, InterestListener {
    */
   async stop(forGood = true): Promise<void> {
     this.#running = false;
+    this.memory.stop();
     this.reconfiguration.stop();
     this.deferral.stop();
     this.#agentsExpected?.cancel();

@@ -68,9 +68,9 @@ export class PathRenderings {
    * Drops the oldest when there are too many: to be called when nobody is about to use one. An eighth goes at once, for
    * whoever looks for the first entry of a set walks over all that were deleted before it.
    */
-  trim(): void {
-    if (this.#octets <= this.#maxOctets) return;
-    const keep = this.#maxOctets * 0.875;
+  trim(maxOctets = this.#maxOctets): void {
+    if (this.#octets <= maxOctets) return;
+    const keep = maxOctets * 0.875;
     for (const owner of this.#owners) {
       this.forget(owner);
       if (this.#octets <= keep) return;

@@ -26,7 +26,13 @@ export interface ControllerInfo {
   readonly uptimeSeconds: number;
   readonly ready: boolean;
   readonly configuration: ConfigurationStatus;
+  /** New sessions and agents are refused for want of it; absent while nothing is short. */
+  readonly memoryShort?: readonly MemoryKind[];
 }
+
+/** `resident`: more than `process.memoryLimit`; `heap`: V8's own limit is near. */
+export const MEMORY_KINDS = ['resident', 'heap'] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
 
 /** How the configuration in force stands to what was last asked for. */
 export const CONFIGURATION_STATES = ['in-force', 'rejected', 'awaiting-confirmation', 'rolled-back'] as const;
@@ -418,6 +424,14 @@ export interface ControllerView {
   metrics(): MetricsSnapshot;
 }
 
+/** All in octets. */
+export interface MemoryUse {
+  readonly resident: number;
+  /** Of JavaScript objects, and what V8 allows for them. */
+  readonly heap: number;
+  readonly heapLimit: number;
+}
+
 /** What the controller is given beside its configuration. */
 export interface ControllerDependencies {
   readonly logger: Logger;
@@ -426,6 +440,8 @@ export interface ControllerDependencies {
   readonly network?: Network;
   /** How sessions are protected; by the system when left out. */
   readonly socketOptions?: SocketOptions;
+  /** What the process takes of memory; as the system says it when left out. */
+  readonly memoryUse?: () => MemoryUse;
   /** The thread that BFD runs in; that of this build when left out. */
   readonly startBfdWorker?: () => Worker;
   /** Reads and validates the configuration again; without it a reload is refused. */

@@ -51,6 +51,8 @@ export interface AgentServerOptions {
   readonly acceptLimits?: AcceptLimits;
   /** Wait for addresses that cannot be used yet. */
   readonly bindWhenAvailable?: boolean;
+  /** Nobody new is let in, for want of memory. */
+  readonly full?: () => boolean;
 }
 
 export interface AgentServerDeps {
@@ -60,7 +62,7 @@ export interface AgentServerDeps {
 }
 
 /** Connections that were closed before they could become sessions. */
-export type RefusalReason = 'not-ipv4' | 'duplicate-endpoint' | 'connection-limit';
+export type RefusalReason = 'not-ipv4' | 'duplicate-endpoint' | 'connection-limit' | 'out-of-memory';
 
 /** At most one log record about connections that were too many in this time. */
 const REFUSAL_LOG_MS = 10_000;
@@ -304,6 +306,7 @@ export class AgentServer {
 
   #refusal(transport: Transport): RefusalReason | undefined {
     const { remoteAddress, remotePort } = transport;
+    if (this.#options.full?.() === true) return 'out-of-memory';
     // An agent's identity is its IPv4 address (§1, §1.2).
     if (parseIpv4(remoteAddress) === undefined) return 'not-ipv4';
     if (this.#connections.has(formatEndpoint(remoteAddress, remotePort))) return 'duplicate-endpoint';

@@ -208,6 +208,11 @@ describe('the rest', () => {
     expect(describeChange(change)).toBe('API token changed');
   });
 
+  test('the memory limit can change', () => {
+    const change = only(edit(['name: ctl-1', 'name: ctl-1\nprocess: { memoryLimit: 4096 }']));
+    expect(change).toEqual({ kind: 'setting-changed', path: 'process.memoryLimit', effect: 'none' });
+  });
+
   test('the log level can change', () => {
     expect(describeChange(only(edit(['level: info', 'level: debug'])))).toBe('log level changed: info to debug');
   });

@@ -111,7 +111,7 @@ export class Filament {
   }
 
   /** Changes what {@link start} or {@link reload} will use. */
-  describe(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents'>>): void {
+  describe(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents' | 'process'>>): void {
     this.#description = { ...this.#description, ...change };
   }
 
@@ -255,7 +255,7 @@ export class Filament {
 
   /** Writes the changed description and reloads it. */
   async reload(
-    change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents'>>,
+    change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents' | 'process'>>,
   ): Promise<readonly string[]> {
     this.describe(change);
     this.#writeConfiguration();

@@ -37,6 +37,8 @@ export interface BgpListenerDependencies {
   readonly socketOptions?: SocketOptions;
   /** Everybody is let in without. */
   readonly acceptLimits?: AcceptLimits;
+  /** Nobody new is let in, for want of resources (RFC 4486 §3). */
+  readonly full?: () => boolean;
 }
 
 /** At most one log record about refused connections in this time, however many there are. */
@@ -51,6 +53,7 @@ export class BgpListener {
   readonly #logger: Logger;
   readonly #tcp: TcpListener;
   readonly #gate: AcceptGate | undefined;
+  readonly #full: () => boolean;
   readonly #neighbors = new Map<string, Neighbor>();
   /** Longest prefix first. */
   #ranges: readonly DynamicRange[] = [];
@@ -59,7 +62,8 @@ export class BgpListener {
   #refusedNotLogged = 0;
   #refusalLoggedMs = -Infinity;
 
-  constructor({ clock, logger, socketOptions, acceptLimits }: BgpListenerDependencies) {
+  constructor({ clock, logger, socketOptions, acceptLimits, full = () => false }: BgpListenerDependencies) {
+    this.#full = full;
     this.#clock = clock;
     this.#logger = logger;
     const gate = acceptLimits && new AcceptGate(clock, acceptLimits);
@@ -180,6 +184,11 @@ export class BgpListener {
   accept(transport: Transport): void {
     const address = canonical(transport.remoteAddress);
     const known = this.#neighbors.get(address);
+    if (this.#full()) {
+      known?.turnedAway('out of resources');
+      this.#refuse(transport, address, CeaseSubcode.outOfResources);
+      return;
+    }
     if (known) {
       known.accept(transport);
       return;
