@@ -29,7 +29,7 @@ const PEERS = 'frr,frr-settled,bird,openbgpd,gobgp';
 const QUICK_PEERS = 'frr,bird,openbgpd';
 
 const HELP = `usage: npm run bench -- [PART…] [options]
-       npm run bench -- table FILE.json            the tables of a run again
+       npm run bench -- table FILE.json…           the tables of a run again, or of several as one
        npm run bench -- compare OLD.json NEW.json  what changed by more than the spread of the runs
 
 parts: ${Object.keys(PARTS).join(', ')} (default: all that can run here)
@@ -156,8 +156,13 @@ if (options.help) {
   if (positionals.length !== 3) usageError('compare takes two files');
   process.stdout.write(compare(readResults(positionals[1]), readResults(positionals[2])));
 } else if (positionals[0] === 'table') {
-  if (positionals.length !== 2) usageError('table takes one file');
-  process.stdout.write(render(readResults(positionals[1])));
+  if (positionals.length < 2) usageError('table takes a file');
+  const [first, ...others] = positionals.slice(1).map(readResults);
+  for (const { rows, skipped } of others) {
+    first.rows.push(...rows);
+    first.skipped.push(...skipped);
+  }
+  process.stdout.write(render(first));
 } else {
   const unknown = positionals.find((part) => !(part in PARTS));
   if (unknown !== undefined) usageError(`no such part: ${unknown}`);
