@@ -177,7 +177,7 @@ function describeSessions(options: Options): void {
     test.each([
       ['we are dominant', HIGH_ID],
       ['it is dominant', LOW_ID],
-    ])('both connect, and %s: one session, that stays (RFC 4271 §6.8)', async (_what, routerId) => {
+    ])('A09 both connect, and %s: one session, that stays (RFC 4271 §6.8)', async (_what, routerId) => {
       const both = await pair(options, { routerId });
       await established(both);
       const { flaps } = both.neighbor;

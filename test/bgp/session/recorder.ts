@@ -2,7 +2,7 @@ import { ManualClock } from '../../../src/util/clock.js';
 import { silentLogger } from '../../../src/util/logger.js';
 import { TcpListener } from '../../../src/net/tcp-listener.js';
 import { TcpNetwork } from '../../../src/net/tcp-transport.js';
-import type { Transport } from '../../../src/net/transport.js';
+import type { Network, Transport } from '../../../src/net/transport.js';
 import type { ProtocolFault } from '../../../src/bgp/attribute/fault.js';
 import { FamilyId } from '../../../src/bgp/nlri/family.js';
 import type { CloseReason } from '../../../src/bgp/session/close-reason.js';
@@ -115,12 +115,15 @@ export class Speaker {
   }
 
   /** Makes the neighbor; not started. */
-  configure(config: Partial<NeighborConfig> & Pick<NeighborConfig, 'address' | 'routerId'>): Neighbor {
+  configure(
+    config: Partial<NeighborConfig> & Pick<NeighborConfig, 'address' | 'routerId'>,
+    network: Network = new TcpNetwork(this.clock),
+  ): Neighbor {
     this.#neighbor = new Neighbor({ ...DEFAULTS, localAddress: this.#address, ...config }, this.recorder, {
       clock: this.clock,
       logger: silentLogger,
       random: () => 0.5,
-      network: new TcpNetwork(this.clock),
+      network,
     });
     const neighbor = this.#neighbor;
     this.recorder.stateOf = () => neighbor.state;
