@@ -23,8 +23,10 @@ export interface SessionDescription {
   readonly ttlSecurity?: boolean;
   /** With a BFD session beside it, over several hops, 100 ms between packets, 10 of which may be missing. BIRD only. */
   readonly bfd?: boolean;
-  /** Graceful restart of both ends, with this restart time in seconds, and then long-lived for as long. BIRD and GoBGP only. */
+  /** Graceful restart of both ends, with this restart time in seconds, and then long-lived. BIRD, GoBGP and FRR only. */
   readonly gracefulRestartSec?: number;
+  /** Long-lived stale time in seconds; as long as the restart time when left out. */
+  readonly longLivedSec?: number;
 }
 
 export interface DaemonDescription {

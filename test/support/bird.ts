@@ -101,7 +101,7 @@ export class Bird extends ForegroundDaemon {
         ? []
         : [
             `  graceful restart on; graceful restart time ${session.gracefulRestartSec};`,
-            `  long lived graceful restart on; long lived stale time ${session.gracefulRestartSec};`,
+            `  long lived graceful restart on; long lived stale time ${session.longLivedSec ?? session.gracefulRestartSec};`,
           ]),
       ...(session.reflectorClient === true ? [`  rr client; rr cluster id ${this.routerId};`] : []),
       ...session.families.map((family) => {
@@ -173,8 +173,11 @@ function staticRoute(route: Route): string {
       return `route ${route.prefix} ${via} mpls ${route.label};`;
     case 'l3vpn-ipv4-unicast':
     case 'l3vpn-ipv6-unicast': {
-      const targets = route.routeTargets.map((rt) => `bgp_ext_community.add((rt, ${rt.replace(':', ', ')}));`);
-      return `route ${route.routeDistinguisher} ${route.prefix} ${via} mpls ${route.label} { ${targets.join(' ')} };`;
+      const attributes = [
+        ...route.routeTargets.map((rt) => `bgp_ext_community.add((rt, ${rt.replace(':', ', ')}));`),
+        ...(route.communities ?? []).map((community) => `bgp_community.add((${community.replace(':', ', ')}));`),
+      ];
+      return `route ${route.routeDistinguisher} ${route.prefix} ${via} mpls ${route.label} { ${attributes.join(' ')} };`;
     }
     case 'l2vpn-evpn':
       throw new Error('BIRD 2.0 has no EVPN');
@@ -218,6 +221,8 @@ function attributeOf(name: string, value: string): Partial<SeenRoute> {
       return { originatorId: value };
     case 'cluster_list':
       return { clusterList: value.split(' ') };
+    case 'community':
+      return { communities: [...value.matchAll(/\((\d+),(\d+)\)/g)].map(([, high, low]) => `${high!}:${low!}`) };
     case 'ext_community':
       return {
         routeTargets: [...value.matchAll(/\(rt, ([^,]+), (\d+)\)/g)].map(

@@ -27,6 +27,7 @@ const CLI_FAMILY: Readonly<Record<FamilyName, string>> = {
 /** Attribute type codes in its JSON, which names attributes by number. */
 const ATTRIBUTE = {
   asPath: 2,
+  communities: 8,
   nextHop: 3,
   med: 4,
   localPreference: 5,
@@ -41,6 +42,7 @@ interface GobgpAttribute {
   readonly value?: unknown;
   readonly nexthop?: string;
   readonly metric?: number;
+  readonly communities?: readonly number[];
   readonly as_paths?: ReadonlyArray<{ readonly asns: readonly number[] }>;
 }
 
@@ -126,6 +128,7 @@ function seenRoute(key: string, { nlri, attrs, ...path }: GobgpPath): SeenRoute 
   const asPath = attribute(ATTRIBUTE.asPath)?.as_paths;
   const med = attribute(ATTRIBUTE.med)?.metric;
   const localPreference = attribute(ATTRIBUTE.localPreference)?.value as number | undefined;
+  const communities = attribute(ATTRIBUTE.communities)?.communities;
   const originatorId = attribute(ATTRIBUTE.originatorId)?.value as string | undefined;
   const clusterList = attribute(ATTRIBUTE.clusterList)?.value as readonly string[] | undefined;
   return {
@@ -139,6 +142,7 @@ function seenRoute(key: string, { nlri, attrs, ...path }: GobgpPath): SeenRoute 
     asPath: (asPath ?? []).flatMap(({ asns }) => asns),
     ...(localPreference === undefined ? {} : { localPreference }),
     ...(med === undefined ? {} : { med }),
+    ...(communities && { communities: communities.map((value) => `${value >>> 16}:${value & 0xffff}`) }),
     ...(originatorId === undefined ? {} : { originatorId }),
     ...(clusterList === undefined ? {} : { clusterList }),
   };
@@ -184,7 +188,7 @@ function sessionToml(session: SessionDescription, localAddress: string): string 
             '      enabled = true',
             '    [neighbors.afi-safis.long-lived-graceful-restart.config]',
             '      enabled = true',
-            `      restart-time = ${session.gracefulRestartSec}`,
+            `      restart-time = ${session.longLivedSec ?? session.gracefulRestartSec}`,
           ]),
     ]),
     '',

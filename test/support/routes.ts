@@ -21,6 +21,8 @@ export interface VpnRoute {
   readonly label: number;
   /** Without the word `target:`. */
   readonly routeTargets: readonly string[];
+  /** Like `65535:6`; announced by BIRD only. */
+  readonly communities?: readonly string[];
 }
 
 interface EvpnCommon {
@@ -57,6 +59,7 @@ export interface SeenRoute {
   readonly asPath?: readonly number[];
   readonly localPreference?: number;
   readonly med?: number;
+  readonly communities?: readonly string[];
   readonly originatorId?: string;
   readonly clusterList?: readonly string[];
 }
