@@ -2,6 +2,7 @@
  * A BGP router that says what a test wants it to, octet by octet, and remembers what it was told. What it understands of
  * UPDATEs is written here from the RFCs, independent of the product's decoders.
  */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { BGP_KEEPALIVE, BGP_NOTIFICATION, BGP_OPEN, BGP_UPDATE, bgpMessage } from './raw-client.js';
@@ -26,6 +27,8 @@ export interface RouterOptions {
   readonly version?: number;
   readonly asField?: number;
   readonly holdTimeSec?: number;
+  /** Takes the bodies of UPDATEs instead of {@link RawRouter.routes}: for more routes than should be remembered one by one. */
+  readonly takesUpdate?: (body: Buffer) => void;
   /** How far it goes by itself: connects, sends its OPEN, or, when left out, answers ours, so that the session comes up. */
   readonly goesAsFarAs?: 'connected' | 'open';
   /** Bytes of messages that begin with a larger length are only accepted when this was announced (RFC 8654). */
@@ -52,12 +55,15 @@ export class RawRouter {
   /** OPEN of the other side in hex, header left out. */
   open = '';
   longestMessage = 0;
+  /** When KEEPALIVEs came, in milliseconds of `performance.now`. */
+  readonly keepalivesAtMs: number[] = [];
   /** ROUTE-REFRESHes it was asked for. */
   refreshes = 0;
   closed = false;
   established = false;
   readonly #socket: Socket;
   readonly #options: RouterOptions;
+  readonly #takesUpdate: (body: Buffer) => void;
   #input = Buffer.alloc(0);
   readonly #waiting = new Set<() => void>();
 
@@ -65,6 +71,7 @@ export class RawRouter {
     this.#socket = socket;
     this.address = options.address;
     this.#options = options;
+    this.#takesUpdate = options.takesUpdate ?? ((body) => this.#update(body));
     socket.on('data', (chunk) => {
       this.#input = Buffer.concat([this.#input, chunk]);
       this.#read();
@@ -107,6 +114,11 @@ export class RawRouter {
 
   send(bytes: Uint8Array): void {
     if (this.#socket.writable) this.#socket.write(bytes);
+  }
+
+  /** As {@link send}; resolves when there is room for more. */
+  async sendAll(bytes: Uint8Array): Promise<void> {
+    if (!this.#socket.write(bytes)) await once(this.#socket, 'drain');
   }
 
   /** An UPDATE of parts in hex. */
@@ -186,10 +198,12 @@ export class RawRouter {
     if (type === BGP_OPEN) {
       this.open = body.toString('hex');
       if (this.#options.goesAsFarAs === undefined) this.#confirm();
-    } else if (type === BGP_KEEPALIVE) this.established = true;
-    else if (type === BGP_NOTIFICATION) {
+    } else if (type === BGP_KEEPALIVE) {
+      this.established = true;
+      this.keepalivesAtMs.push(performance.now());
+    } else if (type === BGP_NOTIFICATION) {
       this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
-    } else if (type === BGP_UPDATE) this.#update(body);
+    } else if (type === BGP_UPDATE) this.#takesUpdate(body);
     else if (type === BGP_ROUTE_REFRESH) this.refreshes++;
   }
 
