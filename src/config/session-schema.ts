@@ -133,7 +133,7 @@ const gracefulRestartSchema = z.strictObject({
   }),
   stalePathTime: integer(1, 65535, 'seconds').default(DEFAULT_GRACEFUL_RESTART.stalePathTime).meta({
     description:
-      'How long a neighbor that is back may take to send its routes before those that it has not repeated go.',
+      'How long a neighbor that is back, or that has begun a refresh (RFC 7313), may take to send its routes before those that it has not repeated go.',
   }),
 });
 

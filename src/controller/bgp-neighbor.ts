@@ -5,7 +5,7 @@ import { endOfRib } from '../bgp/message/update-encode.js';
 import { encodeRouteRefresh, RouteRefreshSubtype } from '../bgp/message/route-refresh.js';
 import { CeaseSubcode } from '../bgp/message/iana.js';
 import { FamilyId } from '../bgp/nlri/family.js';
-import { familyById, familyByName } from '../bgp/nlri/registry.js';
+import { familyById } from '../bgp/nlri/registry.js';
 import type { StopReason } from '../bgp/session/cease.js';
 import { Neighbor, type ConnectSettings, type NeighborHandler } from '../bgp/session/neighbor.js';
 import type { CloseReason } from '../bgp/session/close-reason.js';
@@ -13,9 +13,6 @@ import type { NeighborConfig } from '../bgp/session/neighbor-config.js';
 import type { Negotiated } from '../bgp/session/negotiation.js';
 import { sessionChangeEffect } from '../config/difference.js';
 import type { ResolvedSession } from '../config/resolved.js';
-import type { ConfigFamily } from '../config/session-schema.js';
-import { MAXIMUM_TTL } from '../net/segment-protection.js';
-import type { SegmentProtection } from '../net/segment-protection.js';
 import { NeighborKind, type BgpExportOptions, type TargetInterest } from '../rib/bgp-exporter.js';
 import { SourceSweep } from '../rib/source-sweep.js';
 import type { ImportRules } from '../rib/import-rules.js';
@@ -23,6 +20,8 @@ import { SourceKind, type Source } from '../rib/source.js';
 import { UpdateReceiver } from '../rib/update-receiver.js';
 import type { RouteTable } from '../rib/route-table.js';
 import type { Timer } from '../util/clock.js';
+import { NamedTimers } from '../util/named-timers.js';
+import { sessionConfig } from './session-config.js';
 import { parseIp } from '../wire/ip.js';
 import { NeighborBfd } from './neighbor-bfd.js';
 import { NeighborReceiver } from './neighbor-receiver.js';
@@ -37,6 +36,7 @@ import { defined } from '../util/assert.js';
 
 /** How long the VPN families wait for the neighbor's route-target membership (agent-channel and reference: 30 s). */
 const MEMBERSHIP_WAIT_MS = 30_000;
+const MS_PER_SECOND = 1000;
 
 /** One family of an established session. */
 interface FamilyState {
@@ -54,6 +54,8 @@ interface FamilyState {
 interface Session extends SessionPaths {
   readonly receiver: UpdateReceiver;
   readonly families: Map<FamilyId, FamilyState>;
+  /** Families whose refresh the neighbor has begun and not ended. */
+  readonly refreshes: NamedTimers<FamilyId>;
   /** The VPN families wait for the neighbor's route-target membership. */
   membershipWait?: Timer | undefined;
 }
@@ -231,7 +233,8 @@ export class BgpNeighbor implements NeighborHandler {
       families.set(family, { endOfRibReceived: false, endOfRibSent: false, endOfRibHeld: false, refreshing: false });
     }
     const receiver = this.#createReceiver(negotiated, source, sweep);
-    const session: Session = { negotiated, source, sweep, receiver, families };
+    const refreshes = new NamedTimers<FamilyId>(this.#service.clock);
+    const session: Session = { negotiated, source, sweep, receiver, families, refreshes };
     this.#session = session;
     receiver.rules = this.#importRules(negotiated);
     receiver.discardBeyond = this.#limits?.discardBeyond;
@@ -257,9 +260,19 @@ export class BgpNeighbor implements NeighborHandler {
     const session = this.#session;
     const state = session?.families.get(family);
     if (session === undefined || state === undefined) return;
-    if (subtype === RouteRefreshSubtype.beginning) session.sweep.beginRefresh(family);
-    else if (subtype === RouteRefreshSubtype.end) session.sweep.endRefresh(family, this.#tableIn(family));
-    else this.#refreshOut(session, family, state);
+    if (subtype === RouteRefreshSubtype.request) this.#refreshOut(session, family, state);
+    else if (subtype === RouteRefreshSubtype.end) this.#endRefresh(session, family);
+    else {
+      session.sweep.beginRefresh(family);
+      session.refreshes.set(family, this.#config.gracefulRestart.stalePathTime * MS_PER_SECOND, () => {
+        const reason = 'the neighbor has begun a refresh and not ended it';
+        this.#service.logger.warn(
+          { neighbor: this.address, family: familyById(family).name, reason },
+          'stale routes go',
+        );
+        this.#endRefresh(session, family);
+      });
+    }
   }
 
   closed(reason: CloseReason): void {
@@ -267,6 +280,7 @@ export class BgpNeighbor implements NeighborHandler {
     if (session === undefined) return;
     this.#session = undefined;
     session.membershipWait?.cancel();
+    session.refreshes.stopAll();
     for (const state of session.families.values()) state.membership?.leave();
     this.#service.deferral.closed(this.address);
     if (this.#dropped || !this.#restart.lost(session, reason)) this.#releasePaths(session);
@@ -348,34 +362,7 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   #sessionConfig(): NeighborConfig {
-    const config = this.#config;
-    const { enabled, restartTime, longLivedTime } = config.gracefulRestart;
-    return {
-      address: this.address,
-      port: config.port,
-      ...(config.localAddress === undefined ? {} : { localAddress: config.localAddress }),
-      peerAs: config.peerAs ?? 'any',
-      localAs: config.localAs,
-      routerId: this.#service.routerId,
-      families: familyIds(config.families),
-      requiredFamilies: familyIds(config.requiredFamilies),
-      passive: config.passive || this.dynamic,
-      adminDown: config.adminDown,
-      holdTimeSec: config.holdTime,
-      minimumHoldTimeSec: config.minimumHoldTime,
-      connectRetryTimeSec: config.connectRetryTime,
-      sendHoldTimeSec: config.sendHoldTime,
-      ...withProtection(config),
-      ...(enabled !== false && {
-        gracefulRestart: {
-          ownRestarts: enabled === true,
-          restartTimeSec: restartTime,
-          longLivedTimeSec: longLivedTime,
-        },
-      }),
-      ...(config.role === undefined ? {} : { role: config.role }),
-      roleStrict: config.roleStrict,
-    };
+    return sessionConfig(this.#config, this.address, this.#service.routerId, this.dynamic);
   }
 
   #importRules({ external, peerAs }: Negotiated): ImportRules {
@@ -562,6 +549,12 @@ export class BgpNeighbor implements NeighborHandler {
     state.membership.refresh();
   }
 
+  /** What the neighbor has not repeated goes (RFC 7313 §4). */
+  #endRefresh(session: Session, family: FamilyId): void {
+    session.refreshes.stop(family);
+    session.sweep.endRefresh(family, this.#tableIn(family));
+  }
+
   #synchronized(session: Session, family: FamilyId, state: FamilyState): void {
     if (state.refreshing) {
       state.refreshing = false;
@@ -579,21 +572,4 @@ export class BgpNeighbor implements NeighborHandler {
     const { afi, safi } = familyById(family);
     this.#neighbor.send(encodeRouteRefresh({ afi, safi, subtype }));
   }
-}
-
-function familyIds(names: readonly ConfigFamily[]): FamilyId[] {
-  return names.map((name) => defined(familyByName(name), name).id);
-}
-
-/** What connections of a session must satisfy (RFC 2385; RFC 5082 §3: send the largest TTL, take what lost one per hop at most). */
-export function withProtection(config: ResolvedSession): { readonly protection?: SegmentProtection } {
-  const { md5Password, ttlSecurity, ebgpMultihop } = config;
-  if (md5Password === undefined && ttlSecurity === undefined && ebgpMultihop === undefined) return {};
-  return {
-    protection: {
-      ...(md5Password === undefined ? {} : { md5Key: md5Password }),
-      ...(ebgpMultihop === undefined ? {} : { sendTtl: ebgpMultihop.ttl }),
-      ...(ttlSecurity === undefined ? {} : { sendTtl: MAXIMUM_TTL, minimumTtl: MAXIMUM_TTL + 1 - ttlSecurity.hops }),
-    },
-  };
 }

@@ -10,9 +10,10 @@ import type { SourceId } from '../rib/handles.js';
 import type { Timer } from '../util/clock.js';
 import { formatIp, parseIp } from '../wire/ip.js';
 import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
-import { BgpNeighbor, withProtection } from './bgp-neighbor.js';
+import { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { defined } from '../util/assert.js';
+import { withProtection } from './session-config.js';
 
 /** A dynamic neighbor without a session is remembered this long, so that its flaps and last error can be read. */
 const DYNAMIC_LINGER_MS = 300_000;

@@ -196,6 +196,7 @@ export class ControllerViews implements ControllerView {
         add(faults, `update-${action}`, count);
       }
       add(faults, 'bgp-internal-error', neighbor.neighbor.mistakes);
+      add(faults, 'bgp-route-refresh-ignored', neighbor.neighbor.ignoredRefreshes);
     }
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from './clock.js';
 
 /** The running timers of one session, at most one of each name. */
-export class NamedTimers<Name extends string> {
+export class NamedTimers<Name extends string | number> {
   readonly #clock: Clock;
   readonly #running = new Map<Name, Timer>();
 

@@ -64,6 +64,7 @@ export class RestartPeer {
     this.#world.controller.neighbors.listener.accept(this.#transport);
     const preserved = restart?.forwardingPreserved ?? true;
     const capabilities: Capability[] = families.map((family) => ({ kind: 'multiprotocol', ...family }));
+    capabilities.push({ kind: 'route-refresh' }, { kind: 'enhanced-route-refresh' });
     capabilities.push({ kind: 'four-octet-as', asn: this.#asn });
     if (restart !== undefined) {
       capabilities.push({
@@ -111,6 +112,12 @@ export class RestartPeer {
 
   endOfRib(family: 4 | 6 | 'vpn' | 'rtc' = 4): void {
     this.#update(updateBody(family === 4 ? {} : { attributes: attribute(0x80, 15, END_OF_RIB[family]) }));
+  }
+
+  /** A mark of a refresh of IPv4 unicast (RFC 7313 §3.2): 1 begins it, 2 ends it. */
+  markRefresh(subtype: 1 | 2): void {
+    this.#transport.receive(bgpMessage(5, Uint8Array.of(0, 1, subtype, 1)));
+    this.#world.settle();
   }
 
   /** The connection is gone, without a word. */

@@ -59,6 +59,8 @@ export class RawRouter {
   readonly keepalivesAtMs: number[] = [];
   /** ROUTE-REFRESHes it was asked for. */
   refreshes = 0;
+  /** Beginnings and ends of refreshes that it was sent, in order (RFC 7313 §3.2). */
+  readonly refreshMarks: Array<'begin' | 'end'> = [];
   closed = false;
   established = false;
   readonly #socket: Socket;
@@ -204,7 +206,10 @@ export class RawRouter {
     } else if (type === BGP_NOTIFICATION) {
       this.notification = { code: body[0]!, subcode: body[1]!, data: body.subarray(2).toString('hex') };
     } else if (type === BGP_UPDATE) this.#takesUpdate(body);
-    else if (type === BGP_ROUTE_REFRESH) this.refreshes++;
+    else if (type === BGP_ROUTE_REFRESH) {
+      if (body[2] === 0) this.refreshes++;
+      else this.refreshMarks.push(body[2] === 1 ? 'begin' : 'end');
+    }
   }
 
   #confirm(): void {

@@ -1,5 +1,6 @@
 /** UPDATEs of one neighbor that were malformed, or of no use here: counted by what they led to, and written to the log (RFC 7606 §6). */
 import type { Clock } from '../../util/clock.js';
+import { LogPace } from '../../util/log-pace.js';
 import type { Logger } from '../../util/logger.js';
 import { formatHex } from '../../wire/hex.js';
 import type { CodecContext } from '../attribute/codec.js';
@@ -18,7 +19,6 @@ export type FaultCounts = Readonly<Record<ErrorAction, number>>;
 
 export class MalformedUpdates {
   readonly #neighbor: string;
-  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #counts = {
     ignore: 0,
@@ -27,14 +27,15 @@ export class MalformedUpdates {
     'afi-safi-disable': 0,
     'session-reset': 0,
   };
-  readonly #malformed = { everyMs: LOG_MS, loggedMs: -Infinity, notLogged: 0 };
-  readonly #ignored = { everyMs: LOG_IGNORED_MS, loggedMs: -Infinity, notLogged: 0 };
+  readonly #malformed: LogPace;
+  readonly #ignored: LogPace;
 
   /** @param neighbor  its address */
   constructor(neighbor: string, clock: Clock, logger: Logger) {
     this.#neighbor = neighbor;
-    this.#clock = clock;
     this.#logger = logger;
+    this.#malformed = new LogPace(clock, LOG_MS);
+    this.#ignored = new LogPace(clock, LOG_IGNORED_MS);
   }
 
   get counts(): FaultCounts {
@@ -45,12 +46,8 @@ export class MalformedUpdates {
   add(fault: ProtocolFault, bytes: Uint8Array, start: number, end: number, context: CodecContext): void {
     this.#counts[fault.action]++;
     const { action, reason } = fault;
-    const records = action === 'ignore' ? this.#ignored : this.#malformed;
-    const now = this.#clock.nowMs();
-    if (now - records.loggedMs < records.everyMs) {
-      records.notLogged++;
-      return;
-    }
+    const notLogged = (action === 'ignore' ? this.#ignored : this.#malformed).due();
+    if (notLogged === undefined) return;
     this.#logger.warn(
       {
         neighbor: this.#neighbor,
@@ -58,12 +55,10 @@ export class MalformedUpdates {
         reason,
         prefixes: prefixesOf(bytes, start, end, context),
         update: formatHex(bytes, start, end),
-        notLogged: records.notLogged,
+        notLogged,
       },
       action === 'ignore' ? 'routes ignored' : 'malformed update',
     );
-    records.loggedMs = now;
-    records.notLogged = 0;
   }
 }
 

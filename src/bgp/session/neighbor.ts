@@ -20,7 +20,7 @@ import { encodeRouteRefresh, RouteRefreshSubtype } from '../message/route-refres
 import type { RouteRefreshMessage } from '../message/route-refresh.js';
 import { messageLengthAt, messageTypeAt } from '../message/header.js';
 import type { FamilyId } from '../nlri/family.js';
-import { familyByAfiSafi, familyById } from '../nlri/registry.js';
+import { familyById } from '../nlri/registry.js';
 import { BackOff } from './back-off.js';
 import { plainReason } from './close-reason.js';
 import type { CloseReason } from './close-reason.js';
@@ -30,6 +30,7 @@ import { Connection } from './connection.js';
 import type { ConnectionContext, ConnectionOwner } from './connection.js';
 import { SESSION_STATES } from './fsm-events.js';
 import type { SessionState } from './fsm-events.js';
+import { IgnoredRefreshes, refreshedFamily } from './ignored-refreshes.js';
 import { MalformedUpdates, type FaultCounts } from './malformed-updates.js';
 import { MessageCounts } from './message-counts.js';
 import type { MessageCountsView } from './message-counts.js';
@@ -110,6 +111,7 @@ export class Neighbor {
   readonly #received = new MessageCounts();
   readonly #sent = new MessageCounts();
   readonly #malformed: MalformedUpdates;
+  readonly #ignoredRefreshes: IgnoredRefreshes;
   #flaps = 0;
   #mistakes = 0;
   #lastError: string | undefined;
@@ -130,6 +132,7 @@ export class Neighbor {
     this.#clock = clock;
     this.#logger = logger;
     this.#malformed = new MalformedUpdates(config.address, clock, logger);
+    this.#ignoredRefreshes = new IgnoredRefreshes(config.address, clock, logger);
     const current = (): NeighborConfig => this.#config;
     const connectRetryMs = (): number => Math.max(FIRST_PAUSE_MS, this.#config.connectRetryTimeSec * 1000);
     const sendHoldMs = (): number | undefined => sendHoldMsOf(this.#config);
@@ -186,6 +189,11 @@ export class Neighbor {
 
   get faults(): FaultCounts {
     return this.#malformed.counts;
+  }
+
+  /** ROUTE-REFRESHes that this neighbor had no reason to send. */
+  get ignoredRefreshes(): number {
+    return this.#ignoredRefreshes.count;
   }
 
   /** How often a mistake of ours has ended connections. */
@@ -503,17 +511,10 @@ export class Neighbor {
     return fault.action === 'session-reset' ? fault : undefined;
   }
 
-  #routeRefresh({ afi, safi, subtype }: RouteRefreshMessage): void {
-    const { negotiated } = this;
-    const family = familyByAfiSafi(afi, safi);
-    const marksBorder = subtype === RouteRefreshSubtype.beginning || subtype === RouteRefreshSubtype.end;
-    if (family && negotiated?.families.includes(family.id)) {
-      if (subtype === RouteRefreshSubtype.request || (marksBorder && negotiated.enhancedRouteRefresh)) {
-        this.#handler.routeRefresh(family.id, subtype);
-        return;
-      }
-    }
-    this.#logger.debug({ neighbor: this.config.address, afi, safi, subtype }, 'route refresh ignored');
+  #routeRefresh(message: RouteRefreshMessage): void {
+    const family = refreshedFamily(message, this.negotiated);
+    if (family === undefined) this.#ignoredRefreshes.add(message);
+    else this.#handler.routeRefresh(family, message.subtype as RouteRefreshSubtype);
   }
 
   /** A mistake of ours in the work for this neighbor: its connections end, and begin anew after a damping pause. */
