@@ -5,7 +5,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { FaultLab, goodAttributes } from '../support/fault-lab.js';
-import { BGP_KEEPALIVE, BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
+import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
 import type { RawRouter } from '../support/raw-router.js';
 import { ThrottledLink } from '../support/throttled-link.js';
 import { attribute, updateBody } from '../support/update-messages.js';
@@ -15,7 +15,6 @@ const ROUTES = 20_000;
 const COMMUNITIES = 8;
 /** What makes a session not writable (256 KB), and one batch of the export group beyond that. */
 const MOST_QUEUED_OCTETS = 3 * 1024 * 1024;
-const KEEPALIVE_MS = 500;
 const LIMIT_MS = 60_000;
 
 let lab: FaultLab;
@@ -84,8 +83,6 @@ test(
     const others = [lab.observer, await lab.router('client'), await lab.router('client')];
     const stuck = await lab.router('client', { holdTimeSec: 3 });
     stuck.pause();
-    const talking = setInterval(() => stuck.send(bgpMessage(BGP_KEEPALIVE)), KEEPALIVE_MS);
-    cleanUp.push(() => clearInterval(talking));
 
     const waiting: Waiting[] = [];
     for (const round of [1, 2, 3]) waiting.push(await announce(round, source, others, stuck));

@@ -637,30 +637,6 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     );
   });
 
-  test('C20 the same route published and withdrawn 10,000 times: coalesced, and the last state is right', async () => {
-    const from = lab.nextAddress();
-    const client = await session('rogue', from);
-    client.send(subscribe('rogue', serial++, RED.name, { instanceId: 9 }));
-    const before = (await filament.neighbor(observer.address)).messages.sent.update;
-    const flapping = inet('10.9.7.1/32', from);
-    const on = encodePublish('rogue', serial++, RED.name, flapping);
-    const off = encodeWithdraw('rogue', serial++, RED.name, flapping);
-    const once = on.publish + on.collection + off.publish + off.collection;
-    const turns = 5_000;
-    for (let sent = 0; sent < turns; sent += 500) client.send(once.repeat(500));
-    client.send(route('rogue', RED.name, inet('10.9.7.2/32', from)));
-    await eventually('the observer has the last one', async () =>
-      (await observer.routes('l3vpn-ipv4-unicast')).some(({ prefix }) => prefix.endsWith('10.9.7.2/32')),
-    );
-    expect((await observer.routes('l3vpn-ipv4-unicast')).map(({ prefix }) => prefix)).toEqual([
-      `${from}:9:10.9.7.2/32`,
-    ]);
-    const sent = (await filament.neighbor(observer.address)).messages.sent.update - before;
-    expect(sent).toBeLessThan((2 * turns) / 10);
-    client.close();
-    await bystanders[1]!.loses(RED.name, 'ipv4-unicast', '10.9.7.2/32');
-  });
-
   test('C29 unknown elements and other versions: what is known is taken', async () => {
     const from = lab.nextAddress();
     const client = await session('rogue', from);

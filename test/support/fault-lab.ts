@@ -21,7 +21,7 @@ export const OWN_AS = 64512;
 export const PEER_AS = 65001;
 export const ROUTER_ID = '10.255.0.1';
 export const CLUSTER_ID = '10.255.0.200';
-const VRF = 'default-domain:demo:blue:blue';
+export const VRF = 'default-domain:demo:blue:blue';
 
 /** Kinds of session that a fault can come from, and what a good route has there. */
 export const KINDS = ['eBGP', 'iBGP', 'client'] as const;
@@ -85,7 +85,7 @@ export class FaultLab {
   readonly #logger: RememberingLogger;
   readonly #text: { value: string };
   readonly #agentPort: number;
-  #agent: Socket | undefined;
+  readonly #agents: Socket[] = [];
   #observer: RawRouter | undefined;
   readonly #routers: RawRouter[] = [];
   #sentinels = 0;
@@ -151,13 +151,19 @@ export class FaultLab {
 
   async #startBystanders(): Promise<void> {
     this.#observer = await this.router('client', { families: FAMILY_CODES });
+    await this.agent('bystander');
+  }
+
+  /** An agent in {@link VRF} that reads whatever it is pushed, and says what the test writes. */
+  async agent(name: string): Promise<Socket> {
     const agent = connect({ host: this.address, port: this.#agentPort, localAddress: this.address });
     agent.on('error', () => {});
     agent.resume();
-    agent.write(streamHeader('bystander'));
-    agent.write(subscribe('bystander', 1, VRF, { instanceId: 1 }));
-    this.#agent = agent;
-    await eventually('the agent is subscribed', () => this.#agentView()?.subscriptions.length === 1);
+    agent.write(streamHeader(name));
+    agent.write(subscribe(name, 1, VRF, { instanceId: 1 }));
+    this.#agents.push(agent);
+    await eventually('the agent is subscribed', () => this.controller.view.agent(name)?.subscriptions.length === 1);
+    return agent;
   }
 
   get observer(): RawRouter {
@@ -238,7 +244,7 @@ export class FaultLab {
 
   async close(): Promise<void> {
     for (const router of this.#routers) router.close();
-    this.#agent?.destroy();
+    for (const agent of this.#agents) agent.destroy();
     await this.controller.stop();
     await this.lab.close();
   }
