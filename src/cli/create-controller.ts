@@ -4,4 +4,8 @@ import type { ControllerFactory } from './run.js';
 
 export { rehearse } from '../rehearsal/rehearsal.js';
 
-export const createController: ControllerFactory = (config, dependencies) => new Controller(config, dependencies);
+export const createController: ControllerFactory = (config, dependencies) => {
+  const controller = new Controller(config, dependencies);
+  controller.rib.reserve();
+  return controller;
+};

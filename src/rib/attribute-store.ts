@@ -6,7 +6,7 @@ import { hashBytes } from '../wire/hash.js';
 import { asesAmong, countAs } from './as-path-scan.js';
 import { AttributeFeature, featuresOf } from './attribute-features.js';
 import { ByteArena, equalBytes } from './byte-arena.js';
-import { grownUint16, grownUint32, grownUint8, nextCapacity } from './columns.js';
+import { grownUint16, grownUint32, grownUint8, nextCapacity, RESERVED_ENTRIES } from './columns.js';
 import { NO_SET, NO_TARGETS, type AttributeSetId, type TargetListId } from './handles.js';
 import { HashIndex } from './hash-index.js';
 import type { TargetListStore } from './target-lists.js';
@@ -284,8 +284,13 @@ export class AttributeStore {
     return set as AttributeSetId;
   }
 
-  #grow(): void {
-    const capacity = nextCapacity(this.#capacity);
+  /** See {@link Rib.reserve}. */
+  reserve(): void {
+    this.#grow(RESERVED_ENTRIES);
+    this.#arena.reserve();
+  }
+
+  #grow(capacity = nextCapacity(this.#capacity)): void {
     this.#offset = grownUint32(this.#offset, capacity);
     this.#length = grownUint32(this.#length, capacity);
     this.#hash = grownUint32(this.#hash, capacity);

@@ -64,6 +64,11 @@ export class ByteArena {
     this.#freeBySize.set(size, offset);
   }
 
+  /** Takes the room that the arena would reserve later. */
+  reserve(): void {
+    if (this.bytes.length < RESERVED_OCTETS) this.#grow(RESERVED_OCTETS);
+  }
+
   #grow(needed: number): void {
     const { length } = this.bytes;
     const next = length < DOUBLED_OCTETS || length >= RESERVED_OCTETS ? length * 2 : RESERVED_OCTETS;

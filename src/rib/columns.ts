@@ -4,7 +4,7 @@ const DOUBLED_ENTRIES = 1 << 15;
  * … and then get this many at once: a full table. Each column counts as so much external memory with V8, which collects
  * garbage the sooner for it; twice as many would be a collection more in loading 100,000 routes.
  */
-const RESERVED_ENTRIES = 1 << 20;
+export const RESERVED_ENTRIES = 1 << 20;
 
 /**
  * Capacity of a column that has become too small for `needed` entries.

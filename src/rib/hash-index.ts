@@ -100,6 +100,11 @@ export class HashIndex {
     this.#splitSome();
   }
 
+  /** Room for so many slots, so that the table need not be replaced on its way there. */
+  reserve(slots: number): void {
+    this.#makeRoom(slots);
+  }
+
   #makeRoom(slots: number): void {
     if (slots <= this.ids.length) return;
     const capacity = nextCapacity(this.ids.length, slots);

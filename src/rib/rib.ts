@@ -2,7 +2,7 @@ import { hashBytes } from '../wire/hash.js';
 import { AttributeStore } from './attribute-store.js';
 import { ByteArena, equalBytes } from './byte-arena.js';
 import { ChainIndex } from './chain-index.js';
-import { grownUint16, grownUint32, grownUint8, nextCapacity, putUint32 } from './columns.js';
+import { grownUint16, grownUint32, grownUint8, nextCapacity, putUint32, RESERVED_ENTRIES } from './columns.js';
 import {
   NO_PATH,
   NO_ROUTE,
@@ -19,16 +19,6 @@ import { PayloadStore } from './payload-store.js';
 import { RouteTable, type RouteTableOptions } from './route-table.js';
 import { Source, type SourceOptions } from './source.js';
 import { TargetListStore } from './target-lists.js';
-
-/** Told of every path of a table as it comes and goes, before anything else can happen to it. */
-export interface PathObserver {
-  pathAdded(path: PathId): void;
-  /** The attribute set, payload or flags of the path are about to be replaced. */
-  pathChanging(path: PathId): void;
-  pathChanged(path: PathId): void;
-  /** The path is about to go. */
-  pathRemoving(path: PathId): void;
-}
 
 /** The route waits for a flush; its paths stand as they came, or were put in order since the last change. */
 const ROUTE_DIRTY = 1;
@@ -106,6 +96,15 @@ export class Rib {
   constructor(nowSec: () => number) {
     this.#nowSec = nowSec;
     this.selection = new PathSelection(this);
+  }
+
+  /** Takes the address space of a full table at once, so that nothing grows while one is loaded (columns.ts). Before anything is in it. */
+  reserve(): void {
+    this.#growRoutes(RESERVED_ENTRIES);
+    this.#growPaths(RESERVED_ENTRIES);
+    this.#index.reserve(RESERVED_ENTRIES);
+    this.#keys.reserve();
+    this.attributes.reserve();
   }
 
   // Tables and sources ---------------------------------------------------------------------------------------------
@@ -568,8 +567,7 @@ export class Rib {
     return path as PathId;
   }
 
-  #growRoutes(): void {
-    const capacity = nextCapacity(this.#routeCapacity);
+  #growRoutes(capacity = nextCapacity(this.#routeCapacity)): void {
     this.#routeTable = grownUint32(this.#routeTable, capacity);
     this.#routeSlot = grownUint32(this.#routeSlot, capacity);
     this.#routeKey = grownUint32(this.#routeKey, capacity);
@@ -580,8 +578,7 @@ export class Rib {
     this.#routeCapacity = capacity;
   }
 
-  #growPaths(): void {
-    const capacity = nextCapacity(this.#pathCapacity);
+  #growPaths(capacity = nextCapacity(this.#pathCapacity)): void {
     this.#pathRoute = grownUint32(this.#pathRoute, capacity);
     this.#pathNext = grownUint32(this.#pathNext, capacity);
     this.#pathSource = grownUint32(this.#pathSource, capacity);

@@ -2,7 +2,8 @@ import type { Family } from '../bgp/nlri/family.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { grownUint32, nextCapacity } from './columns.js';
 import { NO_ROUTE, type RouteId } from './handles.js';
-import type { PathObserver, Rib } from './rib.js';
+import type { PathObserver } from './path-observer.js';
+import type { Rib } from './rib.js';
 
 /** Follows the changes of a table: an export group, the replicator, a resolver. */
 export interface TableConsumer {

@@ -18,7 +18,8 @@ import {
 } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import { PendingSlots } from '../rib/pending-slots.js';
-import type { PathObserver, Rib } from '../rib/rib.js';
+import type { PathObserver } from '../rib/path-observer.js';
+import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import { DerivedAttributes } from './export-attributes.js';
 import { RouteTargetIndex } from './route-target-index.js';

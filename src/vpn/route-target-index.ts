@@ -1,5 +1,6 @@
 import { NO_PATH, NO_TARGETS, type PathId, type TargetId, type TargetListId } from '../rib/handles.js';
-import type { PathObserver, Rib } from '../rib/rib.js';
+import type { PathObserver } from '../rib/path-observer.js';
+import type { Rib } from '../rib/rib.js';
 import { grownUint32, nextCapacity } from '../rib/columns.js';
 
 /**

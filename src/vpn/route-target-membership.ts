@@ -16,7 +16,8 @@ import {
   type TargetListId,
 } from '../rib/handles.js';
 import type { TargetInterest } from '../rib/bgp-exporter.js';
-import type { PathObserver, Rib } from '../rib/rib.js';
+import type { PathObserver } from '../rib/path-observer.js';
+import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import type { Source } from '../rib/source.js';
 import type { RouteTargetIndex } from './route-target-index.js';
