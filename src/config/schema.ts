@@ -88,7 +88,7 @@ const bgpSchema = z.strictObject({
   }),
   selectionDeferralTime: integer(0, 4095, 'seconds').default(60).meta({
     description:
-      'How long after the start neighbors with `gracefulRestart.enabled: true` are at most waited for before routes are sent to them (RFC 4724 §4.1). With an agent channel neighbors wait for `agents.endOfRibDelay` as well, within this time, unless all of them have restarted themselves or have no graceful restart. 0: not at all.',
+      'How long after the start neighbors with `gracefulRestart.enabled: true` are at most waited for before routes are sent to them (RFC 4724 §4.1). With an agent channel neighbors wait for `agents.endOfRibDelay` as well, within this time. 0: not at all.',
     effect: 'none',
   }),
 });

@@ -26,7 +26,8 @@ export interface DeferralListener {
  * The first minute of a speaker that may have been here before (RFC 4724 §4.1): neighbors still hold what it told them then, and would
  * remove whatever it has not repeated by its End-of-RIB. So they are sent nothing until all of them have sent their routes, and
  * what others ({@link hold}) wait for has happened, but no longer than the deferral time. Neighbors without graceful restart,
- * and those that have restarted themselves, are not waited for; when there are no others, nobody holds anything, and it is over.
+ * and those that have restarted themselves, are not waited for. The latter may all the same hold what they were told: FRR says for its
+ * whole restart time that it has restarted, and keeps routes meanwhile.
  *
  * Memberships (RFC 4684) are sent at once, for neighbors send only what they are asked for; it is their End-of-RIB that waits, until all
  * neighbors have ended theirs. A neighbor that has kept those of before goes by them until then, so that what it sends is never less.
@@ -37,8 +38,6 @@ export class SelectionDeferral {
   readonly #scheduler: Scheduler;
   readonly #listener: DeferralListener;
   readonly #neighbors = new Map<string, Awaited>();
-  /** Neighbors that have been up and may hold what they were told before the start. */
-  readonly #holders = new Set<string>();
   readonly #holds = new Set<symbol>();
   #active = false;
   #awaitsMemberships = false;
@@ -94,10 +93,7 @@ export class SelectionDeferral {
   established(address: string, { gracefulRestart, families }: Negotiated): void {
     if (!this.#active) return;
     if (gracefulRestart === undefined || gracefulRestart.restarting) this.#neighbors.delete(address);
-    else {
-      this.#neighbors.set(address, { families, left: new Set(families) });
-      this.#holders.add(address);
-    }
+    else this.#neighbors.set(address, { families, left: new Set(families) });
     this.#check();
   }
 
@@ -116,9 +112,7 @@ export class SelectionDeferral {
 
   /** The neighbor is no longer there to be waited for. */
   forget(address: string): void {
-    this.#holders.delete(address);
-    this.#neighbors.delete(address);
-    this.#check();
+    if (this.#neighbors.delete(address)) this.#check();
   }
 
   /** Ends without a word. */
@@ -133,7 +127,7 @@ export class SelectionDeferral {
   }
 
   get #ended(): boolean {
-    return this.#neighbors.size === 0 && (this.#holds.size === 0 || this.#holders.size === 0);
+    return this.#neighbors.size === 0 && this.#holds.size === 0;
   }
 
   #check(): void {

@@ -104,14 +104,17 @@ export class Frr extends ForegroundDaemon {
   #configuration(): string {
     const external = this.sessions.some(({ autonomousSystem }) => autonomousSystem !== this.autonomousSystem);
     const families = new Set(this.sessions.flatMap((session) => session.families));
+    const announced = [...this.announced.values()].filter((route) => isVpn(route) || route.family === 'l2vpn-evpn');
     const lines = [
       'hostname frr',
       `log file ${this.directory}/frr.log`,
+      ...announced.filter(isVpn).flatMap(routeMapLines),
       `router bgp ${this.autonomousSystem}`,
       ` bgp router-id ${this.routerId}`,
       ' no bgp default ipv4-unicast',
       ' no bgp ebgp-requires-policy',
       ' no bgp network import-check',
+      ...this.#restartLines(),
     ];
     for (const session of this.sessions) {
       const neighbor = ` neighbor ${session.address}`;
@@ -138,9 +141,24 @@ export class Frr extends ForegroundDaemon {
           lines.push(`  neighbor ${session.address} attribute-unchanged next-hop`);
         }
       }
+      // What it announced before a restart it announces at once, before it ends its table.
+      lines.push(...announced.filter((route) => route.family === family).map((route) => `  ${networkLine(route)}`));
       lines.push(' exit-address-family');
     }
     return `${lines.join('\n')}\n!\n`;
+  }
+
+  /** Graceful restart is a setting of all sessions. */
+  #restartLines(): string[] {
+    const session = this.sessions.find(({ gracefulRestartSec }) => gracefulRestartSec !== undefined);
+    if (session === undefined) return [];
+    const { gracefulRestartSec, longLivedSec = gracefulRestartSec } = session;
+    return [
+      ' bgp graceful-restart',
+      ` bgp graceful-restart restart-time ${gracefulRestartSec}`,
+      ' bgp graceful-restart preserve-fw-state',
+      ` bgp long-lived-graceful-restart stale-time ${longLivedSec}`,
+    ];
   }
 
   protected async ready(): Promise<void> {
@@ -157,7 +175,8 @@ export class Frr extends ForegroundDaemon {
   async #configure(...lines: readonly string[]): Promise<void> {
     const commands = ['configure terminal', ...lines].flatMap((line) => ['-c', line]);
     const output = await run('vtysh', ['--vty_socket', `${this.directory}/vty`, ...commands]);
-    if (output.includes('%')) throw new Error(`FRR refused: ${output.trim()}`);
+    const refusals = output.replace('% Same network configuration exists', '');
+    if (refusals.includes('%')) throw new Error(`FRR refused: ${output.trim()}`);
   }
 
   async isEstablished(neighbor: string): Promise<boolean> {

@@ -270,7 +270,7 @@ export class Gobgp extends ForegroundDaemon {
     });
   }
 
-  /** Has it say from now on which routes of a family leave its table. */
+  /** Has it say from now on which routes leave its table; those of other families, too. */
   watchLosses(family: FamilyName): Losses {
     return new Losses([
       ...['-u', this.address, '-p', String(this.#apiPort)],
