@@ -195,6 +195,7 @@ export class ControllerViews implements ControllerView {
       for (const [action, count] of Object.entries(neighbor.neighbor.faults)) {
         add(faults, `update-${action}`, count);
       }
+      for (const [name, count] of neighbor.neighbor.errors) add(faults, name, count);
       add(faults, 'bgp-internal-error', neighbor.neighbor.mistakes);
       add(faults, 'bgp-route-refresh-ignored', neighbor.neighbor.ignoredRefreshes);
     }

@@ -57,12 +57,23 @@ async function routerIn(stage: Stage): Promise<RawRouter> {
   }
 }
 
-/** The connection ended with this NOTIFICATION and no other, and the operator can see it. */
-async function expectEnd(router: RawRouter, stage: Stage, notification: SeenNotification, error: RegExp) {
+/** These octets end the connection with this NOTIFICATION and no other; it is counted, and in the log once. */
+async function expectEnd(
+  router: RawRouter,
+  stage: Stage,
+  bytes: Uint8Array,
+  notification: SeenNotification,
+  error: RegExp,
+) {
+  const counter = notification.code === 1 ? 'bgp-header-error' : 'bgp-state-error';
+  const before = lab.faults(counter);
+  router.send(bytes);
   expect(await router.end()).toEqual(notification);
   const { flaps, messages, lastError } = lab.neighbor(router);
   expect({ flaps, sent: messages.sent.notification }).toEqual({ flaps: stage === 'Established' ? 1 : 0, sent: 1 });
   expect(lastError).toMatch(error);
+  expect(lab.faults(counter)).toBe(before + 1);
+  expect(lab.reasonsOf(router).filter((reason) => reason === lastError)).toHaveLength(1);
 }
 
 const header = (marker: string, length: number, type: number): Buffer =>
@@ -81,8 +92,7 @@ function describeHeaders(title: string, error: RegExp, cases: readonly HeaderCas
   describe(title, () => {
     test.each(all)('$what when $stage', async ({ bytes, subcode, data, stage }) => {
       const router = await routerIn(stage);
-      router.send(bytes);
-      await expectEnd(router, stage, { code: 1, subcode, data }, error);
+      await expectEnd(router, stage, bytes, { code: 1, subcode, data }, error);
     });
   });
 }
@@ -147,8 +157,13 @@ describe('A15 extended messages (RFC 8654 §4)', () => {
     ['KEEPALIVE', BGP_KEEPALIVE],
   ] as const)('%s of 4097 octets is too long all the same', async (_name, type) => {
     const router = await lab.router('eBGP', { extendedMessages: true });
-    router.send(header(MARKER, 4097, type));
-    await expectEnd(router, 'Established', { code: 1, subcode: 2, data: '1001' }, /length 4097/);
+    await expectEnd(
+      router,
+      'Established',
+      header(MARKER, 4097, type),
+      { code: 1, subcode: 2, data: '1001' },
+      /length 4097/,
+    );
   });
 });
 
@@ -176,20 +191,24 @@ describe('A23 a message that the state does not allow is an FSM error with the s
 
   test.each(pairs)('$name when $stage: $outcome', async ({ name, stage, outcome }) => {
     const router = await routerIn(stage);
-    if (name === 'OPEN') router.sendOpen();
-    else router.send(messages[name]);
+    const bytes = name === 'OPEN' ? router.ownOpen : messages[name];
     if (outcome === 'ends') {
+      router.send(bytes);
       expect(await router.end()).toBeUndefined();
       expect(lab.neighbor(router).lastError).toContain('received Cease/Administrative Reset');
     } else if (outcome !== 'fits') {
-      await expectEnd(router, stage, { code: 5, subcode: outcome, data: '' }, new RegExp(`${name} .*received in`));
+      const answer = { code: 5, subcode: outcome, data: '' };
+      await expectEnd(router, stage, bytes, answer, new RegExp(`${name} .*received in`));
       // Who sent something else than an OPEN is told ours first: FSM errors belong to states after it.
       expect(router.open).not.toBe('');
-    } else if (name === 'OPEN') {
-      await router.until('it was answered', () => router.established);
     } else {
-      await lab.established(router);
-      await lab.sentinel(router, stage === 'Established' ? 'eBGP' : 'iBGP');
+      router.send(bytes);
+      if (name === 'OPEN') {
+        await router.until('it was answered', () => router.established);
+      } else {
+        await lab.established(router);
+        await lab.sentinel(router, stage === 'Established' ? 'eBGP' : 'iBGP');
+      }
     }
     // Nothing is taken from a session that is not up.
     expect(lab.observer.routes.has('1/1 180aee00')).toBe(name === 'UPDATE' && stage === 'Established');

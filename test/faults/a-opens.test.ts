@@ -37,11 +37,14 @@ afterEach(async () => {
 
 /** What such a router is told, and what the operator can see. */
 async function refusal(kind: Kind, options: Partial<RouterOptions>) {
+  const before = lab.faults('bgp-open-error');
   const router = await lab.newcomer(kind, options);
   const notification = await router.end();
   expect(router.established).toBe(false);
   const { flaps, messages, lastError } = lab.neighbor(router);
   expect({ flaps, sent: messages.sent.notification }).toEqual({ flaps: 0, sent: 1 });
+  expect(lab.faults('bgp-open-error')).toBe(before + 1);
+  expect(lab.reasonsOf(router)).toEqual(['started', lastError]);
   return { ...notification, lastError };
 }
 

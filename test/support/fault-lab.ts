@@ -218,6 +218,18 @@ export class FaultLab {
     return view;
   }
 
+  /** How often the metrics have counted a fault. */
+  faults(name: string): number {
+    return this.controller.view.metrics().faults.find((fault) => fault.name === name)?.count ?? 0;
+  }
+
+  /** What the log says of a router, record by record: reasons, where there are any. */
+  reasonsOf(router: RawRouter): readonly unknown[] {
+    return this.infos
+      .filter(({ fields }) => fields['neighbor'] === router.address)
+      .map(({ fields }) => fields['reason']);
+  }
+
   /** Announces a good route last and waits until the observer has it: everything before it has been dealt with. */
   async sentinel(router: RawRouter, kind: Kind, observer: RawRouter = this.observer): Promise<void> {
     const nlri = `18 c6${(0x1200 + ++this.#sentinels).toString(16)}`;

@@ -95,7 +95,7 @@ export class RawRouter {
       socket.once('error', reject);
     });
     const router = new RawRouter(socket, options);
-    if (options.goesAsFarAs !== 'connected') router.sendOpen();
+    if (options.goesAsFarAs !== 'connected') router.send(router.ownOpen);
     return router;
   }
 
@@ -109,9 +109,9 @@ export class RawRouter {
     return router;
   }
 
-  /** Sends the OPEN of its options. */
-  sendOpen(): void {
-    this.send(openOf(this.#options));
+  /** The OPEN of its options. */
+  get ownOpen(): Buffer {
+    return openOf(this.#options);
   }
 
   send(bytes: Uint8Array): void {

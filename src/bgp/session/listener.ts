@@ -1,5 +1,6 @@
 /** Inbound BGP connections: to which neighbor they belong, or that they belong to none. */
 import type { Clock } from '../../util/clock.js';
+import { LogPace } from '../../util/log-pace.js';
 import type { Logger } from '../../util/logger.js';
 import { formatIp, parseIp } from '../../wire/ip.js';
 import { formatPrefix, hostPrefix, prefixContains } from '../../wire/prefix.js';
@@ -49,7 +50,6 @@ const MAX_REFUSALS = 256;
 
 /** The listening side of BGP: any number of addresses, neighbors by remote address. */
 export class BgpListener {
-  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #tcp: TcpListener;
   readonly #gate: AcceptGate | undefined;
@@ -59,13 +59,12 @@ export class BgpListener {
   #ranges: readonly DynamicRange[] = [];
   #refused = 0;
   #refusing = 0;
-  #refusedNotLogged = 0;
-  #refusalLoggedMs = -Infinity;
+  readonly #refusalLog: LogPace;
 
   constructor({ clock, logger, socketOptions, acceptLimits, full = () => false }: BgpListenerDependencies) {
     this.#full = full;
-    this.#clock = clock;
     this.#logger = logger;
+    this.#refusalLog = new LogPace(clock, REFUSAL_LOG_MS);
     const gate = acceptLimits && new AcceptGate(clock, acceptLimits);
     this.#gate = gate;
     this.#tcp = new TcpListener({
@@ -225,14 +224,8 @@ export class BgpListener {
   }
 
   #logRefusal(fields: Readonly<Record<string, unknown>>): void {
-    const now = this.#clock.nowMs();
-    if (now - this.#refusalLoggedMs < REFUSAL_LOG_MS) {
-      this.#refusedNotLogged++;
-      return;
-    }
-    this.#logger.info({ ...fields, notLogged: this.#refusedNotLogged }, 'connection refused');
-    this.#refusalLoggedMs = now;
-    this.#refusedNotLogged = 0;
+    const notLogged = this.#refusalLog.due();
+    if (notLogged !== undefined) this.#logger.info({ ...fields, notLogged }, 'connection refused');
   }
 }
 

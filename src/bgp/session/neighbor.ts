@@ -37,6 +37,7 @@ import type { MessageCountsView } from './message-counts.js';
 import { sendHoldMsOf, type NeighborConfig } from './neighbor-config.js';
 import { cease, refuseConnection, type StopReason } from './cease.js';
 import type { Negotiated } from './negotiation.js';
+import { ProtocolErrors } from './protocol-errors.js';
 
 /** A neighbor is writable below this many octets that the operating system has not taken. */
 export const HIGH_WATER_OCTETS = 256 * 1024;
@@ -112,6 +113,7 @@ export class Neighbor {
   readonly #sent = new MessageCounts();
   readonly #malformed: MalformedUpdates;
   readonly #ignoredRefreshes: IgnoredRefreshes;
+  readonly #errors: ProtocolErrors;
   #flaps = 0;
   #mistakes = 0;
   #lastError: string | undefined;
@@ -133,6 +135,7 @@ export class Neighbor {
     this.#logger = logger;
     this.#malformed = new MalformedUpdates(config.address, clock, logger);
     this.#ignoredRefreshes = new IgnoredRefreshes(config.address, clock, logger);
+    this.#errors = new ProtocolErrors(config.address, clock, logger);
     const current = (): NeighborConfig => this.#config;
     const connectRetryMs = (): number => Math.max(FIRST_PAUSE_MS, this.#config.connectRetryTimeSec * 1000);
     const sendHoldMs = (): number | undefined => sendHoldMsOf(this.#config);
@@ -194,6 +197,11 @@ export class Neighbor {
   /** ROUTE-REFRESHes that this neighbor had no reason to send. */
   get ignoredRefreshes(): number {
     return this.#ignoredRefreshes.count;
+  }
+
+  /** Errors that the neighbor was told, those in UPDATEs left out, by name. */
+  get errors(): ReadonlyMap<string, number> {
+    return this.#errors.counts;
   }
 
   /** How often a mistake of ours has ended connections. */
@@ -453,6 +461,7 @@ export class Neighbor {
     // An OPEN that waits for the outcome of our own connection is taken as soon as that has lost it.
     if (this.#inbound?.deferred && !this.#outbound.transport) this.#decide(this.#inbound, true);
     const { state } = this;
+    this.#errors.add(reason, state !== this.#reportedState);
     if (state === this.#reportedState) return;
     this.#reportedState = state;
     this.#logger.info({ neighbor: this.config.address, state, reason: reason.text }, 'session');

@@ -13,7 +13,7 @@ import type { NeighborConfig } from '../../../src/bgp/session/neighbor-config.js
 import type { Negotiated } from '../../../src/bgp/session/negotiation.js';
 
 /** Something that changes, and those who wait for it to become what they want. */
-export class Waiters {
+class Waiters {
   readonly #waiting = new Set<() => void>();
 
   /** Looks at all conditions anew. */
