@@ -253,6 +253,13 @@ export class Filament {
     return this.#request('POST', `/api/v1/neighbors/${address}/reset`, { mode });
   }
 
+  /** Writes the changed description and has the process read it, without waiting for what becomes of that. */
+  hangUp(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents'>>): void {
+    this.describe(change);
+    this.#writeConfiguration();
+    this.process.signal('SIGHUP');
+  }
+
   /** Writes the changed description and reloads it. */
   async reload(
     change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents' | 'process'>>,

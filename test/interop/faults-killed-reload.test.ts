@@ -1,0 +1,100 @@
+/**
+ * The process is killed in the middle of a reload, when some routes of the configuration before are gone and others not, and started again:
+ * the file is all that it knows, so a neighbor is told what the new one says and nothing else.
+ */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { Filament, type ConfigPart } from '../support/filament.js';
+import { Lab } from '../support/lab.js';
+import { RawRouter } from '../support/raw-router.js';
+
+const AS = 64512;
+const VPN = '1/128';
+const VRFS = 300;
+const PREFIX_BITS = 24;
+/** Label and route distinguisher in front of the prefix. */
+const VPN_BITS = 24 + 64 + PREFIX_BITS;
+
+jest.setTimeout(90_000);
+
+/** What a configuration makes of its n-th VRF; one of each generation has another distinguisher and another prefix. */
+interface Generation {
+  readonly first: number;
+  readonly distinguisher: number;
+}
+
+/** Half of the VRFs of one are in the other, changed. */
+const GENERATIONS: readonly [Generation, Generation] = [
+  { first: 0, distinguisher: 1000 },
+  { first: VRFS / 2, distinguisher: 5000 },
+];
+
+function vrfs({ first, distinguisher }: Generation): readonly ConfigPart[] {
+  return Array.from({ length: VRFS }, (_, i) => {
+    const id = first + i + 1;
+    const number = distinguisher + id;
+    return {
+      name: `vrf-${id}`,
+      virtualNetwork: { name: `network-${id}`, id },
+      routeDistinguisher: `${AS}:${number}`,
+      importTargets: [`target:${AS}:${id}`],
+      exportTargets: [`target:${AS}:${number}`],
+      staticRoutes: [{ prefix: `10.${number >> 8}.${number & 0xff}.0/24`, nextHop: '192.0.2.20', label: 16 }],
+    };
+  });
+}
+
+const hex = (value: number, octets: number): string => value.toString(16).padStart(2 * octets, '0');
+
+/** What a neighbor holds when all is told. */
+function routes({ first, distinguisher }: Generation): readonly string[] {
+  return Array.from({ length: VRFS }, (_, i) => {
+    const number = distinguisher + first + i + 1;
+    return `${VPN} ${hex(VPN_BITS, 1)}0000${hex(AS, 2)}${hex(number, 4)}0a${hex(number, 2)}`;
+  }).sort();
+}
+
+describe('D09 killed in the middle of a reload', () => {
+  const lab = new Lab('killed-reload');
+  const address = lab.nextAddress();
+  let filament: Filament;
+  let router: RawRouter;
+  let generation = 0;
+
+  beforeAll(async () => {
+    filament = await Filament.create(lab, {
+      autonomousSystem: AS,
+      routerId: '10.255.8.1',
+      vrfs: vrfs(GENERATIONS[0]),
+      neighbors: [{ address, peerAs: AS, passive: true, families: ['l3vpn-ipv4-unicast'] }],
+    });
+    await startAndConnect();
+  });
+
+  afterAll(async () => {
+    router.close();
+    await lab.close();
+  });
+
+  async function startAndConnect(): Promise<void> {
+    await filament.start();
+    const server = { address: filament.address, port: filament.bgpPort };
+    router = await RawRouter.establish({ server, address, autonomousSystem: AS, families: [[1, 128]] });
+    await router.until('it has been told everything', () => router.endsOfRib.includes(VPN));
+  }
+
+  const held = (): readonly string[] => [...router.routes.keys()].sort();
+
+  /** @param changes  how many the neighbor has been told of when the process is killed */
+  test.each([0, 1, VRFS / 2, VRFS + 10])('after %d changes: the new start is as the file says', async (changes) => {
+    expect(held()).toEqual(routes(GENERATIONS[generation]!));
+    const before = router.history.length;
+    generation = 1 - generation;
+    filament.hangUp({ vrfs: vrfs(GENERATIONS[generation]!) });
+    await router.until(`${changes} changes are told`, () => router.history.length >= before + changes);
+    await filament.crash();
+    await router.end();
+    await startAndConnect();
+    expect(held()).toEqual(routes(GENERATIONS[generation]!));
+    expect(router.history.filter((each) => each.startsWith('-'))).toEqual([]);
+  });
+});
