@@ -243,6 +243,25 @@ export const routesAnswer = z.object({
 
 export const resetAnswer = z.object({ address: z.string(), mode: z.string() });
 
+export const duplicateMacsAnswer = z.object({
+  macs: z
+    .array(
+      z.object({
+        vrf: z.string(),
+        ethernetTag: count,
+        mac: z.string(),
+        source: z.string().meta({ description: 'Where it stays.' }),
+        nextHop: z.string(),
+        moves: count.meta({ description: 'Seen within the window.' }),
+        frozenSeconds: seconds,
+        retryInSeconds: seconds.exactOptional().meta({ description: 'Absent when an operator must say so.' }),
+      }),
+    )
+    .readonly(),
+});
+
+export const clearedAnswer = z.object({ cleared: count.meta({ description: 'Addresses that may move again.' }) });
+
 export const reloadAnswer = z.object({
   applied: z.literal(true),
   changes: z.array(z.string()).readonly().meta({ description: 'One line per change; empty when nothing differs.' }),

@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ControllerView } from '../controller/view.js';
 import { ApiError } from './api-error.js';
+import { none } from './described.js';
 import { checkAnswer, confirmAnswer, errorAnswer, problemsAnswer, reloadAnswer } from './answers.js';
 
 /** Longest trial of a configuration. */
@@ -12,7 +13,6 @@ const MAXIMUM_CONFIRM_SECONDS = 86_400;
 const MAXIMUM_CONFIGURATION_OCTETS = 16 * 1024 * 1024;
 const MAXIMUM_FILE_NAME = 255;
 
-const none = z.strictObject({});
 const refused = errorAnswer.meta({ description: 'Refused.' });
 
 const confirmError = `a whole number 1..${MAXIMUM_CONFIRM_SECONDS} is allowed`;

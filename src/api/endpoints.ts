@@ -1,6 +1,6 @@
 /** The requests of the HTTP API, each with its schema (the OpenAPI document is made of them) and its handler. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FastifyInstance, FastifySchema } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { FAMILY_NAMES } from '../config/session-schema.js';
@@ -11,7 +11,6 @@ import {
   agentAnswer,
   agentsAnswer,
   controllerAnswer,
-  errorAnswer,
   healthAnswer,
   neighborAnswer,
   neighborsAnswer,
@@ -22,6 +21,8 @@ import {
   vrfsAnswer,
 } from './answers.js';
 import { addConfigEndpoints } from './config-endpoints.js';
+import { described, none, unknown } from './described.js';
+import { addDuplicateMacEndpoints } from './duplicate-mac-endpoints.js';
 import type { MetricsExporter } from './metrics.js';
 
 declare module 'fastify' {
@@ -39,8 +40,6 @@ const DEFAULT_ROUTE_LIMIT = 1000;
 const MAXIMUM_ROUTE_LIMIT = 10_000;
 /** Longest shutdown communication (RFC 9003 §2). */
 const MAXIMUM_COMMUNICATION_OCTETS = 255;
-
-const none = z.strictObject({});
 
 const routesQuery = z.strictObject({
   family: z.enum(FAMILY_NAMES, { error: `one of ${FAMILY_NAMES.join(', ')} is needed` }),
@@ -72,22 +71,6 @@ const resetBody = z.strictObject({
     .exactOptional()
     .meta({ description: 'For the operator of the neighbor (RFC 9003), with `hard`.' }),
 });
-
-/** Documentation of one request: its good answer and the errors it can have beside those of every request. */
-function described(
-  summary: string,
-  answer: z.ZodType,
-  errors: Readonly<Record<number, string>> = {},
-): Required<Pick<FastifySchema, 'response'>> & { readonly summary: string } {
-  const response: Record<string, unknown> = { 200: answer.meta({ description: 'Done.' }) };
-  for (const [status, description] of Object.entries(errors)) response[status] = errorAnswer.meta({ description });
-  response['4xx'] = errorAnswer.meta({ description: 'Refused.' });
-  return { summary, response };
-}
-
-function unknown(code: 'unknown-neighbor' | 'unknown-agent' | 'unknown-vrf', what: string, name: string): ApiError {
-  return new ApiError(code, `there is no ${what} ${JSON.stringify(name)}`);
-}
 
 /** Adds every request of the API to `app`. */
 export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics: MetricsExporter): void {
@@ -168,6 +151,7 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
     },
   );
 
+  addDuplicateMacEndpoints(app, view);
   addConfigEndpoints(app, view);
 }
 

@@ -186,6 +186,16 @@ interface ResolvedProcess {
   readonly memoryLimit?: number;
 }
 
+/** When a MAC address is taken for a duplicate. */
+interface ResolvedDuplicateMac {
+  /** 0: never. */
+  readonly moves: number;
+  /** Seconds. */
+  readonly window: number;
+  /** Seconds; 0: until an operator says so. */
+  readonly retryTime: number;
+}
+
 export interface ResolvedConfig {
   readonly name: string;
   readonly routerId: string;
@@ -201,6 +211,7 @@ export interface ResolvedConfig {
     readonly selectionDeferralTime: number;
   };
   readonly agents: ResolvedAgents;
+  readonly evpn: { readonly duplicateMac: ResolvedDuplicateMac };
   readonly vrfs: readonly ResolvedVrf[];
   readonly api: { readonly listen: readonly ListenAddress[]; readonly token?: string };
   readonly reload: { readonly watch: boolean };
@@ -314,6 +325,7 @@ export function resolveConfig(
             },
           }),
     },
+    evpn: document.evpn,
     vrfs,
     api: document.api,
     reload: document.reload,

@@ -285,6 +285,29 @@ const logSchema = z.strictObject({
     .meta({ description: 'The least important lines that are written.', effect: 'none' }),
 });
 
+const duplicateMacSchema = z.strictObject({
+  moves: integer(0, 1000, 'moves').default(5).meta({
+    description: 'So many moves within `window` make a MAC address of a VRF a duplicate. 0: moves are not counted.',
+    effect: 'none',
+  }),
+  window: integer(1, 86_400, 'seconds').default(180).meta({ description: 'Seconds.', effect: 'none' }),
+  retryTime: integer(0, 86_400, 'seconds')
+    .default(540)
+    .meta({
+      description:
+        'Seconds after which a duplicate may move again. 0: not before `POST /api/v1/duplicate-macs/clear`. A change is for ' +
+        'addresses found from then on.',
+      effect: 'none',
+    }),
+});
+
+const evpnSchema = z.strictObject({
+  duplicateMac: duplicateMacSchema.prefault({}).meta({
+    description:
+      'Duplicate MAC addresses (RFC 7432 §15.1): one that moves too often stays where it is, and what others announce of it is not used.',
+  }),
+});
+
 const reloadSchema = z.strictObject({
   watch: flag().default(false).meta({
     description:
@@ -320,6 +343,7 @@ export const configSchema = z.strictObject({
   autonomousSystem: asNumber().meta({ description: 'Own AS number.', effect: 'restart' }),
   bgp: bgpSchema.prefault({}).meta({ description: 'BGP neighbors.' }),
   agents: agentsSchema.prefault({}).meta({ description: 'The agent channel.' }),
+  evpn: evpnSchema.prefault({}).meta({ description: 'Ethernet VPNs.' }),
   vrfs: list(vrfSchema)
     .default([])
     .meta({

@@ -4,6 +4,7 @@ import type { AcceptGate } from '../net/accept-gate.js';
 import { formatEndpoint } from '../net/errors.js';
 import { readKernelRefusals } from '../net/kernel-refusals.js';
 import type { RouteTable } from '../rib/route-table.js';
+import type { FrozenMac } from '../vpn/mac-mobility.js';
 import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import type { BgpNeighbor } from './bgp-neighbor.js';
@@ -178,6 +179,15 @@ export class ControllerViews implements ControllerView {
     return this.#controller.reconfiguration.confirm();
   }
 
+  duplicateMacs(): FrozenMac[] {
+    return this.#controller.macMobility.frozen();
+  }
+
+  clearDuplicateMacs(vrf?: string, mac?: string): number | undefined {
+    const { macMobility, vrfs } = this.#controller;
+    return vrf !== undefined && vrfs.get(vrf) === undefined ? undefined : macMobility.clear(vrf, mac);
+  }
+
   metrics(): MetricsSnapshot {
     const { rib, tables, vrfs, groups, scheduler, neighbors, agents, bfd } = this.#controller;
     const counts = new Map<FamilyName, { prefixes: number; paths: number }>();
@@ -203,6 +213,8 @@ export class ControllerViews implements ControllerView {
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
     add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
+    add(faults, 'duplicate-mac', this.#controller.macMobility.counts.duplicate);
+    add(faults, 'sticky-mac-claimed', this.#controller.macMobility.counts.sticky);
     for (const [reason, count] of bfd.discarded) add(faults, `bfd-packet-${reason}`, count);
     const listeners = [
       { port: 'bgp', ...listenerCounts(neighbors.listener) } as const,

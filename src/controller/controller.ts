@@ -18,6 +18,7 @@ import type { Logger } from '../util/logger.js';
 import { inputMeter } from '../util/input-meter.js';
 import { Scheduler, Slice, type Job } from '../util/scheduler.js';
 import type { Steps } from '../util/steps.js';
+import { MacMobility } from '../vpn/mac-mobility.js';
 import { Replicator } from '../vpn/replicator.js';
 import { RouteTargetMembership, type InterestListener } from '../vpn/route-target-membership.js';
 import { parseIpv4 } from '../wire/ipv4.js';
@@ -91,6 +92,7 @@ export class Controller implements BgpService, InterestListener {
   readonly deferral: SelectionDeferral;
   readonly scheduler: Scheduler;
   readonly replicator: Replicator;
+  readonly macMobility: MacMobility;
   readonly vrfs: Vrfs;
   readonly neighbors: BgpNeighbors;
   readonly agentRoutes: AgentRoutes;
@@ -154,12 +156,14 @@ export class Controller implements BgpService, InterestListener {
         this.vrfs.distinguisherOf(source) ?? this.agentRoutes.distinguisherOf(source, vrf, nextHop),
       autonomousSystem: () => this.autonomousSystem,
     });
+    this.macMobility = new MacMobility({ rib: this.rib, clock, logger }, config.evpn.duplicateMac);
     this.membership = new RouteTargetMembership(this.rib, this.tables.of(FamilyId.rtc), this.replicator.index, this);
     this.vrfs = new Vrfs({
       rib: this.rib,
       scheduler: this.scheduler,
       tables: this.tables,
       replicator: this.replicator,
+      macMobility: this.macMobility,
       membership: this.membership,
       routerId: this.routerId,
       vrfCreated: (name) => {
@@ -304,6 +308,7 @@ export class Controller implements BgpService, InterestListener {
     this.memory.stop();
     this.reconfiguration.stop();
     this.deferral.stop();
+    this.macMobility.stop();
     this.#agentsExpected?.cancel();
     // Neighbors first: the end of the agents is not to reach them as withdrawals.
     const neighbors = this.neighbors.stop({
@@ -401,6 +406,7 @@ export class Controller implements BgpService, InterestListener {
       case 'log-level-changed':
       case 'setting-changed':
         if (this.neighbors.listener.gate) this.neighbors.listener.gate.limits = this.#config.bgp.acceptLimits;
+        this.macMobility.limits = this.#config.evpn.duplicateMac;
         // The others live outside; see ControllerDependencies.configApplied.
         return;
     }

@@ -15,6 +15,7 @@ import type { Network } from '../net/transport.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import type { Steps } from '../util/steps.js';
+import type { FrozenMac } from '../vpn/mac-mobility.js';
 
 /** `GET /api/v1/controller`. */
 export interface ControllerInfo {
@@ -251,6 +252,7 @@ export const PATH_FLAGS = [
   'no-tunnel-encapsulation',
   'own-next-hop',
   'route-leak',
+  'duplicate-mac',
   'stale',
   'llgr-stale',
 ] as const;
@@ -416,6 +418,10 @@ export interface ControllerView {
   vrfs(): readonly VrfView[];
   vrf(name: string): VrfView | undefined;
   routes(query: RoutesQuery): RoutesResult;
+  /** MAC addresses that moved too often. */
+  duplicateMacs(): readonly FrozenMac[];
+  /** Lets them move again: those of a VRF, or one address, when said so. @returns how many; `undefined`: no such VRF */
+  clearDuplicateMacs(vrf?: string, mac?: string): number | undefined;
   reload(options?: ReloadOptions): Promise<ReloadResult>;
   /** @param file  what problems call the text */
   checkConfig(text: string, file: string): Promise<CheckResult>;

@@ -10,6 +10,7 @@ import { SourceKind, type Source } from '../rib/source.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import type { Steps } from '../util/steps.js';
 import { NextHopResolver } from '../vpn/next-hop-resolver.js';
+import type { MacMobility } from '../vpn/mac-mobility.js';
 import type { Replicator } from '../vpn/replicator.js';
 import type { RouteTargetMembership } from '../vpn/route-target-membership.js';
 import { Vrf, VRF_FAMILIES, type VrfFamily } from '../vpn/vrf.js';
@@ -60,6 +61,7 @@ export interface VrfsDependencies {
   readonly scheduler: Scheduler;
   readonly tables: GlobalTables;
   readonly replicator: Replicator;
+  readonly macMobility: MacMobility;
   readonly membership: RouteTargetMembership;
   /** Static routes count as coming from here. */
   readonly routerId: number;
@@ -192,6 +194,7 @@ export class Vrfs implements Job {
     this.#guard(entry, config.allowedPrefixes);
     this.#byName.set(config.name, entry);
     replicator.addVrf(vrf, targets(config.importTargets), targets(config.exportTargets));
+    this.#deps.macMobility.watch(vrf);
     if (config.alwaysImport) this.addInterest(entry);
     for (const route of config.staticRoutes) this.#addStatic(entry, route);
     this.#deps.vrfCreated(config.name);
@@ -215,6 +218,7 @@ export class Vrfs implements Job {
     this.#byName.delete(config.name);
     entry.draining = true;
     this.#watch(entry, vrf);
+    this.#deps.macMobility.forget(vrf);
     this.#deps.replicator.removeVrf(vrf);
     this.#deps.vrfDeleted(config.name);
     this.#checkLater(entry);

@@ -14,6 +14,8 @@ export const PathFlag = {
   ownNextHop: 0x200,
   /** OTC says that it should not have come from there (RFC 9234 §5). */
   routeLeak: 0x400,
+  /** The MAC address is frozen elsewhere, for it moved too often (RFC 7432 §15.1). */
+  duplicateMac: 0x800,
 } as const;
 
 /** Any of these keeps a path from being selected, replicated or advertised; it stays visible. */
@@ -25,7 +27,8 @@ export const UNUSABLE =
   PathFlag.unresolvedNextHop |
   PathFlag.noTunnelEncapsulation |
   PathFlag.ownNextHop |
-  PathFlag.routeLeak;
+  PathFlag.routeLeak |
+  PathFlag.duplicateMac;
 
 const NAMES: readonly (readonly [flag: number, name: string])[] = [
   [PathFlag.asLoop, 'as-loop'],
@@ -36,6 +39,7 @@ const NAMES: readonly (readonly [flag: number, name: string])[] = [
   [PathFlag.noTunnelEncapsulation, 'no-tunnel-encapsulation'],
   [PathFlag.ownNextHop, 'own-next-hop'],
   [PathFlag.routeLeak, 'route-leak'],
+  [PathFlag.duplicateMac, 'duplicate-mac'],
   [PathFlag.stale, 'stale'],
   [PathFlag.llgrStale, 'llgr-stale'],
 ];

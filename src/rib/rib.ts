@@ -350,10 +350,10 @@ export class Rib {
     return path;
   }
 
-  /** Gives a path other attributes; nothing else of it changes. A reference to `set` is taken by the RIB itself. */
-  restate(path: PathId, set: AttributeSetId): void {
+  /** Gives a path other attributes or flags; nothing else of it changes. A reference to `set` is taken by the RIB itself. */
+  restate(path: PathId, set: AttributeSetId, flags = this.flagsOf(path)): void {
     const table = this.tableOf(this.#pathRoute[path] as RouteId);
-    this.#replace(table, this.sourceOf(path), path, set, this.payloadOf(path), this.flagsOf(path));
+    this.#replace(table, this.sourceOf(path), path, set, this.payloadOf(path), flags);
   }
 
   /** Whether the speaker that announced a path, or the path this one was derived from, has yet to repeat it. */

@@ -15,6 +15,7 @@ import type {
   RouteView,
   VrfView,
 } from '../../src/controller/view.js';
+import type { FrozenMac } from '../../src/vpn/mac-mobility.js';
 
 const COUNTS = { open: 1, update: 20, notification: 0, keepalive: 7, routeRefresh: 1 };
 const MALFORMED = {
@@ -59,6 +60,29 @@ export class FakeView implements ControllerView {
   checkResult: CheckResult = { valid: true, changes: [], restartNeeded: [], leaks: [] };
   readonly checked: (readonly [string, string])[] = [];
   onTrial = false;
+
+  readonly cleared: (readonly [string | undefined, string | undefined])[] = [];
+
+  duplicateMacs(): readonly FrozenMac[] {
+    return [
+      {
+        vrf: 'default-domain:demo:blue:blue',
+        ethernetTag: 0,
+        mac: '02:00:00:00:00:01',
+        source: 'agent:compute-1',
+        nextHop: '192.0.2.11',
+        moves: 5,
+        frozenSeconds: 3,
+        retryInSeconds: 537,
+      },
+    ];
+  }
+
+  clearDuplicateMacs(vrf?: string, mac?: string): number | undefined {
+    if (vrf === 'missing') return undefined;
+    this.cleared.push([vrf, mac]);
+    return 1;
+  }
 
   info(): ControllerInfo {
     return {

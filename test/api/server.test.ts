@@ -4,6 +4,7 @@ import {
   agentAnswer,
   agentsAnswer,
   controllerAnswer,
+  duplicateMacsAnswer,
   neighborAnswer,
   neighborsAnswer,
   problemsAnswer,
@@ -64,6 +65,7 @@ describe('answers are the views of the controller, in the shape that the OpenAPI
     ['/api/v1/vrfs', vrfsAnswer, (v) => ({ vrfs: v.vrfs() })],
     ['/api/v1/vrfs/default-domain:demo:blue:blue', vrfAnswer, (v) => v.vrfs()[0]],
     ['/api/v1/routes?family=ipv4-unicast&limit=3', routesAnswer, () => ({ routes: ROUTES.slice(0, 3), cursor: '3' })],
+    ['/api/v1/duplicate-macs', duplicateMacsAnswer, (v) => ({ macs: v.duplicateMacs() })],
     ['/readyz', readinessAnswer, () => ({ ready: true, reasons: [] })],
   ])('GET %s', async (url, schema, expected) => {
     const { status, body } = await get(url);
@@ -76,6 +78,28 @@ describe('answers are the views of the controller, in the shape that the OpenAPI
     view.ready = false;
     expect(await get('/healthz')).toEqual({ status: 200, body: { status: 'ok' } });
     expect(await get('/readyz')).toEqual({ status: 503, body: { ready: false, reasons: ['waiting for End-of-RIB'] } });
+  });
+});
+
+describe('POST /api/v1/duplicate-macs/clear', () => {
+  const CLEAR = '/api/v1/duplicate-macs/clear';
+
+  test('clears all, those of a VRF, or one address in any spelling', async () => {
+    expect(await post(CLEAR, {})).toEqual({ status: 200, body: { cleared: 1 } });
+    await post(CLEAR, { vrf: 'blue' });
+    await post(CLEAR, { mac: '02:AB:00:00:00:01' });
+    expect(view.cleared).toEqual([
+      [undefined, undefined],
+      ['blue', undefined],
+      [undefined, '02:ab:00:00:00:01'],
+    ]);
+  });
+
+  test('refuses what there is not', async () => {
+    expect(await post(CLEAR, { vrf: 'missing' })).toEqual(refused(404, 'unknown-vrf'));
+    expect(await post(CLEAR, { mac: '02:ab' })).toEqual(refused(400, 'invalid-request', /^body\.mac: /));
+    expect(await post(CLEAR, { address: 'x' })).toMatchObject({ status: 400 });
+    expect(view.cleared).toEqual([]);
   });
 });
 
@@ -374,6 +398,7 @@ test('the OpenAPI document lists every request of the contract', async () => {
     'GET /api/v1/agents',
     'GET /api/v1/agents/{name}',
     'GET /api/v1/controller',
+    'GET /api/v1/duplicate-macs',
     'GET /api/v1/neighbors',
     'GET /api/v1/neighbors/{address}',
     'GET /api/v1/routes',
@@ -385,6 +410,7 @@ test('the OpenAPI document lists every request of the contract', async () => {
     'POST /api/v1/config/check',
     'POST /api/v1/config/confirm',
     'POST /api/v1/config/reload',
+    'POST /api/v1/duplicate-macs/clear',
     'POST /api/v1/neighbors/{address}/reset',
   ]);
   expect(Object.keys(document.paths['/api/v1/config/reload']!['post']!.responses)).toEqual(['200', '422', '4XX']);
