@@ -87,6 +87,7 @@ export class MetricsExporter {
       agentsBlocked: gauge('filament_agents_blocked', 'Agents that do not take what is sent to them.'),
       agentOwed: gauge('filament_agent_owed_routes', 'Routes that agents have not been sent yet.'),
       agentQueued: gauge('filament_agent_queued_octets', 'Octets to agents that the system has not taken yet.'),
+      handshakesWaiting: gauge('filament_tls_handshakes_waiting', 'TLS handshakes of agents whose turn has not come.'),
       connections: gauge('filament_connections', 'Accepted connections that are open.', ['port']),
       acceptPaused: gauge('filament_accept_paused', '1 while nothing is accepted for want of file descriptors.', [
         'port',
@@ -251,6 +252,7 @@ export class MetricsExporter {
     metrics.owedRoutes.set(snapshot.owedRoutes);
     metrics.pendingJobs.set(snapshot.pendingJobs);
     metrics.bfdThreadRestarts.inc(snapshot.bfdThreadRestarts);
+    metrics.handshakesWaiting.set(snapshot.tlsHandshakesWaiting);
     for (const { port, connections, paused, waiting } of snapshot.listeners) {
       metrics.connections.set({ port }, connections);
       metrics.acceptPaused.set({ port }, paused ? 1 : 0);

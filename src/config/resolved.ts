@@ -137,6 +137,7 @@ export interface ResolvedTls {
   readonly revocationList?: string;
   readonly requireClientCertificate: boolean;
   readonly verifyAgentName: boolean;
+  readonly handshakesPerSecond: number;
 }
 
 /** An agent that may connect; `*` in names stands for any characters. */
@@ -322,6 +323,7 @@ export function resolveConfig(
               ...(tls.revocationList === undefined ? {} : { revocationList: file(tls.revocationList) }),
               requireClientCertificate: tls.requireClientCertificate,
               verifyAgentName: tls.verifyAgentName ?? tls.requireClientCertificate,
+              handshakesPerSecond: tls.handshakesPerSecond,
             },
           }),
     },

@@ -107,6 +107,10 @@ const tlsSchema = z.strictObject({
   requireClientCertificate: flag().default(false).meta({
     description: 'Refuse agents without a certificate signed by `ca`.',
   }),
+  handshakesPerSecond: integer(1, 100_000).default(250).meta({
+    description:
+      'TLS handshakes that are begun in a second, at most 64 at a time; agents beyond wait their turn. Each takes a millisecond or more of the CPU that BGP runs on, with RSA keys several.',
+  }),
   verifyAgentName: flag()
     .exactOptional()
     .meta({

@@ -237,6 +237,7 @@ export class ControllerViews implements ControllerView {
       owedRoutes: groups.groups().reduce((sum, group) => sum + group.totalOwed, 0),
       pendingJobs: scheduler.pending,
       bfdThreadRestarts: bfd.restarts,
+      tlsHandshakesWaiting: agents.handshakesWaiting,
       listeners,
       kernelRefusals: readKernelRefusals(),
       faults: [...faults].map(([name, count]) => ({ name, count })),

@@ -213,6 +213,7 @@ export class Controller implements BgpService, InterestListener {
         ...(this.#agentTls === undefined
           ? {}
           : { tls: this.#agentTls.parameters, verifyAgentName: this.#agentTls.verifyAgentName }),
+        ...(tls === undefined ? {} : { handshakesPerSecond: tls.handshakesPerSecond }),
         ...(allowed === undefined ? {} : { allowed }),
         endOfRib: endOfRibTiming(config.agents),
         converged: () => this.neighbors.converged,
@@ -393,6 +394,7 @@ export class Controller implements BgpService, InterestListener {
         this.agents.setMaxStanzaOctets(change.after.maxStanzaBytes);
         this.agents.setDeferralTime(change.after.pendingTime);
         this.agents.setAllowed(change.after.allowed);
+        if (change.after.tls) this.agents.setHandshakesPerSecond(change.after.tls.handshakesPerSecond);
         if (this.agents.gate) this.agents.gate.limits = change.after.acceptLimits;
         this.agents.setEndOfRibTiming(endOfRibTiming(change.after));
         this.agentRoutes.forgetAway(({ name, source, subscriptions }) => {

@@ -389,6 +389,8 @@ export interface MetricsSnapshot {
   readonly pendingJobs: number;
   /** How often the thread of BFD had to be started again. */
   readonly bfdThreadRestarts: number;
+  /** TLS handshakes of agents whose turn has not come. */
+  readonly tlsHandshakesWaiting: number;
   /** Accepted connections of each port. */
   readonly listeners: readonly {
     readonly port: 'bgp' | 'agents';

@@ -2,6 +2,7 @@
 import { AcceptGate } from '../net/accept-gate.js';
 import type { AcceptLimits, AcceptRefusal } from '../net/accept-gate.js';
 import { formatEndpoint } from '../net/errors.js';
+import { HandshakeTurns } from '../net/handshake-turns.js';
 import { TcpListener } from '../net/tcp-listener.js';
 import type { ListenAddress } from '../net/tcp-listener.js';
 import type { TlsParameters } from '../net/tls.js';
@@ -33,6 +34,8 @@ export interface AgentServerOptions {
   readonly maxStanzaBytes?: number;
   /** Given: TLS is required of every agent. */
   readonly tls?: TlsParameters;
+  /** TLS handshakes that may be begun in a second. */
+  readonly handshakesPerSecond?: number;
   /** With `tls`: an agent's certificate must carry the agent's name. */
   readonly verifyAgentName?: boolean;
   /** The agents that may connect, and what each may have; absent: everybody, everything. */
@@ -66,6 +69,7 @@ export type RefusalReason = 'not-ipv4' | 'duplicate-endpoint' | 'connection-limi
 
 /** At most one log record about connections that were too many in this time. */
 const REFUSAL_LOG_MS = 10_000;
+const DEFAULT_HANDSHAKES_PER_SECOND = 250;
 const DEFAULT_MAX_CONNECTIONS = 16_384;
 /** Names remembered after their sessions ended; the oldest is forgotten first. */
 const MAX_RECORDS = 20_000;
@@ -84,6 +88,7 @@ export class AgentServer {
   #maxStanzaOctets: number;
   #subscriptionLimits: SubscriptionLimits;
   #tls: TlsParameters | undefined;
+  readonly #handshakes: HandshakeTurns;
   #verifyAgentName: boolean;
   #policy: AgentPolicy;
   #endOfRibTiming: EndOfRibTiming;
@@ -109,6 +114,7 @@ export class AgentServer {
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
     this.#subscriptionLimits = options.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS;
     this.#tls = options.tls;
+    this.#handshakes = new HandshakeTurns(deps.clock, options.handshakesPerSecond ?? DEFAULT_HANDSHAKES_PER_SECOND);
     this.#verifyAgentName = options.verifyAgentName ?? false;
     this.#policy = new AgentPolicy(options.allowed);
     this.#endOfRibTiming = options.endOfRib ?? DEFAULT_END_OF_RIB_TIMING;
@@ -237,6 +243,16 @@ export class AgentServer {
     this.#verifyAgentName = verifyAgentName;
   }
 
+  /** TLS handshakes whose turn has not come. */
+  get handshakesWaiting(): number {
+    return this.#handshakes.waiting;
+  }
+
+  /** Changes how many TLS handshakes may be begun in a second. */
+  setHandshakesPerSecond(perSecond: number): void {
+    this.#handshakes.perSecond = perSecond;
+  }
+
   /** Changes who may connect. Agents that are allowed something else now are disconnected. */
   setAllowed(allowed: readonly AllowedAgent[] | undefined): void {
     this.#policy = new AgentPolicy(allowed);
@@ -350,6 +366,7 @@ export class AgentServer {
       get tls() {
         return tls();
       },
+      handshakes: this.#handshakes,
       get verifyAgentName() {
         return verifyAgentName();
       },

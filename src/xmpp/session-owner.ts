@@ -1,3 +1,4 @@
+import type { HandshakeTurns } from '../net/handshake-turns.js';
 import type { TlsParameters } from '../net/tls.js';
 import type { AgentHandler } from './agent-handler.js';
 import type { AgentPolicy } from './agent-policy.js';
@@ -28,6 +29,8 @@ export interface SessionOwner {
   readonly maxStanzaOctets: number;
   readonly subscriptionLimits: SubscriptionLimits;
   readonly tls: TlsParameters | undefined;
+  /** When a TLS handshake may begin. */
+  readonly handshakes: HandshakeTurns;
   /** An agent's certificate must carry the agent's name; only with TLS. */
   readonly verifyAgentName: boolean;
   readonly policy: AgentPolicy;

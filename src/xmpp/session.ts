@@ -30,12 +30,12 @@ import {
   parseStreamHeader,
   PROCEED,
   serviceOf,
-  skipWhiteSpace,
   STREAM_CLOSE,
   STREAM_FEATURES,
 } from './stream.js';
 import type { AgentRecord, SessionOwner } from './session-owner.js';
 import type { Subscription } from './subscriptions.js';
+import { TlsUpgrade } from './tls-upgrade.js';
 import { parseXml, XmlFault } from './xml-parser.js';
 
 /** Wait for a stream header after accept (agent-channel.md §2.9). */
@@ -83,7 +83,7 @@ export class AgentSession {
   #upSinceMs = 0;
   #activityMs = 0;
   #wasUp = false;
-  #awaitingTls = false;
+  readonly #tls: TlsUpgrade;
   /** Octets arrive, so what is pipelined behind a header in the same read can be told from an answer to ours. */
   #reading = false;
   /** Output that waits for the agent's first octet after our header; `undefined` once it flows. */
@@ -113,6 +113,10 @@ export class AgentSession {
     this.#framer = new Framer(owner.maxStanzaOctets);
     this.#fsm = new ChannelFsm(owner.tls !== undefined);
     this.#routes = this.#routeService();
+    this.#tls = new TlsUpgrade(transport, owner, this.#clock, {
+      turn: (hasWaited) => this.#startTls(hasWaited),
+      secured: () => this.#run({ kind: 'secured' }),
+    });
     this.#heardMs = this.#clock.nowMs();
     const handler: TransportHandler = {
       data: (chunk) => this.#received(chunk),
@@ -257,8 +261,8 @@ export class AgentSession {
   // Octets in.
 
   #received(chunk: Uint8Array): void {
-    if (this.#awaitingTls) {
-      this.#tlsOctets(chunk);
+    if (this.#tls.expectsRecord) {
+      this.#tls.octets(chunk);
       return;
     }
     this.#reading = true;
@@ -270,11 +274,7 @@ export class AgentSession {
     for (let event = this.#framer.next(); event; event = this.#framer.next()) {
       if (event.kind === 'stanza') heard = true;
       this.#framed(event);
-      if (this.state === 'closed') break;
-      if (this.state === 'tls-handshake') {
-        this.#tlsOctets(this.#framer.restart());
-        break;
-      }
+      if (this.state === 'closed' || this.#tls.waiting) break;
     }
     this.#reading = false;
     // Half a stanza is no sign of life: an agent that never ends one must not stay for ever.
@@ -297,7 +297,9 @@ export class AgentSession {
         this.close('stream-closed-by-agent');
         break;
       case 'negotiation':
-        this.#run(event.name === 'starttls' ? { kind: 'starttls' } : { kind: 'negotiation' });
+        if (event.name !== 'starttls') this.#run({ kind: 'negotiation' });
+        else if (this.state === 'starttls-wait') this.#requestTls();
+        else this.#run({ kind: 'starttls' });
         break;
       case 'violation':
         this.close(event.fault);
@@ -381,13 +383,16 @@ export class AgentSession {
     }
   }
 
-  /** Plain octets after `proceed`: white space belongs to nobody, the first other octet begins the TLS handshake (§2.4). */
-  #tlsOctets(chunk: Uint8Array): void {
-    const head = skipWhiteSpace(chunk);
-    const { tls } = this.#owner;
-    if (head.length === 0 || !tls) return;
-    this.#awaitingTls = false;
-    this.#transport.upgradeToTls(tls, () => this.#run({ kind: 'secured' }), head);
+  #requestTls(): void {
+    this.#tls.request();
+    // Until its turn comes its silence is not its own.
+    if (this.#tls.waiting) this.#timers.stop('hold');
+  }
+
+  #startTls(hasWaited: boolean): void {
+    if (hasWaited) this.#startTimer('hold');
+    this.#run({ kind: 'starttls' });
+    this.#tls.octets(this.#framer.restart());
   }
 
   #lost(error: TransportError | undefined): void {
@@ -468,7 +473,7 @@ export class AgentSession {
         this.#timers.stop(action.timer);
         break;
       case 'start-tls':
-        this.#awaitingTls = true;
+        this.#tls.expectRecord();
         break;
       case 'up':
         this.#up();
@@ -493,6 +498,7 @@ export class AgentSession {
 
   #closed(reason: CloseReason, farewell: boolean): void {
     this.#timers.stopAll();
+    this.#tls.end();
     this.#routes.stop();
     this.#heldBack = undefined;
     this.#heldBackOctets = 0;
