@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { encodeOpen } from '../../src/bgp/message/open.js';
 import { localOpen } from '../../src/bgp/session/negotiation.js';
-import { DEFAULTS, RawAcceptor, RawPeer, Speaker } from '../bgp/session/recorder.js';
+import { DEFAULTS, looked, RawAcceptor, RawPeer, Speaker } from '../bgp/session/recorder.js';
 import { FaultLab } from '../support/fault-lab.js';
 import { BGP_KEEPALIVE, BGP_OPEN } from '../support/raw-client.js';
 
@@ -51,6 +51,7 @@ test.each(['in', 'out'] as const)(
   async (direction) => {
     const { ours, peer } = await inOpenSent(direction);
     ours.clock.advance(LARGE_HOLD_MS - 1);
+    await looked();
     expect(ours.neighbor.state).toBe('opensent');
     ours.clock.advance(1);
     expect(await peer.notification()).toEqual(EXPIRED);
@@ -77,6 +78,7 @@ test.each([
     expect(ours.neighbor.state).toBe('openconfirm');
     // In steps: a manual clock serves each timer at its time.
     for (let sec = 1; sec < negotiated; sec++) ours.clock.advance(1000);
+    await looked();
     expect(ours.neighbor.state).toBe('openconfirm');
     ours.clock.advance(1000);
     expect(await peer.notification()).toEqual(EXPIRED);
@@ -93,7 +95,7 @@ test('A08 without a hold time OpenConfirm waits as long as the peer wants (RFC 4
   peer.transport.write(openWith(0));
   await peer.awaitMessages(BGP_KEEPALIVE);
   ours.clock.advance(10 * LARGE_HOLD_MS);
-  for (let i = 0; i < 3; i++) await turn();
+  await looked();
   expect(ours.neighbor.state).toBe('openconfirm');
   expect(ours.neighbor.counters.sent).toMatchObject({ keepalive: 1, notification: 0 });
 });

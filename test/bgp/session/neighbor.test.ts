@@ -8,7 +8,7 @@ import { FamilyId } from '../../../src/bgp/nlri/family.js';
 import { localOpen } from '../../../src/bgp/session/negotiation.js';
 import { HIGH_WATER_OCTETS } from '../../../src/bgp/session/neighbor.js';
 import type { NeighborConfig } from '../../../src/bgp/session/neighbor-config.js';
-import { DEFAULTS, message, RawAcceptor, RawPeer, Speaker } from './recorder.js';
+import { DEFAULTS, looked, message, RawAcceptor, RawPeer, Speaker } from './recorder.js';
 
 const nextTick = promisify((done: () => void) => process.nextTick(done));
 
@@ -202,6 +202,7 @@ describe('timers', () => {
   test('a silent peer is given up when the hold time is over: NOTIFICATION 4/0 (RFC 4271 §6.5)', async () => {
     const [ours, peer] = await rawEstablished({ holdTimeSec: 9 });
     ours.clock.advance(8999);
+    await looked();
     expect(ours.neighbor.state).toBe('established');
     ours.clock.advance(1);
     expect(await peer.notification()).toMatchObject({ code: 4, subcode: 0 });
@@ -220,6 +221,7 @@ describe('timers', () => {
     expect(ours.neighbor.state).toBe('established');
     // It has moved the deadline: another hold time of silence ends the session.
     ours.clock.advance(8000);
+    await looked();
     expect(ours.neighbor.state).toBe('established');
     ours.clock.advance(1000);
     expect(await peer.notification()).toMatchObject({ code: 4 });
@@ -231,7 +233,7 @@ describe('timers', () => {
     peer.transport.write(END_OF_RIB);
     await ours.recorder.until(() => ours.recorder.updates.length === 1);
     ours.clock.advance(6000);
-    for (let i = 0; i < 3; i++) await turn();
+    await looked();
     expect(ours.neighbor.state).toBe('established');
   });
 
@@ -239,6 +241,7 @@ describe('timers', () => {
     const [ours] = await rawEstablished({ holdTimeSec: 0 });
     const { keepalive } = ours.neighbor.counters.sent;
     ours.clock.advance(400_000);
+    await looked();
     expect(ours.neighbor.state).toBe('established');
     expect(ours.neighbor.counters.sent.keepalive).toBe(keepalive);
   });

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { ManualClock } from '../../../src/util/clock.js';
 import { silentLogger } from '../../../src/util/logger.js';
 import { TcpListener } from '../../../src/net/tcp-listener.js';
@@ -235,6 +236,11 @@ export class RawAcceptor extends Waiters {
     for (const peer of this.peers) peer.transport.destroy();
     await this.#listener.close();
   }
+}
+
+/** A hold timer that is over looks into the sockets once more before it ends anything: now it has. */
+export async function looked(): Promise<void> {
+  for (let i = 0; i < 3; i++) await turn();
 }
 
 /** A message with a good header. */
