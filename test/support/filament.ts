@@ -35,6 +35,8 @@ export interface FilamentDescription {
   readonly process?: ConfigPart;
   /** A command that becomes the one behind it: `env LC_ALL=C`. */
   readonly through?: readonly string[];
+  /** Entry of another build of the product. */
+  readonly main?: string | undefined;
 }
 
 /** An answer of the API other than 2xx. */
@@ -94,7 +96,7 @@ export class Filament {
       bgp = {},
       agents = {},
       api = {},
-      process = {},
+      process: limits,
     } = this.#description;
     const listen = (port: number): ConfigPart[] => [{ address: this.address, port }];
     const configuration = {
@@ -105,21 +107,23 @@ export class Filament {
       agents: { listen: listen(this.agentPort), ...agents },
       vrfs,
       api: { listen: listen(this.apiPort), ...api },
-      process,
+      ...(limits && { process: limits }),
     };
     writeFileSync(this.#file, JSON.stringify(configuration, null, 2));
   }
 
   /** Changes what {@link start} or {@link reload} will use. */
-  describe(change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents' | 'process'>>): void {
+  describe(
+    change: Partial<Pick<FilamentDescription, 'neighbors' | 'vrfs' | 'bgp' | 'agents' | 'process' | 'main'>>,
+  ): void {
     this.#description = { ...this.#description, ...change };
   }
 
   async start(): Promise<void> {
-    if (!existsSync(MAIN)) throw new Error('dist/cli/main.js is not there: `npm run build` (`npm test` does it)');
+    const { openFiles, through = [], main = MAIN } = this.#description;
+    if (!existsSync(main)) throw new Error('dist/cli/main.js is not there: `npm run build` (`npm test` does it)');
     this.#writeConfiguration();
-    const { openFiles, through = [] } = this.#description;
-    const command = [...through, process.execPath, MAIN, 'run', '--config', this.#file];
+    const command = [...through, process.execPath, main, 'run', '--config', this.#file];
     // Executes the command in its own place: the process id stays.
     if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}:${openFiles}`);
     const [executable = '', ...args] = command;
