@@ -20,6 +20,7 @@ const NEEDED = new Map([
   ['openbgpd', ['/usr/sbin/bgpd', 'bgpctl']],
   ['tshark', ['tshark']],
   ['iproute2', ['ip']],
+  ['faketime', ['faketime']],
 ]);
 
 /** Daemons are in sbin, which is not on an ordinary user's PATH. */

@@ -13,6 +13,8 @@ const DAEMONS = {
   openbgpd: { executable: '/usr/sbin/bgpd', package: 'openbgpd' },
   /** No daemon, but as real a peer: it reads what we put on the wire. */
   tshark: { executable: 'tshark', package: 'tshark' },
+  /** Shows a process another wall clock. */
+  faketime: { executable: 'faketime', package: 'faketime' },
   /** Network namespaces, which a container may not be allowed to make. */
   namespaces: { executable: 'ip', package: 'iproute2' },
 } as const;
