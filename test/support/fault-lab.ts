@@ -56,7 +56,7 @@ class RememberingLogger implements Logger {
 }
 
 /** Families of all sessions; a text of YAML. */
-const FAMILIES =
+export const FAMILIES =
   '[ipv4-unicast, ipv6-unicast, ipv4-labelled-unicast, l3vpn-ipv4-unicast, l3vpn-ipv6-unicast, l2vpn-evpn, rtc]';
 
 const FAMILY_CODES: ReadonlyArray<readonly [afi: number, safi: number]> = [
