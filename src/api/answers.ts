@@ -152,6 +152,9 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
       prefixLimit: prefixLimit.exactOptional(),
     }),
   ),
+  familiesNotOffered: z.array(family).exactOptional().meta({
+    description: 'Families that are configured and that the neighbor, whose session is up, does not have.',
+  }),
   capabilities: z.array(z.string()).meta({ description: 'What the neighbor announced; empty before its OPEN.' }),
   messages: z.object({ received: messageCounts, sent: messageCounts }),
   output: output.exactOptional(),

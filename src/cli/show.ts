@@ -128,6 +128,7 @@ function neighborText(neighbor: NeighborView): string {
       ['Hold time', neighbor.holdTime === undefined ? undefined : `${neighbor.holdTime} s`],
       ['Flaps', neighbor.flaps],
       ['Last error', neighbor.lastError],
+      ['Families not offered', neighbor.familiesNotOffered?.join(', ')],
       ['Capabilities', neighbor.capabilities.join(', ')],
       ...(neighbor.bfd === undefined ? [] : bfdFields(neighbor.bfd)),
     ]),

@@ -249,6 +249,8 @@ export class ControllerViews implements ControllerView {
     const { negotiated } = neighbor;
     const peerAs = negotiated?.peerAs ?? config.peerAs;
     const bfd = bgp.bfd.view();
+    const active = negotiated?.families.map((id) => familyById(id).name);
+    const notOffered = active === undefined ? [] : config.families.filter((name) => !active.includes(name));
     return {
       address: bgp.address,
       ...(peerAs === undefined ? {} : { peerAs }),
@@ -278,6 +280,7 @@ export class ControllerViews implements ControllerView {
           ...(prefixLimit === undefined ? {} : { prefixLimit }),
         };
       }),
+      ...(notOffered.length === 0 ? {} : { familiesNotOffered: notOffered }),
       capabilities: negotiated?.remoteCapabilities ?? [],
       messages: { received: { ...neighbor.counters.received }, sent: { ...neighbor.counters.sent } },
       malformedUpdates: { ...neighbor.faults },

@@ -171,6 +171,8 @@ export interface NeighborView {
   /** Negotiated hold time in seconds, once established. */
   readonly holdTime?: number;
   readonly families: readonly NeighborFamilyView[];
+  /** Families that are configured and that the neighbor, whose session is up, does not have; absent when it has all. */
+  readonly familiesNotOffered?: readonly FamilyName[];
   /** Names of the capabilities the neighbor announced; empty before its OPEN. */
   readonly capabilities: readonly string[];
   readonly messages: { readonly received: MessageCounts; readonly sent: MessageCounts };

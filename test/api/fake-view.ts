@@ -120,6 +120,7 @@ export class FakeView implements ControllerView {
             endOfRibSent: true,
           },
         ],
+        familiesNotOffered: ['l2vpn-evpn', 'rtc'],
         capabilities: ['multiprotocol l3vpn-ipv4-unicast', 'route-refresh'],
         messages: { received: COUNTS, sent: COUNTS },
         malformedUpdates: MALFORMED,

@@ -3,7 +3,7 @@
  * and a sentinel route behind each.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { FaultLab, OWN_AS, PEER_AS, ROUTER_ID, type Kind } from '../support/fault-lab.js';
+import { FAMILY_CODES, FaultLab, OWN_AS, PEER_AS, ROUTER_ID, type Kind } from '../support/fault-lab.js';
 import type { RawRouter, RouterOptions } from '../support/raw-router.js';
 
 const AS_TRANS = 23_456;
@@ -152,10 +152,20 @@ describe('A20 an unacceptable hold time is Unacceptable Hold Time (RFC 4271 §6.
 
 describe('A22 a family that is not offered', () => {
   const familiesOf = (router: RawRouter): string[] => lab.neighbor(router).families.map(({ family }) => family);
+  const ALL = [
+    'ipv4-unicast',
+    'ipv6-unicast',
+    'ipv4-labelled-unicast',
+    'l3vpn-ipv4-unicast',
+    'l3vpn-ipv6-unicast',
+    'l2vpn-evpn',
+    'rtc',
+  ];
 
-  test('the session comes up with the others, which are shown, and their routes pass (RFC 5492 §4, RFC 4760 §8)', async () => {
+  test('the session comes up with the others, which are shown beside those that are missing, and their routes pass (RFC 5492 §4, RFC 4760 §8)', async () => {
     const router = await lab.router('client', { families: [IPV4] });
     expect(familiesOf(router)).toEqual(['ipv4-unicast']);
+    expect(lab.neighbor(router).familiesNotOffered).toEqual(ALL.slice(1));
     await lab.sentinel(router, 'client');
     router.close();
   });
@@ -179,6 +189,13 @@ describe('A22 a family that is not offered', () => {
   ] as const)('%s (RFC 5492 §5)', async (_what, families, data, error) => {
     const expected = openError(UNSUPPORTED_CAPABILITY, data.replaceAll(' ', ''), error);
     expect(await refusal('eBGP', { families })).toEqual(expected);
+  });
+
+  test('with all of them nothing is missing', async () => {
+    const router = await lab.router('client', { families: [...FAMILY_CODES, [1, 132]] });
+    expect(familiesOf(router)).toEqual(ALL);
+    expect(lab.neighbor(router)).not.toHaveProperty('familiesNotOffered');
+    router.close();
   });
 
   test('with the required ones there is a session, without others', async () => {

@@ -59,7 +59,8 @@ class RememberingLogger implements Logger {
 export const FAMILIES =
   '[ipv4-unicast, ipv6-unicast, ipv4-labelled-unicast, l3vpn-ipv4-unicast, l3vpn-ipv6-unicast, l2vpn-evpn, rtc]';
 
-const FAMILY_CODES: ReadonlyArray<readonly [afi: number, safi: number]> = [
+/** Those of them that routers announce, unless told otherwise. */
+export const FAMILY_CODES: ReadonlyArray<readonly [afi: number, safi: number]> = [
   [1, 1],
   [2, 1],
   [1, 4],
