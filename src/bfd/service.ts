@@ -16,6 +16,11 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 /** What the thread may take to end when it is told to. */
 const CLOSE_MS = 1000;
+/** The thread speaks once a second; one that has said nothing for so many looks of ours, a second apart, hangs. */
+const LOOK_MS = 1000;
+const SILENT_LOOKS = 5;
+/** It may take its time to begin. */
+const SILENT_LOOKS_AT_START = 30;
 /** The thread holds little more than its code; one that grows has a fault and had better be started anew. */
 const HEAP_MEGABYTES = 64;
 
@@ -138,6 +143,10 @@ export class BfdService {
   #pauseMs = FIRST_PAUSE_MS;
   #restart: Timer | undefined;
   #restarts = 0;
+  #look: Timer | undefined;
+  /** Looks since the thread has said something. */
+  #silentLooks = 0;
+  #hasSpoken = false;
   #stopping = false;
   #lastId = 0;
   #discarded: ReadonlyMap<DiscardReason, number> = new Map();
@@ -179,6 +188,7 @@ export class BfdService {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#restart?.cancel();
+    this.#look?.cancel();
     const worker = this.#worker;
     if (worker === undefined) return;
     await new Promise<void>((resolve) => {
@@ -198,19 +208,41 @@ export class BfdService {
     const worker = startWorker();
     this.#worker = worker;
     let reason = 'it ended';
-    worker.on('message', (message: FromWorker) => this.#heard(message));
+    worker.on('message', (message: FromWorker) => {
+      this.#hasSpoken = true;
+      this.#silentLooks = 0;
+      this.#heard(message);
+    });
     worker.on('error', (error: Error) => {
       reason = error.message;
     });
     worker.once('exit', () => {
+      this.#look?.cancel();
       this.#worker = undefined;
       if (this.#stopping) return;
       logger.error({ thread: 'bfd', reason }, 'thread ended');
       this.#restartLater();
     });
+    this.#hasSpoken = false;
+    this.#silentLooks = 0;
+    this.#watch(() => {
+      reason = 'it did nothing any more';
+      void worker.terminate();
+    });
     for (const [id, { description, report }] of this.#sessions) {
       this.tell({ kind: 'add', id, description, ...(report === undefined ? {} : { snapshot: report.snapshot }) });
     }
+  }
+
+  /**
+   * Looks are counted and not time: of a process that stood still, or was busy, the thread had no more than one look to speak in,
+   * and what it said is read before the next.
+   */
+  #watch(hangs: () => void): void {
+    this.#look = this.#dependencies.clock.after(LOOK_MS, () => {
+      if (this.#silentLooks++ < (this.#hasSpoken ? SILENT_LOOKS : SILENT_LOOKS_AT_START)) this.#watch(hangs);
+      else hangs();
+    });
   }
 
   #restartLater(): void {

@@ -86,6 +86,38 @@ test('I06 the thread of BFD dies: it is started again and its sessions go on, un
   expect(far.states.slice(-1)).toEqual(['up']);
 });
 
+test('I06 the thread of BFD hangs: it is noticed, ended and started again', async () => {
+  const records: unknown[] = [];
+  const first = new Worker(
+    `const { parentPort } = require('node:worker_threads');
+    parentPort.postMessage({ kind: 'counters', sessions: [], discarded: new Map() });
+    for (;;);`,
+    { eval: true },
+  );
+  const workers: Worker[] = [first];
+  let started = 0;
+  const service = new BfdService({
+    clock: systemClock,
+    logger: { ...silentLogger, error: (fields) => records.push(fields) },
+    startWorker: () => (workers[started++] ??= new Worker(WORKER)),
+  });
+  lab.track(service);
+  const [a, b] = [lab.nextAddress(), lab.nextAddress()];
+  const far = new Side();
+  far.add(b, a, 3);
+  const settings = { multihop: false, minimumIntervalUs: 100_000, detectMultiplier: 3 };
+  const session = service.add(
+    { localAddress: a, remoteAddress: b, ...settings },
+    { stateChanged: () => undefined, wentDown: () => undefined },
+  );
+  await eventually(
+    'its successor has brought the session up',
+    () => session.report?.snapshot.state === 'up' && far.isUp(),
+  );
+  expect(service.restarts).toBe(1);
+  expect(records).toEqual([{ thread: 'bfd', reason: 'it did nothing any more' }]);
+});
+
 test('a thread that dies again and again is started after ever longer pauses, and sessions added meanwhile begin', async () => {
   const side = new Side();
   side.add(lab.nextAddress(), lab.nextAddress(), 3);
