@@ -2,7 +2,7 @@
  * Faults of the transport below a session, on the running product: whatever happens to one connection, the session of a
  * bystander stays up, and a sentinel route announced afterwards reaches it.
  */
-import { createServer } from 'node:net';
+import { connect as connectSocket, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
@@ -23,6 +23,9 @@ const AS = 65000;
 const FAMILY = 'ipv4-unicast';
 /** Files that the product may have open here: those of its own, and some connections. */
 const OPEN_FILES = 200;
+/** Connections of a flood: the long form is what 10,000 in a second are in half a minute. */
+const FLOOD = process.env['FILAMENT_LONG_TESTS'] === '1' ? 300_000 : 10_000;
+const LIMIT_MS = 180_000;
 
 /** ORIGIN, empty AS_PATH, NEXT_HOP, LOCAL_PREF: what an internal neighbor's UPDATE must have. */
 const ATTRIBUTES = Buffer.from('40010100' + '400200' + '4003040a000001' + '40050400000064', 'hex');
@@ -154,30 +157,58 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     expect(await metric('filament_faults_total{fault="bgp-connection-refused"}')).toBe(before + 1);
   });
 
-  test('A12 while one address connects without end, another neighbor gets its session', async () => {
-    const flooder = lab.nextAddress();
+  /** Connects without end, from one address after the other, and gives each connection up at once. */
+  function flood(addresses: readonly string[]) {
+    const { address: host, bgpPort: port } = filament;
     let [flooding, attempts] = [true, 0];
-    const flood = Promise.all(
-      Array.from({ length: 8 }, async () => {
-        while (flooding) {
-          attempts++;
-          await RawClient.connect(filament.address, filament.bgpPort, flooder).then(
-            (client) => client.close(),
-            () => undefined,
-          );
-        }
-      }),
-    );
-    try {
-      const limit = 'filament_faults_total{fault="bgp-accept-rate-limit"}';
-      await eventually('most of it is cut', async () => (await metric(limit)) > 500);
-      await session();
-    } finally {
-      flooding = false;
-      await flood;
-    }
-    expect(attempts).toBeGreaterThan(500);
-  });
+    const one = (): Promise<void> =>
+      new Promise((resolve) => {
+        const socket = connectSocket({ host, port, localAddress: addresses[attempts++ % addresses.length]! });
+        socket.on('error', () => undefined);
+        socket.once('connect', () => socket.resetAndDestroy());
+        socket.once('close', () => resolve());
+      });
+    const running = Array.from({ length: 64 }, async () => {
+      while (flooding) await one();
+    });
+    return {
+      attempts: () => attempts,
+      end: async () => {
+        flooding = false;
+        await Promise.all(running);
+      },
+    };
+  }
+
+  test.each([
+    ['one address', 1],
+    ['25 addresses', 25],
+  ])(
+    `A12 ${FLOOD} connections of %s: a neighbor gets its session meanwhile, and all that they cost is given back`,
+    async (_what, addresses) => {
+      const memoryMb = async (): Promise<number> => (await metric('process_resident_memory_bytes')) / 1e6;
+      const refused = async (): Promise<number> =>
+        (await metric('filament_faults_total{fault="bgp-accept-rate-limit"}')) +
+        (await metric('filament_faults_total{fault="bgp-connection-refused"}'));
+      const before = { memoryMb: await memoryMb(), refused: await refused() };
+      const flooding = flood(Array.from({ length: addresses }, () => lab.nextAddress()));
+      try {
+        await eventually('it has begun', () => flooding.attempts() > FLOOD / 10);
+        const neighbor = await session();
+        await eventually('all have come', () => flooding.attempts() >= FLOOD, { deadlineMs: LIMIT_MS, intervalMs: 20 });
+        expect(await filament.neighbor(neighbor.from)).toMatchObject({ state: 'established', flaps: 0 });
+        // Neither the API nor the other neighbors have waited for the end of it.
+        neighbor.send(update(5));
+        await arrives(bystander, { family: FAMILY, prefix: '10.9.5.0/24', nextHop: '10.0.0.1' });
+      } finally {
+        await flooding.end();
+      }
+      await eventually('nothing of it is open', async () => (await metric('filament_connections{port="bgp"}')) <= 2);
+      expect((await memoryMb()) - before.memoryMb).toBeLessThan(100);
+      expect((await refused()) - before.refused).toBeGreaterThan(FLOOD / 100);
+    },
+    LIMIT_MS,
+  );
 
   test('I05 A13 connections that say nothing until descriptors are few: the rest is cut, sessions live, it recovers', async () => {
     const silent: RawClient[] = [];
