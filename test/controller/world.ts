@@ -42,6 +42,8 @@ export class World {
   readonly controller: Controller;
   readonly reader = new ConfigReader();
   #text: string;
+  /** Source port of the next agent's connection. */
+  #nextPort = 40_000;
 
   /** @param text  configuration without router id and AS number */
   private constructor(text: string, dependencies: Partial<ControllerDependencies>) {
@@ -112,7 +114,7 @@ export class World {
   }
 
   agent(name: string, address: string): WorldAgent {
-    return new WorldAgent(this, name, address);
+    return new WorldAgent(this, name, new FakeTransport(address, this.#nextPort++));
   }
 
   peer(address: string, families: readonly FamilyId[], localAs = 64512): WorldPeer {
@@ -127,10 +129,10 @@ export class WorldAgent {
   readonly #name: string;
   #serial = 0;
 
-  constructor(world: World, name: string, address: string) {
+  constructor(world: World, name: string, transport: FakeTransport) {
     this.#world = world;
     this.#name = name;
-    this.transport = new FakeTransport(address);
+    this.transport = transport;
     world.controller.agents.accept(this.transport);
     this.transport.receive(streamHeader(name));
     this.#said();

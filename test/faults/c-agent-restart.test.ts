@@ -275,6 +275,30 @@ describe('an agent that was lost', () => {
   });
 });
 
+test('C14: an agent connects twice: from elsewhere in vain, from its own address both connections end and nobody hears of it (§2.7)', () => {
+  const old = comes([1, 2]);
+  quiet();
+  const thief = world.agent('lost', '192.0.2.66');
+  expect([old.transport.closing, thief.transport.closing]).toEqual([false, true]);
+  expect(paths()).toEqual(['10.1.1.1/32', '10.1.1.2/32']);
+  const newer = world.agent('lost', ADDRESS);
+  expect([old.transport.closing, newer.transport.closing]).toEqual([true, true]);
+  // The old one knows no errors of a stream: it is ended without a word.
+  expect(old.transport.taken()).not.toContain('stream:error');
+  expect(world.controller.view.agent('lost')).toMatchObject({
+    state: 'restarting',
+    flaps: 1,
+    lastError: 'replaced-by-new-connection',
+  });
+  expect(paths()).toEqual(['10.1.1.1/32 stale', '10.1.1.2/32 stale']);
+  passes(2000);
+  const back = comes([1, 2]);
+  back.endOfRib();
+  expect(paths()).toEqual(['10.1.1.1/32', '10.1.1.2/32']);
+  expect(back.transport.closing).toBe(false);
+  expectNobodyHeard();
+});
+
 test('C17: an agent that is back may repeat subscriptions and end those that it does not have; one that is not may not', () => {
   comes([1]).close();
   quiet();
