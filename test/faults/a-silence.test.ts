@@ -110,4 +110,4 @@ test('A08 in real time, hold time 3: 4/0, the bystanders notice nothing, and wit
   await lab.established(again);
   await lab.sentinel(again, 'eBGP');
   expect(lab.bystanders()).toEqual({ neighbor: 'established', flaps: 0, agent: 'established' });
-});
+}, 30_000);
