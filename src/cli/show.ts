@@ -4,6 +4,7 @@ import type {
   BfdView,
   ControllerInfo,
   NeighborView,
+  OutputView,
   PathView,
   RouteMatch,
   RouteView,
@@ -128,6 +129,7 @@ function neighborText(neighbor: NeighborView): string {
       ['Hold time', neighbor.holdTime === undefined ? undefined : `${neighbor.holdTime} s`],
       ['Flaps', neighbor.flaps],
       ['Last error', neighbor.lastError],
+      ['Not sent yet', outputText(neighbor.output)],
       ['Families not offered', neighbor.familiesNotOffered?.join(', ')],
       ['Capabilities', neighbor.capabilities.join(', ')],
       ...(neighbor.bfd === undefined ? [] : bfdFields(neighbor.bfd)),
@@ -154,6 +156,14 @@ function neighborText(neighbor: NeighborView): string {
       ],
     ),
   ].join('\n');
+}
+
+/** What waits for a receiver that is slow. */
+function outputText(output: OutputView | undefined): string | undefined {
+  if (output === undefined) return undefined;
+  const { owedRoutes, queuedOctets, blockedSeconds } = output;
+  const blocked = blockedSeconds > 0 ? `, has not taken enough for ${formatDuration(blockedSeconds)}` : '';
+  return `${owedRoutes} routes, ${queuedOctets} octets queued${blocked}`;
 }
 
 function bfdFields(bfd: BfdView): (readonly [string, Cell])[] {
@@ -210,6 +220,7 @@ function agentText(agent: AgentView): string {
       ['Routes', `${agent.routes.received} received, ${agent.routes.advertised} advertised`],
       ['Flaps', agent.flaps],
       ['Last error', agent.lastError],
+      ['Not sent yet', outputText(agent.output)],
     ]),
     renderTable(
       ['VRF', 'Instance id', 'Waiting'],

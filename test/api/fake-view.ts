@@ -126,6 +126,7 @@ export class FakeView implements ControllerView {
         malformedUpdates: MALFORMED,
         flaps: 2,
         lastError: 'hold timer expired',
+        output: { owedRoutes: 7, queuedOctets: 262_144, blockedSeconds: 61 },
       },
       {
         address: '2001:db8::1',

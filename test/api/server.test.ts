@@ -360,7 +360,10 @@ describe('GET /metrics', () => {
       'filament_accept_paused{port="bgp"} 0',
       'filament_listen_waiting{port="bgp"} 1',
       'filament_kernel_refused_segments_total{reason="md5-wrong"} 5',
-      'filament_neighbor_owed_routes{neighbor="192.0.2.1"} 0',
+      'filament_neighbor_owed_routes{neighbor="192.0.2.1"} 7',
+      'filament_neighbor_queued_octets{neighbor="192.0.2.1"} 262144',
+      'filament_neighbor_blocked_seconds{neighbor="192.0.2.1"} 61',
+      'filament_neighbor_owed_routes{neighbor="2001:db8::1"} 0',
     ]) {
       expect(lines).toContain(line);
     }
