@@ -23,6 +23,8 @@ export interface SessionDescription {
   readonly ttlSecurity?: boolean;
   /** With a BFD session beside it, over several hops, 100 ms between packets, 10 of which may be missing. BIRD only. */
   readonly bfd?: boolean;
+  /** Packets of it that may be missing; 10 when left out. */
+  readonly bfdMultiplier?: number;
   /** Graceful restart of both ends, with this restart time in seconds, and then long-lived. BIRD, GoBGP and FRR only. */
   readonly gracefulRestartSec?: number;
   /** Long-lived stale time in seconds; as long as the restart time when left out. */

@@ -68,11 +68,12 @@ export class Bird extends ForegroundDaemon {
     const families = [...new Set(this.sessions.flatMap((session) => session.families))];
     const lines = [`log "${this.directory}/bird.log" all;`, `router id ${this.routerId};`, 'protocol device { }'];
     // "strict bind": others on this host have the same port on their addresses.
-    if (this.sessions.some(({ bfd }) => bfd === true)) {
+    const withBfd = this.sessions.find(({ bfd }) => bfd === true);
+    if (withBfd !== undefined) {
       lines.push(
         'protocol bfd {',
         '  strict bind;',
-        '  multihop { interval 100 ms; multiplier 10; idle tx interval 200 ms; };',
+        `  multihop { interval 100 ms; multiplier ${withBfd.bfdMultiplier ?? 10}; idle tx interval 200 ms; };`,
         '}',
       );
     }
