@@ -154,9 +154,12 @@ describe('A26 a refresh that the neighbor begins', () => {
   });
 
   test('A26 and is lost in the middle of it: its timer goes with the session', async () => {
+    const plain = await scene();
+    plain.router.lose();
     const { world, observer, router } = await scene();
     router.markRefresh(1);
     router.lose();
+    expect(world.clock.pending).toBe(plain.world.clock.pending);
     expect(observer.told().sort()).toEqual([`-${net(1)}`, `-${net(2)}`, `-${net(3)}`]);
     router.connect().announce([5]);
     expect(observer.told()).toEqual([`+${net(5)}`]);
