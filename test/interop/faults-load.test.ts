@@ -3,6 +3,7 @@
  * KEEPALIVEs when they are due.
  */
 import { afterEach, expect, jest, test } from '@jest/globals';
+import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Lab } from '../support/lab.js';
 import { RawRouter } from '../support/raw-router.js';
@@ -14,7 +15,6 @@ const ROUTES = LONG ? 1_000_000 : 300_000;
 const HOLD_TIME_SEC = LONG ? 9 : 3;
 /** The load goes on until each session has heard so many KEEPALIVEs. */
 const KEEPALIVES = 5;
-const RECEIVERS = 3;
 const ROUTES_PER_UPDATE = 20;
 const OWN_AS = 65000;
 const PEER_AS = 65001;
@@ -66,27 +66,55 @@ class Receiver {
   }
 }
 
-test(`A07 ${ROUTES} routes arrive and go out, hold time ${HOLD_TIME_SEC} s: nobody's hold timer expires, KEEPALIVEs come when they are due`, async () => {
+interface Target {
+  readonly router: RawRouter;
+  readonly receiver: Receiver;
+}
+
+/** The product with a router that announces and some that are sent everything. */
+async function start(fields: readonly object[]): Promise<{ filament: Filament; sender: RawRouter; targets: Target[] }> {
   const filament = await Filament.create(lab, { autonomousSystem: OWN_AS, routerId: '10.255.0.1' });
   const session = { passive: true, families: ['ipv4-unicast'], holdTime: HOLD_TIME_SEC };
   const source = lab.nextAddress();
-  const targets = Array.from({ length: RECEIVERS }, () => ({ address: lab.nextAddress(), receiver: new Receiver() }));
+  const addresses = fields.map((more) => ({ address: lab.nextAddress(), more }));
   filament.describe({
     neighbors: [
       { address: source, peerAs: PEER_AS, ...session },
-      ...targets.map(({ address }) => ({ address, peerAs: OWN_AS, ...session })),
+      ...addresses.map(({ address, more }) => ({ address, peerAs: OWN_AS, ...session, ...more })),
     ],
   });
   await filament.start();
-  const server = { address: filament.address, port: filament.bgpPort };
-  const common = { server, holdTimeSec: HOLD_TIME_SEC };
+  const common = { server: { address: filament.address, port: filament.bgpPort }, holdTimeSec: HOLD_TIME_SEC };
   const sender = await RawRouter.establish({ ...common, address: source, autonomousSystem: PEER_AS });
-  const receivers = await Promise.all(
-    targets.map(({ address, receiver }) =>
-      RawRouter.establish({ ...common, address, autonomousSystem: OWN_AS, takesUpdate: (body) => receiver.take(body) }),
+  const targets = await Promise.all(
+    addresses.map(async ({ address }): Promise<Target> => {
+      const receiver = new Receiver();
+      const takesUpdate = (body: Buffer): void => receiver.take(body);
+      const options = { ...common, address, autonomousSystem: OWN_AS, takesUpdate };
+      return { receiver, router: await RawRouter.establish(options) };
+    }),
+  );
+  return { filament, sender, targets };
+}
+
+/** Announces a last route and waits until they have it, and everything before. */
+async function conclude(sender: RawRouter, targets: readonly Target[]): Promise<void> {
+  const attributes = attribute(0x40, 1, '00') + attribute(0x40, 2, `0201 ${hex(PEER_AS, 8)}`);
+  sender.send(
+    bgpMessage(
+      BGP_UPDATE,
+      updateBody({ attributes: attributes + attribute(0x40, 3, 'c0000201'), nlri: SENTINEL.toString('hex') }),
     ),
   );
-  const all = [sender, ...receivers];
+  for (const { router, receiver } of targets) {
+    await router.until('it has the sentinel', () => receiver.hasSentinel);
+    expect(receiver.announced).toBeGreaterThanOrEqual(ROUTES);
+  }
+}
+
+test(`A07 ${ROUTES} routes arrive and go out, hold time ${HOLD_TIME_SEC} s: nobody's hold timer expires, KEEPALIVEs come when they are due`, async () => {
+  const { filament, sender, targets } = await start([{}, {}, {}]);
+  const all = [sender, ...targets.map(({ router }) => router)];
   try {
     const tables = [tableOf(1), tableOf(2)];
     const startedAtMs = performance.now();
@@ -96,17 +124,7 @@ test(`A07 ${ROUTES} routes arrive and go out, hold time ${HOLD_TIME_SEC} s: nobo
       for (const piece of tables[rounds % 2]!) await sender.sendAll(piece);
       rounds++;
     }
-    const attributes = attribute(0x40, 1, '00') + attribute(0x40, 2, `0201 ${hex(PEER_AS, 8)}`);
-    sender.send(
-      bgpMessage(
-        BGP_UPDATE,
-        updateBody({ attributes: attributes + attribute(0x40, 3, 'c0000201'), nlri: SENTINEL.toString('hex') }),
-      ),
-    );
-    for (const [i, { receiver }] of targets.entries()) {
-      await receivers[i]!.until('it has the sentinel', () => receiver.hasSentinel);
-      expect(receiver.announced).toBeGreaterThanOrEqual(ROUTES);
-    }
+    await conclude(sender, targets);
     for (const router of all) {
       expect({ closed: router.closed, notification: router.notification }).toEqual({ closed: false });
       const { state, flaps, holdTime } = await filament.neighbor(router.address);
@@ -117,5 +135,47 @@ test(`A07 ${ROUTES} routes arrive and go out, hold time ${HOLD_TIME_SEC} s: nobo
     }
   } finally {
     for (const router of all) router.close();
+  }
+});
+
+test(`A04 ${ROUTES} routes again and again beside a neighbor that reads nothing: it is shown, what waits for it is bounded, it is given up`, async () => {
+  const { filament, sender, targets } = await start([{}, {}, { sendHoldTime: 2 * HOLD_TIME_SEC }]);
+  const [stuck, others] = [targets[2]!.router, targets.slice(0, 2)];
+  const gauge = async (name: string): Promise<number> => {
+    const metrics = await (await fetch(`${filament.apiUrl}/metrics`)).text();
+    const label = `${name}{neighbor="${stuck.address}"} `;
+    return Number(
+      metrics
+        .split('\n')
+        .find((line) => line.startsWith(label))
+        ?.slice(label.length),
+    );
+  };
+  try {
+    stuck.pause();
+    const tables = [tableOf(1), tableOf(2)];
+    let [rounds, queued] = [0, 0];
+    // What the system has room for goes out; one more round finds the neighbor behind.
+    for (let behind = 0; behind < 2; rounds++) {
+      for (const piece of tables[rounds % 2]!) await sender.sendAll(piece);
+      const owed = await gauge('filament_neighbor_owed_routes');
+      queued = Math.max(queued, await gauge('filament_neighbor_queued_octets'));
+      expect(owed).toBeLessThanOrEqual(ROUTES);
+      if (owed > 0) behind++;
+      if ((await filament.neighbor(stuck.address)).state !== 'established') break;
+    }
+    await conclude(sender, others);
+    expect(queued).toBeGreaterThan(0);
+    expect(queued).toBeLessThan(4 * 1024 * 1024);
+    const last = await eventually('it is given up', async () => {
+      const neighbor = await filament.neighbor(stuck.address);
+      return neighbor.state === 'established' ? undefined : neighbor;
+    });
+    expect(last.lastError).toMatch(/^sent Send Hold Timer Expired/);
+    for (const { router } of [...others, { router: sender }]) {
+      expect(await filament.neighbor(router.address)).toMatchObject({ state: 'established', flaps: 0 });
+    }
+  } finally {
+    for (const { router } of [...targets, { router: sender }]) router.close();
   }
 });
