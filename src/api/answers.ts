@@ -217,6 +217,7 @@ const routeAnswer: z.ZodType<RouteView> = z.object({
             'The step of path selection by which the path before this one is preferred, e.g. `as-path-length`.',
         }),
         source: z.string().meta({ description: '`neighbor:<address>`, `agent:<name>`, `static`, …' }),
+        pathId: count.exactOptional().meta({ description: 'Path identifier of its speaker (RFC 7911), unless 0.' }),
         replicatedFrom: z.string().exactOptional(),
         nextHop: z.string().exactOptional(),
         labels: z.array(z.int()).exactOptional(),

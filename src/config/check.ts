@@ -251,6 +251,14 @@ function checkDemands(
       `the required ${family} is not one of the families of the session; allowed: ${families.join(', ')}`,
     );
   }
+  for (const [index, family] of (session.addPath?.receive ?? []).entries()) {
+    const where = fieldPath(own, 'addPath', path);
+    const at = 'addPath' in own ? [...where, 'receive', index] : where;
+    if (session.vrf !== undefined) report(at, 'several paths of a route are not possible inside a VRF; allowed: none');
+    else if (families?.includes(family) === false) {
+      report(at, `${family} is not one of the families of the session; allowed: ${families.join(', ')}`);
+    }
+  }
   const holdTime = session.holdTime ?? (complete ? SESSION_DEFAULTS.holdTime : undefined);
   if (holdTime !== undefined && minimumHoldTime > holdTime) {
     report(

@@ -43,6 +43,8 @@ export interface ResolvedSession {
   readonly families: readonly ConfigFamily[];
   /** Some of `families`. */
   readonly requiredFamilies: readonly ConfigFamily[];
+  /** Several paths of a route (RFC 7911). */
+  readonly addPath: { readonly receive: readonly ConfigFamily[] };
   readonly passive: boolean;
   readonly adminDown: boolean;
   /** Seconds. */

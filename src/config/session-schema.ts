@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { choice, flag, flagOr, holdTime, hostIp, integer, list, prefix, secret, text } from './field.js';
 
-/** The families that a session can carry (OpenConfig names in lower case). */
-export const FAMILY_NAMES = [
+/** Families in which several paths of a route can be told apart (RFC 7911): all but memberships. */
+const ADD_PATH_FAMILIES = [
   'ipv4-unicast',
   'ipv6-unicast',
   'ipv4-labelled-unicast',
@@ -14,8 +14,10 @@ export const FAMILY_NAMES = [
   'l3vpn-ipv4-unicast',
   'l3vpn-ipv6-unicast',
   'l2vpn-evpn',
-  'rtc',
 ] as const;
+
+/** The families that a session can carry (OpenConfig names in lower case). */
+export const FAMILY_NAMES = [...ADD_PATH_FAMILIES, 'rtc'] as const;
 export type ConfigFamily = (typeof FAMILY_NAMES)[number];
 
 /** The families of a session inside a VRF. */
@@ -41,6 +43,7 @@ export const SESSION_DEFAULTS = {
   passive: false,
   adminDown: false,
   requiredFamilies: [],
+  addPath: { receive: [] },
   holdTime: 90,
   minimumHoldTime: 0,
   connectRetryTime: 30,
@@ -137,6 +140,13 @@ const gracefulRestartSchema = z.strictObject({
   }),
 });
 
+const addPathSchema = z.strictObject({
+  receive: list(choice(ADD_PATH_FAMILIES)).default([]).meta({
+    description:
+      'Families of the session in which the neighbor may announce several paths of a route. All are kept and shown; one is passed on, those of equal cost go to agents. Each counts for `prefixLimit`.',
+  }),
+});
+
 /** In the order of the documentation. */
 export const sessionFields = {
   port: remotePort()
@@ -169,6 +179,11 @@ export const sessionFields = {
     description:
       'Those of `families` without which there is to be no session: a neighbor that does not offer them is refused (Unsupported Capability, RFC 5492). Of the others, those that both sides offer are used.',
     default: defaults.requiredFamilies,
+    effect: 'session-reset',
+  }),
+  addPath: addPathSchema.exactOptional().meta({
+    description: 'Several paths of one route (RFC 7911). Not in a VRF.',
+    default: defaults.addPath,
     effect: 'session-reset',
   }),
   passive: flag().exactOptional().meta({

@@ -435,7 +435,7 @@ export class BgpNeighbor implements NeighborHandler {
       rib,
       source,
       sweep,
-      context: { fourOctetAs: negotiated.fourOctetAs, external: negotiated.external },
+      context: negotiated,
       ownAses: [...new Set([autonomousSystem, negotiated.localAs])],
       allowOwnAs: this.#config.allowOwnAs,
       routerId,

@@ -122,6 +122,12 @@ export class RouteViews {
     return { prefix: this.#prefixText(table, route), paths };
   }
 
+  /** Shown where it says something: 0 is also what a path without one has. */
+  #pathId(path: PathId): { readonly pathId?: number } {
+    const pathId = this.#rib.isSecondary(path) ? 0 : this.#rib.discriminatorOf(path);
+    return pathId === 0 ? {} : { pathId };
+  }
+
   #path(table: RouteTable, route: RouteId, path: PathId, best: boolean, ecmp: boolean): PathView {
     const rib = this.#rib;
     const a = rib.attributes.attributesOf(rib.setOf(path));
@@ -131,6 +137,7 @@ export class RouteViews {
       best,
       ecmp,
       source: rib.sourceOf(path).text,
+      ...this.#pathId(path),
       ...(rib.isSecondary(path) && origin !== NO_PATH ? { replicatedFrom: rib.tableOf(rib.routeOf(origin)).name } : {}),
       ...(a.nextHop === undefined ? {} : { nextHop: formatIp(a.nextHop) }),
       ...this.#labels(table.family, route, path, encapsulations.includes(TunnelType.vxlan)),

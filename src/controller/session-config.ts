@@ -25,6 +25,7 @@ export function sessionConfig(
     routerId,
     families: familyIds(config.families),
     requiredFamilies: familyIds(config.requiredFamilies),
+    addPath: familyIds(config.addPath.receive),
     passive: config.passive || dynamic,
     adminDown: config.adminDown,
     holdTimeSec: config.holdTime,

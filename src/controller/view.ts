@@ -269,6 +269,8 @@ export interface PathView {
   readonly lostBy?: string;
   /** `neighbor:<address>`, `agent:<name>`, `static`, … */
   readonly source: string;
+  /** Path identifier of its speaker (RFC 7911), unless 0. */
+  readonly pathId?: number;
   /** Name of the table the path was replicated from, for a secondary path. */
   readonly replicatedFrom?: string;
   readonly nextHop?: string;

@@ -1,4 +1,4 @@
-import { NO_PATH, type PathId, type RouteId, type SourceId } from './handles.js';
+import { NO_PATH, type PathDiscriminator, type PathId, type RouteId, type SourceId } from './handles.js';
 import type { Rib } from './rib.js';
 
 /** Source and origin of a path as one number: both are below 2^32, and sources are few. */
@@ -20,7 +20,7 @@ export class ChainIndex {
     this.#rib = rib;
     this.#route = route;
     for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
-      this.#paths.set(keyOf(rib.sourceIdOf(path), rib.originOf(path)), path);
+      this.#paths.set(keyOf(rib.sourceIdOf(path), rib.discriminatorOf(path)), path);
     }
   }
 
@@ -28,20 +28,20 @@ export class ChainIndex {
     return this.#paths.size;
   }
 
-  find(source: SourceId, origin: PathId): PathId {
+  find(source: SourceId, origin: PathDiscriminator): PathId {
     return this.#paths.get(keyOf(source, origin)) ?? NO_PATH;
   }
 
   /** A path has been put at the head of the chain. */
   added(path: PathId): void {
     const next = this.#rib.nextPathOf(path);
-    this.#paths.set(keyOf(this.#rib.sourceIdOf(path), this.#rib.originOf(path)), path);
+    this.#paths.set(keyOf(this.#rib.sourceIdOf(path), this.#rib.discriminatorOf(path)), path);
     if (next !== NO_PATH) this.#previous?.set(next, path);
   }
 
   /** A path is about to leave the chain; `before` is what precedes it there. */
   removing(path: PathId, before: PathId): void {
-    this.#paths.delete(keyOf(this.#rib.sourceIdOf(path), this.#rib.originOf(path)));
+    this.#paths.delete(keyOf(this.#rib.sourceIdOf(path), this.#rib.discriminatorOf(path)));
     const previous = this.#previous;
     if (previous === undefined) return;
     const next = this.#rib.nextPathOf(path);
@@ -73,6 +73,6 @@ export class ChainIndex {
   }
 }
 
-function keyOf(source: SourceId, origin: PathId): number {
+function keyOf(source: SourceId, origin: PathDiscriminator): number {
   return source * SOURCE_STEP + origin;
 }

@@ -4,6 +4,13 @@ declare const brand: unique symbol;
 export type RouteId = number & { readonly [brand]: 'RouteId' };
 /** One source's announcement of a route. */
 export type PathId = number & { readonly [brand]: 'PathId' };
+/** The identifier that a speaker gives a path of a route, so that it can announce several (RFC 7911 §3). */
+export type PathIdentifier = number & { readonly [brand]: 'PathIdentifier' };
+/**
+ * What tells the paths of one source and route apart: the path that one was derived from, or the identifier of an original one;
+ * {@link NO_PATH} for none.
+ */
+export type PathDiscriminator = PathId | PathIdentifier;
 /** An interned attribute set. */
 export type AttributeSetId = number & { readonly [brand]: 'AttributeSetId' };
 /** Where paths come from: a neighbor, an agent, the configuration. */

@@ -27,6 +27,7 @@ const SELECTION_STEPS = [
   'cluster-list-length',
   'neighbor-address',
   'origin-route',
+  'path-identifier',
 ] as const;
 export type SelectionStep = (typeof SELECTION_STEPS)[number];
 
@@ -217,8 +218,10 @@ export class PathSelection {
         return t.clusterListLength[setA]! - t.clusterListLength[setB]!;
       case 15: // lower address of the neighbor (RFC 4271 §9.1.2.2 g)
         return compareBytes(rib.sourceOf(a).address, rib.sourceOf(b).address);
-      default: // between copies of different routes of one neighbor: lower original key (route distinguisher)
+      case 16: // between copies of different routes of one neighbor: lower original key (route distinguisher)
         return this.#compareOrigins(rib.originOf(a), rib.originOf(b));
+      default: // between paths that one neighbor announced of one route: lower path identifier (RFC 7911 §3)
+        return this.#pathIdentifier(a) - this.#pathIdentifier(b);
     }
   }
 
@@ -230,6 +233,11 @@ export class PathSelection {
     return this.#has(set, AttributeFeature.hasOriginatorId) === 1
       ? this.#attributes.originatorId[set]!
       : this.#rib.sourceOf(path).routerId;
+  }
+
+  #pathIdentifier(path: PathId): number {
+    const rib = this.#rib;
+    return rib.discriminatorOf(rib.isSecondary(path) ? rib.originOf(path) : path);
   }
 
   #compareOrigins(a: PathId, b: PathId): number {

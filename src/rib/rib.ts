@@ -7,6 +7,7 @@ import {
   NO_PATH,
   NO_ROUTE,
   type AttributeSetId,
+  type PathDiscriminator,
   type PathId,
   type Payload,
   type RouteId,
@@ -146,8 +147,7 @@ export class Rib {
 
   /** Removes paths of a source until none is left or `limit` are gone. @returns true when none is left */
   removePathsOf(source: Source, limit: number): boolean {
-    for (let removed = 0; removed < limit; removed++) {
-      if (source.firstPath === NO_PATH) return true;
+    for (let removed = 0; removed < limit && source.firstPath !== NO_PATH; removed++) {
       this.removePath(source.firstPath);
     }
     return source.firstPath === NO_PATH;
@@ -174,14 +174,11 @@ export class Rib {
 
   /** Walks over all paths of a source and removes those original ones that a condition selects, with their copies. */
   removeWhere(source: Source, condition: (path: PathId) => boolean): void {
+    const visit = (path: PathId): void => {
+      if (condition(path)) this.removePath(path);
+    };
     this.startWalk(source);
-    this.walk(
-      source,
-      (path) => {
-        if (condition(path)) this.removePath(path);
-      },
-      Infinity,
-    );
+    this.walk(source, visit, Infinity);
   }
 
   get routeCount(): number {
@@ -287,9 +284,13 @@ export class Rib {
     return (this.#pathFlags[path]! & PathFlag.secondary) !== 0;
   }
 
-  /** The path this one was replicated or resolved from, {@link NO_PATH} for an original one. */
+  /** The path this one was replicated from, {@link NO_PATH} for an original one. */
   originOf(path: PathId): PathId {
-    return this.#pathOrigin[path] as PathId;
+    return this.isSecondary(path) ? (this.#pathOrigin[path] as PathId) : NO_PATH;
+  }
+
+  discriminatorOf(path: PathId): PathDiscriminator {
+    return this.#pathOrigin[path] as PathDiscriminator;
   }
 
   /** Seconds since the path was announced or last changed. */
@@ -300,8 +301,7 @@ export class Rib {
   /**
    * Announces a path: adds it, or replaces what the source said before about the same key.
    * References to `set` and `payload` are taken by the RIB itself.
-   * @param origin  path this one was derived from; several paths of one source may share a route when their origins differ
-   * @returns the path
+   * @param origin  several paths of one source may share a route when this differs
    */
   announce(
     table: RouteTable,
@@ -312,7 +312,7 @@ export class Rib {
     set: AttributeSetId,
     payload: Payload,
     flags: number,
-    origin: PathId,
+    origin: PathDiscriminator,
   ): PathId {
     const hash = this.#hash(table.number, key, keyStart, keyLength);
     let route = this.#find(table.number, key, keyStart, keyLength, hash);
@@ -363,18 +363,25 @@ export class Rib {
     return staleness.isStale(this.isSecondary(path) ? this.originOf(path) : path);
   }
 
-  /** Withdraws what a source announced under a key (any origin {@link NO_PATH}). @returns true when there was such a path */
-  withdraw(table: RouteTable, source: Source, key: Uint8Array, keyStart: number, keyLength: number): boolean {
+  /** Withdraws what a source announced under a key. @returns true when there was such a path */
+  withdraw(
+    table: RouteTable,
+    source: Source,
+    key: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+    origin: PathDiscriminator = NO_PATH,
+  ): boolean {
     const route = this.findRoute(table, key, keyStart, keyLength);
     if (route === NO_ROUTE) return false;
-    const path = this.findPath(route, source.id, NO_PATH);
+    const path = this.findPath(route, source.id, origin);
     if (path === NO_PATH) return false;
     this.removePath(path);
     return true;
   }
 
   /** The path of a source and origin, {@link NO_PATH} when the route has none. */
-  findPath(route: RouteId, source: SourceId, origin: PathId): PathId {
+  findPath(route: RouteId, source: SourceId, origin: PathDiscriminator): PathId {
     let path = this.#routeFirst[route]!;
     for (let steps = 0; path !== NO_PATH; path = this.#pathNext[path]!) {
       if (this.#pathSource[path] === source && this.#pathOrigin[path] === origin) return path as PathId;
@@ -431,8 +438,7 @@ export class Rib {
   markDirty(table: RouteTable, route: RouteId): void {
     const queued = this.#routeDirty[route] !== 0;
     this.#routeDirty[route] = ROUTE_DIRTY;
-    if (queued) return;
-    table.queue(route);
+    if (!queued) table.queue(route);
   }
 
   /** Ends the work on a changed route: called by the table once consumers know. */

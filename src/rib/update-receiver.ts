@@ -3,7 +3,7 @@ import { AttributeTooLongError } from '../bgp/attribute/encode-attributes.js';
 import { strongerAction, updateFault, type ProtocolFault } from '../bgp/attribute/fault.js';
 import { UpdateErrorSubcode } from '../bgp/attribute/iana.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
-import { NlriScratch, type Family } from '../bgp/nlri/family.js';
+import { NlriScratch, PATH_IDENTIFIER_OCTETS, type Family } from '../bgp/nlri/family.js';
 import { Afi } from '../bgp/nlri/iana.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
@@ -22,7 +22,7 @@ import { DecodeContext } from './attribute-store.js';
 import { AttributeFeature } from './attribute-features.js';
 import type { ImportRules } from './import-rules.js';
 import { gracefulShutdown } from './graceful-shutdown.js';
-import { NO_PATH, NO_SET, type AttributeSetId } from './handles.js';
+import { NO_PATH, NO_SET, type AttributeSetId, type PathDiscriminator, type PathIdentifier } from './handles.js';
 import { PathFlag } from './path-flags.js';
 import type { Rib } from './rib.js';
 import type { RouteTable } from './route-table.js';
@@ -148,11 +148,17 @@ export class UpdateReceiver {
     const begun = this.#sweep.begunOf(family.id);
     const concluded = this.#sweep.concludedOf(family.id);
     const bound = this.discardBeyond?.get(family.id);
+    const hasIdentifiers = this.#hasIdentifiers(family);
+    let identifier: PathDiscriminator = NO_PATH;
     let position = start;
     let fault: ProtocolFault | undefined;
     while (position < end) {
-      const at = position;
-      const next = family.decode(bytes, at, end, false, nlri);
+      let at = position;
+      if (hasIdentifiers) {
+        identifier = identifierAt(bytes, at);
+        at += PATH_IDENTIFIER_OCTETS;
+      }
+      const next = at < end ? family.decode(bytes, at, end, false, nlri) : -1;
       if (next < 0) {
         fault = malformedNlriFault(this.#scan, section, position);
         break;
@@ -160,7 +166,9 @@ export class UpdateReceiver {
       position = next;
       if (nlri.keyLength <= 0) {
         this.#note(skippedNlriFault(this.#scan, family, at));
-        if (nlri.keyLength < 0 && table !== undefined) rib.withdraw(table, source, nlri.key, 0, -nlri.keyLength);
+        if (nlri.keyLength < 0 && table !== undefined) {
+          rib.withdraw(table, source, nlri.key, 0, -nlri.keyLength, identifier);
+        }
         continue;
       }
       if (table === undefined) continue;
@@ -169,10 +177,10 @@ export class UpdateReceiver {
       if (martians !== undefined && (ipv4 ? martians.refusesIpv4(nlri.key) : martians.refusesIpv6(nlri.key))) {
         own |= PathFlag.rejectedByPolicy;
       }
-      const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, own, NO_PATH);
+      const path = rib.announce(table, source, nlri.key, 0, nlri.keyLength, set, payload, own, identifier);
       rib.payloads.release(payload);
       if (bound !== undefined && this.#isBeyond(bound, table)) {
-        rib.withdraw(table, source, nlri.key, 0, nlri.keyLength);
+        rib.withdraw(table, source, nlri.key, 0, nlri.keyLength, identifier);
         this.discarded.set(family.id, (this.discarded.get(family.id) ?? 0) + 1);
         continue;
       }
@@ -181,6 +189,10 @@ export class UpdateReceiver {
     }
     rib.attributes.release(set);
     return fault;
+  }
+
+  #hasIdentifiers({ id }: Family): boolean {
+    return this.#options.context.addPath?.includes(id) === true;
   }
 
   #tableOf(family: Family): RouteTable | undefined {
@@ -202,12 +214,19 @@ export class UpdateReceiver {
     const { bytes } = this.#scan;
     // A route withdrawn because of its attributes still has its label in place; one withdrawn as such may have any.
     const withdrawn = section === 'unreach' || section === 'withdrawn';
+    const hasIdentifiers = this.#hasIdentifiers(family);
+    let identifier: PathDiscriminator = NO_PATH;
     for (let position = start; position < end;) {
-      const next = family.decode(bytes, position, end, withdrawn, nlri);
+      let at = position;
+      if (hasIdentifiers) {
+        identifier = identifierAt(bytes, at);
+        at += PATH_IDENTIFIER_OCTETS;
+      }
+      const next = at < end ? family.decode(bytes, at, end, withdrawn, nlri) : -1;
       if (next < 0) return malformedNlriFault(this.#scan, section, position);
-      if (nlri.keyLength === 0) this.#note(skippedNlriFault(this.#scan, family, position));
+      if (nlri.keyLength === 0) this.#note(skippedNlriFault(this.#scan, family, at));
       else if (table !== undefined) {
-        this.#rib.withdraw(table, this.#options.source, nlri.key, 0, Math.abs(nlri.keyLength));
+        this.#rib.withdraw(table, this.#options.source, nlri.key, 0, Math.abs(nlri.keyLength), identifier);
       }
       position = next;
     }
@@ -278,4 +297,10 @@ export class UpdateReceiver {
     }
     return flags;
   }
+}
+
+/** Octets that are not there count as zeros: the NLRI behind them is missing then, too. */
+function identifierAt(bytes: Uint8Array, at: number): PathIdentifier {
+  return (((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
+    0) as PathIdentifier;
 }

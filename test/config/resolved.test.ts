@@ -58,6 +58,7 @@ describe('defaults', () => {
       localAs: 64512,
       families: ['l3vpn-ipv4-unicast', 'l3vpn-ipv6-unicast', 'l2vpn-evpn', 'rtc'],
       requiredFamilies: [],
+      addPath: { receive: [] },
       passive: false,
       adminDown: false,
       holdTime: 90,

@@ -15,6 +15,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   localAddress: '192.0.2.1',
   families: ['ipv4-unicast', 'ipv6-unicast'],
   requiredFamilies: ['ipv4-unicast'],
+  addPath: { receive: ['ipv4-unicast'] },
   peerAs: 64512,
   localAs: 64512,
   vrf: 'blue',

@@ -1,5 +1,6 @@
 import type { Reader } from '../../wire/reader.js';
 import type { Writer } from '../../wire/writer.js';
+import type { FamilyId } from '../nlri/family.js';
 import type { ErrorAction } from './fault.js';
 import type { AttributeKind } from './iana.js';
 import type { AsPath, PathAttributes } from './path-attributes.js';
@@ -10,6 +11,8 @@ export interface CodecContext {
   readonly fourOctetAs: boolean;
   /** The neighbor is in another AS. */
   readonly external: boolean;
+  /** Families whose routes come with a path identifier in front of each (RFC 7911 §3); none when left out. */
+  readonly addPath?: readonly FamilyId[];
 }
 
 /** The part of the context that an encoder needs. */

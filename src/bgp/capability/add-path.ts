@@ -3,16 +3,19 @@ import type { AfiSafi, CapabilityCodec } from './capability.js';
 import { CapabilityCode } from './iana.js';
 
 /**
- * ADD-PATH (RFC 7911 §4); shown, not negotiated. Per family:
+ * ADD-PATH (RFC 7911 §4). Per family:
  *
  *   2 octets   AFI
  *   1 octet    SAFI
- *   1 octet    1 receive, 2 send, 3 both
+ *   1 octet    {@link AddPathMode}
  */
 export interface AddPathCapability {
   readonly kind: 'add-path';
   readonly families: readonly (AfiSafi & { readonly mode: number })[];
 }
+
+/** What the sender of the capability does with several paths of a route. */
+export const AddPathMode = { receive: 1, send: 2, both: 3 } as const;
 
 const MODE_NAMES: readonly string[] = ['none', 'receive', 'send', 'both'];
 

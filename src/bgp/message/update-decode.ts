@@ -2,7 +2,7 @@ import type { CodecContext } from '../attribute/codec.js';
 import { strongerAction } from '../attribute/fault.js';
 import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
 import type { PathAttributes } from '../attribute/path-attributes.js';
-import { FamilyId, NlriScratch } from '../nlri/family.js';
+import { FamilyId, NlriScratch, PATH_IDENTIFIER_OCTETS } from '../nlri/family.js';
 import type { Family, FamilyName } from '../nlri/family.js';
 import { familyById } from '../nlri/registry.js';
 import { decodeAttributes } from './update-attributes.js';
@@ -105,15 +105,16 @@ class UpdateDecoder {
   #routes(family: Family, section: NlriSection, start: number, end: number, withdrawn: boolean): DecodedRoute[] {
     const scratch = this.#scratch;
     const routes: DecodedRoute[] = [];
+    const identifierOctets = this.#ctx.addPath?.includes(family.id) === true ? PATH_IDENTIFIER_OCTETS : 0;
     for (let at = start; at < end;) {
-      const next = family.decode(this.#scan.bytes, at, end, withdrawn, scratch);
+      const nlriAt = at + identifierOctets;
+      const next = nlriAt < end ? family.decode(this.#scan.bytes, nlriAt, end, withdrawn, scratch) : -1;
       if (next < 0) {
         this.#faults.push(malformedNlriFault(this.#scan, section, at));
         break;
       }
-      const position = at;
       at = next;
-      if (scratch.keyLength <= 0) this.#faults.push(skippedNlriFault(this.#scan, family, position));
+      if (scratch.keyLength <= 0) this.#faults.push(skippedNlriFault(this.#scan, family, nlriAt));
       if (scratch.keyLength === 0) continue;
       const key = scratch.key.slice(0, Math.abs(scratch.keyLength));
       const route = {

@@ -27,6 +27,9 @@ export type FamilyName =
   | 'l2vpn-evpn'
   | 'rtc';
 
+/** A path identifier (RFC 7911 §3): four octets in front of an NLRI. */
+export const PATH_IDENTIFIER_OCTETS = 4;
+
 /** Longest key any family makes (EVPN type 2 with an IPv6 address). */
 export const MAX_KEY_OCTETS = 37;
 /** Longest payload any family makes (EVPN type 5: label, ESI and an IPv6 gateway; label stacks are limited to 8). */

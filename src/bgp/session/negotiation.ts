@@ -1,6 +1,7 @@
 /** What our OPEN says, and what follows from both OPENs (RFC 4271 §4.2, §6.2; RFC 5492). */
 import { Writer } from '../../wire/writer.js';
 import type { ProtocolFault } from '../attribute/fault.js';
+import { AddPathMode } from '../capability/add-path.js';
 import type { AfiSafi, Capability } from '../capability/capability.js';
 import type { GracefulRestartCapability } from '../capability/graceful-restart.js';
 import { AS_TRANS } from '../capability/iana.js';
@@ -23,6 +24,7 @@ export type NegotiationConfig = Pick<
   | 'routerId'
   | 'families'
   | 'requiredFamilies'
+  | 'addPath'
   | 'holdTimeSec'
   | 'minimumHoldTimeSec'
   | 'gracefulRestart'
@@ -46,6 +48,8 @@ export interface Negotiated {
   readonly routeRefresh: boolean;
   /** Beginning and end of a refresh are marked (RFC 7313). */
   readonly enhancedRouteRefresh: boolean;
+  /** Families whose routes come with a path identifier: the peer sends several paths, and we take them (RFC 7911 §4). */
+  readonly addPath: readonly FamilyId[];
   /** IPv4 families whose next hop may be IPv6 (RFC 8950). */
   readonly extendedNextHopFamilies: readonly FamilyId[];
   readonly peerRouterId: number;
@@ -104,6 +108,7 @@ export function localOpen(config: NegotiationConfig, restarting = false): OpenMe
     ...restartCapabilities(config, restarting),
     { kind: 'four-octet-as', asn: config.localAs },
     { kind: 'enhanced-route-refresh' },
+    ...addPathCapabilities(config),
     ...roleCapabilities(config.peerAs === config.localAs ? undefined : config.role),
   ];
   return {
@@ -187,6 +192,7 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
     keepaliveSec: holdTimeSec / 3,
     routeRefresh: has('route-refresh'),
     enhancedRouteRefresh: has('route-refresh') && has('enhanced-route-refresh'),
+    addPath: receivedPaths(config, families, remote),
     extendedNextHopFamilies: commonExtendedNextHop(families, remote),
     peerRouterId: remote.identifier,
     peerAs: asn,
@@ -250,6 +256,33 @@ function missingFamilies(what: string, missing: readonly FamilyId[], remote: Ope
     `${what}; the peer has ${announced.join(' ') || 'IPv4 unicast alone'} (RFC 5492 §5)`,
     encodeMultiprotocol(missing),
   );
+}
+
+/** We take several paths and send one. */
+function addPathCapabilities({ addPath = [] }: NegotiationConfig): Capability[] {
+  if (addPath.length === 0) return [];
+  const families = addPath.map((id) => {
+    const { afi, safi } = familyById(id);
+    return { afi, safi, mode: AddPathMode.receive };
+  });
+  return [{ kind: 'add-path', families }];
+}
+
+/** Any other mode than those of the RFC is as if the family were not there (RFC 7911 §4). */
+function receivedPaths(
+  { addPath = [] }: NegotiationConfig,
+  families: readonly FamilyId[],
+  remote: OpenMessage,
+): FamilyId[] {
+  const sent = new Set<FamilyId>();
+  for (const capability of remote.capabilities) {
+    if (capability.kind !== 'add-path') continue;
+    for (const entry of capability.families) {
+      const id = familyIdOf(entry);
+      if (id !== undefined && (entry.mode === AddPathMode.send || entry.mode === AddPathMode.both)) sent.add(id);
+    }
+  }
+  return families.filter((id) => addPath.includes(id) && sent.has(id));
 }
 
 function commonExtendedNextHop(families: readonly FamilyId[], remote: OpenMessage): FamilyId[] {

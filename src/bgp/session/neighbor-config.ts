@@ -32,6 +32,8 @@ export interface NeighborConfig {
   readonly families: readonly FamilyId[];
   /** Those of them that the neighbor must offer. */
   readonly requiredFamilies?: readonly FamilyId[];
+  /** Families of which the neighbor may announce several paths of a route (RFC 7911). */
+  readonly addPath?: readonly FamilyId[];
   /** Never connect, wait for the neighbor to. */
   readonly passive: boolean;
   /** Keep the session down; connections are refused with Cease/Administrative Shutdown. */

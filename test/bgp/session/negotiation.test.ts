@@ -63,6 +63,32 @@ describe('what we announce', () => {
   });
 });
 
+describe('several paths of a route (RFC 7911)', () => {
+  const addPath = [FamilyId.ipv4Unicast, FamilyId.l3vpnIpv4Unicast];
+  const sends = (...families: ReadonlyArray<readonly [afi: number, safi: number, mode: number]>): Capability => ({
+    kind: 'add-path',
+    families: families.map(([afi, safi, mode]) => ({ afi, safi, mode })),
+  });
+  const families = [mp(1, 1), mp(1, 128), mp(2, 1)];
+
+  test('we announce that we receive them where that is configured, and nothing otherwise (RFC 7911 §4)', () => {
+    expect(localOpen({ ...CONFIG, addPath }).capabilities).toContainEqual(sends([1, 1, 1], [1, 128, 1]));
+    for (const none of [{}, { addPath: [] }]) {
+      expect(localOpen({ ...CONFIG, ...none }).capabilities.map(({ kind }) => kind)).not.toContain('add-path');
+    }
+  });
+
+  test('they come in families that the neighbor sends so and that we take so, both negotiated (RFC 7911 §4)', () => {
+    const received = (config: Partial<NegotiationConfig>, ...capabilities: Capability[]): readonly FamilyId[] =>
+      agreed({ capabilities: [...families, ...capabilities] }, config).addPath;
+    expect(received({ addPath }, sends([1, 1, 2], [1, 128, 3], [2, 1, 3]))).toEqual(addPath);
+    expect(received({ addPath }, sends([1, 1, 1], [1, 128, 0]), sends([1, 128, 4]))).toEqual([]);
+    expect(received({ addPath })).toEqual([]);
+    expect(received({}, sends([1, 1, 3]))).toEqual([]);
+    expect(received({ addPath: [FamilyId.l2vpnEvpn] }, sends([25, 70, 3]))).toEqual([]);
+  });
+});
+
 describe('graceful restart', () => {
   const GRACEFUL = { ownRestarts: true, restartTimeSec: 120, longLivedTimeSec: 0 } as const;
   const two = [FamilyId.ipv4Unicast, FamilyId.rtc];
