@@ -34,6 +34,7 @@ export function checkSections(document: ConfigDocument, vrfs: VrfChecks, report:
   checkListeners(document, report);
   checkBgp(document, vrfs, report);
   checkTls(document, report);
+  checkGuards(document, report);
   const { user, group } = document.process;
   if (user === undefined && group !== undefined) {
     report(['process', 'group'], 'a group needs process.user; allowed: no group, or name the user');
@@ -498,6 +499,22 @@ function checkStaticRoutes(vrf: VrfDocument, path: FieldPath, report: Report): v
         ? route.prefix
         : `${distinguisher}:${route.prefix}`;
     routes.add(key, position);
+  }
+}
+
+/** Costs a pass over the VRFs where there is a guard, and nothing elsewhere. */
+function checkGuards({ guardedTargets, vrfs }: ConfigDocument, report: Report): void {
+  if (guardedTargets.length === 0) return;
+  const guards = new Map(guardedTargets.map(({ target, vrfs: names }) => [target, new Set(names)]));
+  for (const [index, { name, importTargets }] of vrfs.entries()) {
+    for (const [position, target] of importTargets.entries()) {
+      const may = guards.get(target);
+      if (may === undefined || may.has(name)) continue;
+      report(
+        ['vrfs', index, 'importTargets', position],
+        `${target} is guarded; allowed: importing it in ${may.size === 0 ? 'no VRF' : [...may].join(', ')}`,
+      );
+    }
   }
 }
 

@@ -216,6 +216,8 @@ export interface ResolvedConfig {
   readonly agents: ResolvedAgents;
   readonly evpn: { readonly duplicateMac: ResolvedDuplicateMac };
   readonly vrfs: readonly ResolvedVrf[];
+  /** No VRF but these imports the target. */
+  readonly guardedTargets: readonly { readonly target: string; readonly vrfs: readonly string[] }[];
   readonly api: { readonly listen: readonly ListenAddress[]; readonly token?: string };
   readonly reload: { readonly watch: boolean };
   readonly log: { readonly level: LogLevel };
@@ -331,6 +333,7 @@ export function resolveConfig(
     },
     evpn: document.evpn,
     vrfs,
+    guardedTargets: document.guardedTargets,
     api: document.api,
     reload: document.reload,
     log: document.log,

@@ -272,6 +272,11 @@ export const vrfSchema = z.strictObject({
     .meta({ description: 'Routes that the controller originates in this VRF.', effect: 'soft' }),
 });
 
+const guardedTargetSchema = z.strictObject({
+  target: routeTarget().meta({ description: 'The route target.' }),
+  vrfs: list(text()).meta({ description: 'Names of the VRFs that may import it.' }),
+});
+
 const apiSchema = z.strictObject({
   listen: list(listenSchema)
     .default([{ address: '127.0.0.1', port: 8083 }])
@@ -356,6 +361,11 @@ export const configSchema = z.strictObject({
         'it takes no targets, no static routes and no neighbors.',
       effect: 'soft',
     }),
+  guardedTargets: list(guardedTargetSchema).default([]).meta({
+    description:
+      'Route targets that only the VRFs named may import: a configuration in which another VRF does is refused as a whole.',
+    effect: 'none',
+  }),
   api: apiSchema.prefault({}).meta({ description: 'The HTTP API.' }),
   reload: reloadSchema.prefault({}).meta({ description: 'When the file is read again.' }),
   log: logSchema.prefault({}).meta({ description: 'The log.' }),

@@ -41,6 +41,7 @@ describe('defaults', () => {
         requireOwnNextHop: false,
       },
       vrfs: [],
+      guardedTargets: [],
       api: { listen: [{ address: '127.0.0.1', port: 8083 }] },
       evpn: { duplicateMac: { moves: 5, window: 180, retryTime: 540 } },
       reload: { watch: false },

@@ -356,4 +356,28 @@ nothing is interrupted:
     const more = controller.text([BLUE, { ...RED, imports: [2, 1, 9] }]);
     expect((await against(controller, more)).out).not.toContain('leak');
   });
+
+  test('E13 a guarded target is not imported by mistake: the file is refused, also when only the guard is new', async () => {
+    const controller = await running([BLUE, RED]);
+    const refused = async (text: string): Promise<void> => {
+      writeFileSync(controller.file, text);
+      expect(await controller.post('config/reload')).toMatchObject({
+        status: 422,
+        body: {
+          problems: [{ path: 'vrfs[1].importTargets[1]', message: expect.stringMatching(/target:64512:1 is guarded/) }],
+        },
+      });
+    };
+    const guard = 'guardedTargets: [{ target: target:64512:1, vrfs: [blue] }]\n';
+    writeFileSync(controller.file, controller.text([BLUE, RED], guard));
+    expect(await controller.post('config/reload')).toMatchObject({ body: { changes: ['guardedTargets changed'] } });
+    const leaking = [BLUE, { ...RED, imports: [2, 1] }];
+    await refused(controller.text(leaking, guard));
+    expect(await controller.get('routes?family=ipv4-unicast&vrf=red')).toMatchObject({
+      routes: [{ prefix: '10.2.0.0/24' }],
+    });
+    writeFileSync(controller.file, controller.text(leaking));
+    expect((await controller.post('config/reload')).status).toBe(200);
+    await refused(controller.text(leaking, guard));
+  });
 });
