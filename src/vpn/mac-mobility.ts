@@ -141,9 +141,59 @@ interface Mac {
   loggedMs: number;
 }
 
-/** Follows the EVPN table of one VRF. */
+/** Follows the EVPN table of one VRF; of most VRFs, in which nothing moves, this is all there is. */
 class MacWatch implements TableConsumer {
   readonly table: RouteTable;
+  readonly #vrf: string;
+  readonly #owner: MacMobility;
+  readonly #deps: MacMobilityDependencies;
+  #macs: VrfMacs | undefined;
+
+  constructor(vrf: Vrf, owner: MacMobility, deps: MacMobilityDependencies) {
+    this.table = vrf.table(FamilyId.l2vpnEvpn);
+    this.#vrf = vrf.name;
+    this.#owner = owner;
+    this.#deps = deps;
+  }
+
+  routeChanged(slot: number): void {
+    if (this.#macs === undefined) {
+      if (!hasMobility(this.#deps.rib, this.table, slot)) return;
+      this.#macs = new VrfMacs(this.table, this.#vrf, this.#owner, this.#deps);
+    }
+    this.#macs.routeChanged(slot);
+  }
+
+  flushed(): void {
+    this.#macs?.flushed();
+  }
+
+  frozen(): FrozenMac[] {
+    return this.#macs?.frozen() ?? [];
+  }
+
+  clear(text: string | undefined): number {
+    return this.#macs?.clear(text) ?? 0;
+  }
+
+  close(): void {
+    this.#macs?.close();
+    this.#macs = undefined;
+  }
+}
+
+/** Whether the best path of a route says something about mobility. */
+function hasMobility(rib: Rib, table: RouteTable, slot: number): boolean {
+  const first = rib.firstPathOf(table.routeAt(slot));
+  if (first === NO_PATH) return false;
+  const set = rib.setOf(first);
+  if (rib.attributes.mobilitySequence[set] !== 0) return true;
+  return rib.attributes.hasFeature(set, AttributeFeature.sticky) && rib.nextPathOf(first) !== NO_PATH;
+}
+
+/** The addresses of a VRF in which some move, or may. */
+class VrfMacs {
+  readonly #table: RouteTable;
   readonly #vrf: string;
   readonly #owner: MacMobility;
   readonly #rib: Rib;
@@ -155,9 +205,9 @@ class MacWatch implements TableConsumer {
   #frozen = 0;
   #sweepAt = MIN_SWEPT;
 
-  constructor(vrf: Vrf, owner: MacMobility, { rib, clock, logger }: MacMobilityDependencies) {
-    this.table = vrf.table(FamilyId.l2vpnEvpn);
-    this.#vrf = vrf.name;
+  constructor(table: RouteTable, vrf: string, owner: MacMobility, { rib, clock, logger }: MacMobilityDependencies) {
+    this.#table = table;
+    this.#vrf = vrf;
     this.#owner = owner;
     this.#rib = rib;
     this.#clock = clock;
@@ -165,7 +215,8 @@ class MacWatch implements TableConsumer {
   }
 
   routeChanged(slot: number): void {
-    if (this.#macs.size === 0 ? this.#hasMobility(slot) : this.#matters(slot)) this.#noted.push(slot);
+    // A frozen address may get another route, with another IP address, that says nothing of mobility.
+    if (this.#frozen > 0 || this.#bySlot.has(slot) || hasMobility(this.#rib, this.#table, slot)) this.#noted.push(slot);
   }
 
   flushed(): void {
@@ -215,23 +266,8 @@ class MacWatch implements TableConsumer {
     this.#noted = [];
   }
 
-  /** Whether the best path of the route says something about mobility: all that is asked of a VRF in which nothing moves. */
-  #hasMobility(slot: number): boolean {
-    const rib = this.#rib;
-    const first = rib.firstPathOf(this.table.routeAt(slot));
-    if (first === NO_PATH) return false;
-    const set = rib.setOf(first);
-    if (rib.attributes.mobilitySequence[set] !== 0) return true;
-    return rib.attributes.hasFeature(set, AttributeFeature.sticky) && rib.nextPathOf(first) !== NO_PATH;
-  }
-
-  #matters(slot: number): boolean {
-    // A frozen address may get another route, with another IP address, that says nothing of mobility.
-    return this.#frozen > 0 || this.#bySlot.has(slot) || this.#hasMobility(slot);
-  }
-
   #look(slot: number): void {
-    const route = this.table.routeAt(slot);
+    const route = this.#table.routeAt(slot);
     const key = route === NO_ROUTE ? undefined : this.#macKeyOf(route);
     const known = this.#bySlot.get(slot);
     if (known !== undefined && (key === undefined || this.#macs.get(key) !== known)) {
@@ -251,7 +287,7 @@ class MacWatch implements TableConsumer {
 
   #firstSight(key: string, route: RouteId, best: PathId): Mac | undefined {
     const rib = this.#rib;
-    if (best === NO_PATH || !this.#hasMobility(rib.slotOf(route))) return undefined;
+    if (best === NO_PATH || !hasMobility(rib, this.#table, rib.slotOf(route))) return undefined;
     // Where it was before can be told as long as it has not been withdrawn there; if it has, this is where it begins.
     const before = this.#pathElsewhere(route, this.#sourceOf(best), this.#nextHopOf(best)) ?? best;
     const offset = rib.keyOffsetOf(route);
@@ -369,7 +405,7 @@ class MacWatch implements TableConsumer {
   #eachPath(mac: Mac, visit: (path: PathId) => void): void {
     const rib = this.#rib;
     for (const slot of mac.slots) {
-      const route = this.table.routeAt(slot);
+      const route = this.#table.routeAt(slot);
       // The slot may have another route by now, of which a note is on its way.
       const key = route === NO_ROUTE ? undefined : this.#macKeyOf(route);
       if (key === undefined || this.#macs.get(key) !== mac) continue;
