@@ -4,7 +4,7 @@
  */
 import { userInfo } from 'node:os';
 import type { ResolvedConfig } from '../config/resolved.js';
-import { FIRST_UNPRIVILEGED_PORT, keepingBindCapability } from '../net/bind-capability.js';
+import { bindCapabilityKeeper, FIRST_UNPRIVILEGED_PORT } from '../net/bind-capability.js';
 import { CliError } from './cli-error.js';
 
 const ROOT = 0;
@@ -16,12 +16,13 @@ const { initgroups } = process as { readonly initgroups?: (user: string, extraGr
 export class PrivilegeDrop {
   readonly user: string;
   readonly group: string;
-  readonly #waitsForPort: boolean;
+  /** Runs the change of user. */
+  readonly #keep: (change: () => void) => void;
 
-  private constructor(user: string, group: string, waitsForPort: boolean) {
+  private constructor(user: string, group: string, keep: (change: () => void) => void) {
     this.user = user;
     this.group = group;
-    this.#waitsForPort = waitsForPort;
+    this.#keep = keep;
   }
 
   /**
@@ -37,37 +38,34 @@ export class PrivilegeDrop {
       if (username === user) return undefined;
       throw new CliError(`only root can become ${user}, and this is ${username}; change process.user`);
     }
-    try {
-      initgroups?.(user, group);
-      process.setgid?.(group);
-    } catch (error) {
-      throw new CliError(`cannot become ${user} of ${group}: ${(error as Error).message}; change process.user`);
-    }
     const waitsForPort = [bgp, agents].some(
       ({ bindWhenAvailable, listen }) =>
         bindWhenAvailable && listen.some(({ port }) => port > 0 && port < FIRST_UNPRIVILEGED_PORT),
     );
-    return new PrivilegeDrop(user, group, waitsForPort);
+    try {
+      const keep = waitsForPort ? bindCapabilityKeeper() : (change: () => void) => change();
+      initgroups?.(user, group);
+      process.setgid?.(group);
+      return new PrivilegeDrop(user, group, keep);
+    } catch (error) {
+      throw refusal(user, error);
+    }
   }
 
   /**
    * Becomes the user, in every thread.
    *
-   * @throws CliError when that is not possible, or can be undone
+   * @throws CliError when that is not possible
    */
   finish(): void {
-    const become = (): void => {
-      process.setuid?.(this.user);
-    };
     try {
-      if (this.#waitsForPort) keepingBindCapability(become);
-      else become();
+      this.#keep(() => process.setuid?.(this.user));
     } catch (error) {
-      throw new CliError(
-        `cannot become ${this.user}: ${(error as Error).message}; change process.user`,
-        undefined,
-        error,
-      );
+      throw refusal(this.user, error);
     }
   }
+}
+
+function refusal(user: string, error: unknown): CliError {
+  return new CliError(`cannot become ${user}: ${(error as Error).message}; change process.user`, undefined, error);
 }

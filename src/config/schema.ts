@@ -97,7 +97,10 @@ const tlsSchema = z.strictObject({
   certificate: text(4096).meta({
     description: 'PEM file with the certificate chain of this controller; relative to the configuration file.',
   }),
-  key: text(4096).meta({ description: 'PEM file with its private key.' }),
+  key: text(4096).meta({
+    description:
+      'PEM file with its private key; one that everybody on this host may read is refused (of a Kubernetes secret: `defaultMode: 0440`).',
+  }),
   ca: text(4096)
     .exactOptional()
     .meta({ description: 'PEM file with the certificates that agent certificates must be signed by.' }),

@@ -27,7 +27,8 @@ beforeAll(() => {
 });
 afterAll(() => lab.close());
 
-function check(
+function filament(
+  command: 'check' | 'run',
   neighbor: string,
   more = '',
 ): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
@@ -36,7 +37,7 @@ function check(
   writeFileSync(file, `routerId: 192.0.2.1\nautonomousSystem: 64512\n${bgp}`, { mode: 0o600 });
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [`${installation}/bin/filament.js`, 'check', '--config', file],
+    [`${installation}/bin/filament.js`, command, '--config', file],
     { encoding: 'utf8', cwd: lab.directory },
   );
   return { status, stdout: stdout.replaceAll(`${lab.directory}/`, ''), stderr };
@@ -48,20 +49,39 @@ const NEEDS =
 test.each([', md5Password: hush-hush', ', ttlSecurity: { hops: 1 }', ', ebgpMultihop: { ttl: 2 }'])(
   'A27, A28 filament check says that a neighbor%s cannot be protected here, and where that stands',
   (field) => {
-    expect(check(field)).toEqual({ status: 2, stdout: `ctl.yaml:5:7: bgp.neighbors[0]: ${NEEDS}`, stderr: '' });
+    expect(filament('check', field)).toEqual({
+      status: 2,
+      stdout: `ctl.yaml:5:7: bgp.neighbors[0]: ${NEEDS}`,
+      stderr: '',
+    });
   },
 );
 
 test('A27 filament check says it of dynamic neighbors too', () => {
   const dynamic =
     '  peerGroups: [{ name: kept, md5Password: hush-hush }]\n  dynamicNeighbors: [{ prefix: 10.0.0.0/8, peerGroup: kept }]\n';
-  expect(check('', dynamic)).toEqual({
+  expect(filament('check', '', dynamic)).toEqual({
     status: 2,
     stdout: `ctl.yaml:7:44: bgp.dynamicNeighbors[0].peerGroup: ${NEEDS}`,
     stderr: '',
   });
 });
 
+const isRoot = process.getuid?.() === 0;
+(isRoot ? test : test.skip)(
+  `I13 a start that would have to keep a capability says so before it listens${isRoot ? '' : ' [needs root]'}`,
+  () => {
+    const more =
+      '  listen: [{ address: 127.0.0.1, port: 179 }]\n  bindWhenAvailable: true\nprocess: { user: nobody, group: nogroup }\n';
+    expect(filament('run', '', more)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        'filament: cannot become nobody: waiting for a port below 1024 needs the optional package koffi, which does not run here; change process.user\n',
+    });
+  },
+);
+
 test('without such a neighbor nothing is missing', () => {
-  expect(check('')).toEqual({ status: 0, stdout: 'ctl.yaml: valid\n', stderr: '' });
+  expect(filament('check', '')).toEqual({ status: 0, stdout: 'ctl.yaml: valid\n', stderr: '' });
 });

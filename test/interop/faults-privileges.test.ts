@@ -176,7 +176,7 @@ describeWithRoot('I13 a controller that root has started', () => {
     const file = `${lab.directory}/unknown.json`;
     writeFileSync(file, JSON.stringify({ ...DESCRIPTION, api: { listen: [] }, process: { user: 'no-such-user' } }));
     const { exitCode, err } = await run('run', '--config', file);
-    expect(err).toMatch(/^filament: cannot become no-such-user of no-such-user: .* change process\.user\n$/);
+    expect(err).toMatch(/^filament: cannot become no-such-user: .* change process\.user\n$/);
     expect(exitCode).toBe(1);
   });
 
