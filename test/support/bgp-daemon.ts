@@ -17,6 +17,8 @@ export interface SessionDescription {
   readonly passive?: boolean;
   /** The neighbor is a route-reflection client of this daemon (RFC 4456). */
   readonly reflectorClient?: boolean;
+  /** Sends all paths of a route to the neighbor (RFC 7911). BIRD and FRR only: GoBGP 3.10 announces the capability and sends the best one. */
+  readonly sendsAllPaths?: boolean;
   /** Key of TCP MD5 signatures (BIRD). */
   readonly password?: string;
   /** Send TTL 255 and take nothing less (BIRD). */

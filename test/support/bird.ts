@@ -109,7 +109,8 @@ export class Bird extends ForegroundDaemon {
         const { table, bgp } = channelOf(family);
         // Else it would put its loopback address in, which other daemons refuse as a next hop.
         const nextHop = session.reflectorClient === true ? 'keep' : `address ${this.#nextHopOf(family)}`;
-        return `  ${bgp} { table ${table}; import all; export all; next hop ${nextHop}; };`;
+        const addPaths = session.sendsAllPaths === true ? ' add paths tx;' : '';
+        return `  ${bgp} { table ${table}; import all; export all; next hop ${nextHop};${addPaths} };`;
       }),
       '}',
     ].join('\n');

@@ -136,6 +136,7 @@ export class Frr extends ForegroundDaemon {
         if (!session.families.includes(family)) continue;
         lines.push(`  neighbor ${session.address} activate`);
         if (session.reflectorClient === true) lines.push(`  neighbor ${session.address} route-reflector-client`);
+        if (session.sendsAllPaths === true) lines.push(`  neighbor ${session.address} addpath-tx-all-paths`);
         // FRR would put its own loopback address in as next hop of what it sends to another AS.
         if (external) {
           lines.push(`  neighbor ${session.address} attribute-unchanged next-hop`);
