@@ -36,7 +36,7 @@ async function endedBy(notification: Buffer) {
   // Nothing that a terminal acts on, no second line, nothing that turns the direction of the text.
   expect(String(fields['reason'])).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u);
   expect(view.lastError).toBe(fields['reason']);
-  return { answer, reason: fields['reason'] };
+  return { answer, reason: fields['reason'], counted: view.messages.received.notification };
 }
 
 const shutdown = (communication: string): Buffer => bgpMessage(BGP_NOTIFICATION, octets(`0602${communication}`));
@@ -95,12 +95,15 @@ test.each<[what: string, notification: Buffer, reason: string]>([
   'A24 %s: the session is down, and the log says why in printable characters (RFC 9003 §4)',
   async (_what, notification, reason) => {
     // A NOTIFICATION is never answered by one (RFC 4271 §6.4).
-    expect(await endedBy(notification)).toEqual({ answer: undefined, reason });
+    expect(await endedBy(notification)).toEqual({ answer: undefined, reason, counted: 1 });
   },
 );
 
 test('A24 a NOTIFICATION without a subcode: the session is down with Bad Message Length (RFC 4271 §6.1)', async () => {
-  const { answer, reason } = await endedBy(bgpMessage(BGP_NOTIFICATION, octets('06')));
+  const { answer, reason, counted } = await endedBy(bgpMessage(BGP_NOTIFICATION, octets('06')));
   expect(answer).toEqual({ code: 1, subcode: 2, data: '0014' });
+  // The framer has not let it pass.
+  expect(counted).toBe(0);
+  expect(lab.faults('bgp-header-error')).toBe(1);
   expect(reason).toMatch(/^sent Message Header Error\/Bad Message Length/);
 });

@@ -13,8 +13,8 @@ import { attribute, updateBody } from '../support/update-messages.js';
 /** Each has attributes like no other's, and so a message of its own of about 280 octets. */
 const ROUTES = 20_000;
 const COMMUNITIES = 8;
-/** What makes a session not writable (256 KB), and one batch of the export group beyond that. */
-const MOST_QUEUED_OCTETS = 3 * 1024 * 1024;
+/** What makes a session not writable (256 KB), and one batch of the export group beyond that, of which the system took a part. */
+const MOST_QUEUED_OCTETS = 1024 * 1024;
 const LIMIT_MS = 60_000;
 
 let lab: FaultLab;
@@ -94,6 +94,7 @@ test(
     await eventually('it is given up', () => lab.neighbor(stuck).state !== 'established');
     expect(lab.neighbor(stuck).lastError).toMatch(/^sent Send Hold Timer Expired/);
     expect(lab.neighbor(stuck).output).toBeUndefined();
+    expect(lab.faults('bgp-send-hold-timer-expired')).toBe(1);
     stuck.resume();
     expect(await stuck.end()).toEqual({ code: 8, subcode: 0, data: '' });
     await lab.sentinel(source, 'iBGP');
