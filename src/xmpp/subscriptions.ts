@@ -45,7 +45,7 @@ export interface Subscription {
 }
 
 /** Why a transaction is not used, without being a fault. */
-export type UnusedReason = 'vrf-deleted' | 'vrf-wait-expired';
+type UnusedReason = 'vrf-deleted' | 'vrf-wait-expired';
 
 /** Offences that cost the agent its session. */
 export type SubscriptionFault =

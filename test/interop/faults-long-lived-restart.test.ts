@@ -1,12 +1,13 @@
 /**
  * Rows D02 and D03 of the fault catalogue with real daemons: a speaker is killed and comes back after its restart time, or never. Its
  * routes are the last resort until then, those that must not live that long (NO_LLGR) go (RFC 9494 §4.2, §4.3). GoBGP reports every route that
- * it loses; BIRD is asked.
+ * it loses; the others are asked.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Bird } from '../support/bird.js';
 import { eventually, eventuallyEqual } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Frr } from '../support/frr.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -33,6 +34,7 @@ function route(n: number, nextHop: string, communities: readonly string[] = []):
 }
 
 const OF_GOBGP = route(10, '192.0.2.6');
+const OF_FRR = route(40, '192.0.2.2');
 const OF_BIRD = route(20, '192.0.2.3');
 const SHORT_LIVED = route(21, '192.0.2.3', [NO_LLGR]);
 const SENTINEL = route(30, '192.0.2.3');
@@ -43,6 +45,7 @@ class Scene {
   filament!: Filament;
   gobgp!: Gobgp;
   bird!: Bird;
+  frr!: Frr;
   /** What GoBGP has lost since the test began. */
   losses: Losses | undefined;
 
@@ -66,8 +69,9 @@ class Scene {
     ];
     this.gobgp = await Gobgp.create(this.#lab, { autonomousSystem: AS, routerId: '10.255.6.2', sessions });
     this.bird = await Bird.create(this.#lab, { autonomousSystem: AS, routerId: '10.255.6.3', sessions });
+    this.frr = await Frr.create(this.#lab, { autonomousSystem: AS, routerId: '10.255.6.4', sessions });
     filament.describe({
-      neighbors: [this.gobgp, this.bird].map(({ address, port }) => ({
+      neighbors: [this.gobgp, this.bird, this.frr].map(({ address, port }) => ({
         address,
         port,
         localAddress: filament.address,
@@ -79,8 +83,9 @@ class Scene {
       })),
     });
     this.filament = filament;
-    await Promise.all([filament.start(), this.gobgp.start(), this.bird.start()]);
+    await Promise.all([filament.start(), this.gobgp.start(), this.bird.start(), this.frr.start()]);
     await this.gobgp.announce(OF_GOBGP);
+    await this.frr.announce(OF_FRR);
     for (const each of [OF_BIRD, SHORT_LIVED]) await this.bird.announce(each);
     await this.converged();
     this.losses = this.gobgp.watchLosses(FAMILY);
@@ -94,7 +99,7 @@ class Scene {
   /** Both daemons hold what the other one announces, and nobody says that it is old. */
   async converged(): Promise<void> {
     const explain = (): string => this.filament.logTail();
-    for (const each of [OF_BIRD, SHORT_LIVED]) {
+    for (const each of [OF_BIRD, SHORT_LIVED, OF_FRR]) {
       await eventually(`GoBGP has ${each.prefix}`, () => isFresh(this.gobgp, each), { deadlineMs: 60_000, explain });
     }
     await eventually('BIRD has the route of GoBGP', () => isFresh(this.bird, OF_GOBGP), {
@@ -120,19 +125,19 @@ class Scene {
   }
 }
 
-async function seen(daemon: Bird | Gobgp, wanted: VpnRoute): Promise<SeenRoute | undefined> {
+async function seen(daemon: Bird | Frr | Gobgp, wanted: VpnRoute): Promise<SeenRoute | undefined> {
   return (await daemon.routes(FAMILY)).find(({ prefix }) => prefix === prefixText(wanted));
 }
 
-async function isStale(daemon: Bird | Gobgp, wanted: VpnRoute): Promise<boolean> {
+async function isStale(daemon: Bird | Frr | Gobgp, wanted: VpnRoute): Promise<boolean> {
   return (await seen(daemon, wanted))?.communities?.includes(LLGR_STALE) === true;
 }
 
-async function isFresh(daemon: Bird | Gobgp, wanted: VpnRoute): Promise<boolean> {
+async function isFresh(daemon: Bird | Frr | Gobgp, wanted: VpnRoute): Promise<boolean> {
   return (await seen(daemon, wanted)) !== undefined && !(await isStale(daemon, wanted));
 }
 
-describeWithDaemons(['bird', 'gobgp'], 'back after the restart time', () => {
+describeWithDaemons(['bird', 'frr', 'gobgp'], 'back after the restart time', () => {
   const scene = new Scene('long-lived');
 
   beforeAll(() => scene.begin(600), LIMIT_MS);
@@ -157,12 +162,29 @@ describeWithDaemons(['bird', 'gobgp'], 'back after the restart time', () => {
   );
 
   test(
-    'D02 Filament is killed: GoBGP and BIRD keep what it reflected as a last resort, and its next start makes it fresh (RFC 9494 §4.2)',
+    'D02 FRR is killed: its route stays with LLGR_STALE, and the next session makes it fresh (RFC 9494 §4.2)',
     async () => {
-      const { filament, gobgp, bird } = scene;
+      const { gobgp, frr } = scene;
+      await frr.crash();
+      await eventuallyEqual(() => scene.flags(OF_FRR), 'stale,llgr-stale', 30_000);
+      await eventually('GoBGP is told so', () => isStale(gobgp, OF_FRR));
+      await frr.start();
+      await scene.converged();
+      await scene.lost([]);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    'D02 Filament is killed: GoBGP, BIRD and FRR keep what it reflected as a last resort, and its next start makes it fresh (RFC 9494 §4.2)',
+    async () => {
+      const { filament, gobgp, bird, frr } = scene;
       await filament.crash();
       await eventually('GoBGP has made the route a last resort', () => isStale(gobgp, OF_BIRD));
       await eventually('BIRD has made the route a last resort', () => isStale(bird, OF_GOBGP));
+      await eventually('FRR has made the route a last resort', () => isStale(frr, OF_GOBGP), {
+        explain: () => frr.show(`show bgp ipv4 vpn ${OF_GOBGP.prefix} json`),
+      });
       await eventually('GoBGP has given up the other', async () => (await seen(gobgp, SHORT_LIVED)) === undefined);
       await filament.start();
       await scene.converged();
@@ -172,7 +194,7 @@ describeWithDaemons(['bird', 'gobgp'], 'back after the restart time', () => {
   );
 });
 
-describeWithDaemons(['bird', 'gobgp'], 'never back', () => {
+describeWithDaemons(['bird', 'frr', 'gobgp'], 'never back', () => {
   const scene = new Scene('never-back');
 
   beforeAll(() => scene.begin(5), LIMIT_MS);
@@ -186,7 +208,7 @@ describeWithDaemons(['bird', 'gobgp'], 'never back', () => {
       await bird.crash();
       await eventually('GoBGP is told that it is a last resort', () => isStale(gobgp, OF_BIRD), { intervalMs: 50 });
       await eventually('GoBGP has lost it', async () => (await seen(gobgp, OF_BIRD)) === undefined);
-      expect((await filament.routes(FAMILY)).map(({ prefix }) => prefix)).toEqual([prefixText(OF_GOBGP)]);
+      expect((await filament.routes(FAMILY)).map(({ prefix }) => prefix)).toEqual([OF_GOBGP, OF_FRR].map(prefixText));
       expect(scene.losses?.lost).toEqual([prefixText(SHORT_LIVED), prefixText(OF_BIRD)]);
       await bird.start();
       await scene.converged();
@@ -195,16 +217,18 @@ describeWithDaemons(['bird', 'gobgp'], 'never back', () => {
   );
 
   test(
-    'D03 Filament is killed for good: GoBGP and BIRD drop its routes at the end of the long-lived time (RFC 9494 §4.2)',
+    'D03 Filament is killed for good: GoBGP, BIRD and FRR drop its routes at the end of the long-lived time (RFC 9494 §4.2)',
     async () => {
-      const { filament, gobgp, bird } = scene;
+      const { filament, gobgp, bird, frr } = scene;
       await filament.crash();
       expect(await seen(gobgp, OF_BIRD)).toBeDefined();
-      expect(await seen(bird, OF_GOBGP)).toBeDefined();
+      for (const each of [bird, frr]) expect(await seen(each, OF_GOBGP)).toBeDefined();
       await eventually('GoBGP has lost all', async () => {
         return (await seen(gobgp, OF_BIRD)) === undefined && (await seen(gobgp, SHORT_LIVED)) === undefined;
       });
-      await eventually('BIRD has lost it', async () => (await seen(bird, OF_GOBGP)) === undefined);
+      for (const each of [bird, frr]) {
+        await eventually(`${each.name} has lost it`, async () => (await seen(each, OF_GOBGP)) === undefined);
+      }
       // What each announces itself is there all the time.
       expect(await seen(gobgp, OF_GOBGP)).toBeDefined();
       expect(await seen(bird, OF_BIRD)).toBeDefined();

@@ -28,11 +28,15 @@ interface FrrPath {
   readonly originatorId?: string;
   readonly clusterList?: { readonly list: readonly string[] };
   readonly extendedCommunity?: { readonly string: string };
+  readonly community?: { readonly string: string };
   readonly remoteLabel?: number;
   readonly VNI?: string;
   readonly nexthops?: ReadonlyArray<{ readonly ip: string; readonly used?: boolean }>;
   readonly peer?: { readonly peerId: string };
 }
+
+/** Communities that it shows by name. */
+const COMMUNITIES: Readonly<Record<string, string>> = { 'llgr-stale': '65535:6', 'no-llgr': '65535:7' };
 
 /** Its JSON puts the paths of a prefix beside keys of other kinds; only arrays and objects are looked at. */
 type Json = Readonly<Record<string, unknown>>;
@@ -56,6 +60,9 @@ function seenPath(prefix: string, path: FrrPath): SeenRoute {
     asPath: asPath === 'Local' ? [] : asPath.split(' ').filter(Boolean).map(Number),
     ...(path.locPrf === undefined ? {} : { localPreference: path.locPrf }),
     ...(path.metric === undefined ? {} : { med: path.metric }),
+    ...(path.community && {
+      communities: path.community.string.split(' ').map((community) => COMMUNITIES[community] ?? community),
+    }),
     ...(path.originatorId === undefined ? {} : { originatorId: path.originatorId }),
     ...(path.clusterList === undefined ? {} : { clusterList: path.clusterList.list }),
   };
