@@ -3,6 +3,9 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
 import type { MemoryUse } from '../../src/controller/view.js';
+import { MemoryGuard } from '../../src/controller/memory-guard.js';
+import { ManualClock } from '../../src/util/clock.js';
+import { silentLogger } from '../../src/util/logger.js';
 import { World } from '../controller/world.js';
 import { FakeTransport } from '../xmpp/fake-transport.js';
 
@@ -103,5 +106,44 @@ describe('I04 memory runs short', () => {
     use({ resident: 100 });
     world.clock.advance(300_000);
     expect(world.network.dialed.slice(before)).toContain('192.0.2.9 179');
+  });
+
+  test('I04 what only saves time is dropped once each time it begins, and made again when it is needed', async () => {
+    const clock = new ManualClock();
+    let resident = 0;
+    let drops = 0;
+    const guard = new MemoryGuard({
+      clock,
+      logger: silentLogger,
+      use: () => ({ resident, heap: 0, heapLimit: 1 }),
+      limitMegabytes: () => 100,
+      dropCaches: () => drops++,
+    });
+    guard.start();
+    for (const megabytes of [101, 200, 95, 80, 99, 101]) {
+      resident = megabytes * MEGABYTE;
+      clock.advance(1000);
+    }
+    expect(drops).toBe(2);
+    guard.stop();
+    expect(clock.pending).toBe(0);
+
+    const { world, use } = await scene();
+    const agent = world.agent('compute-1', '127.0.0.61');
+    agent.subscribe('blue');
+    const publish = (host: number): string => {
+      agent.publish('blue', {
+        family: 'ipv4-unicast',
+        prefix: `10.9.9.${host}/32`,
+        nextHop: '127.0.0.61',
+        label: 30,
+      });
+      world.settle();
+      return agent.transport.taken();
+    };
+    const before = publish(1);
+    expect(before).toContain('10.9.9.1/32');
+    use({ resident: 1001 });
+    expect(publish(2)).toBe(before.replaceAll('10.9.9.1', '10.9.9.2'));
   });
 });
