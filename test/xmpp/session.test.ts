@@ -326,6 +326,49 @@ describe('TLS (agent-channel.md §2.4)', () => {
     expect(server.closeCounts.get('hold-time-expired')).toBe(1);
     expectNothingLeft();
   });
+
+  test('C24 while others have their turn an agent hears no proceed and has no hold time; what it sent meanwhile is not lost', () => {
+    server = serverWith({ tls, handshakesPerSecond: 1, holdTimeSec: 3 });
+    const agents = Array.from({ length: 10 }, (_, i) => {
+      const agent = connect(`127.0.0.${20 + i}`);
+      agent.receive(header(`compute-${i}`));
+      agent.taken();
+      return agent;
+    });
+    const last = agents.at(-1)!;
+    for (const agent of agents) agent.receive(`${STARTTLS}\x16`);
+    expect(agents.map((agent) => agent.taken() !== '')).toEqual(agents.map((_, i) => i === 0));
+    expect(server.handshakesWaiting).toBe(9);
+    clock.advance(8500);
+    expect([last.taken(), last.tlsHead, last.closing]).toEqual(['', undefined, false]);
+    // Those that got their turn and said nothing inside TLS had their hold time.
+    for (const agent of agents) agent.poll();
+    expect(agents[0]!.closing).toBe(true);
+    clock.advance(500);
+    expect(last.taken()).toBe('<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>');
+    expect(last.tlsHead).toEqual(Buffer.from([0x16]));
+    last.secured?.();
+    last.receive(header('compute-9'));
+    expect(handler.calls).toEqual(['compute-9 up']);
+  });
+
+  test('C24 an agent that goes while it waits, and a server that stops, leave nothing behind', async () => {
+    const { pending } = clock;
+    server = serverWith({ tls, handshakesPerSecond: 1 });
+    const agents = [1, 2, 3].map((i) => {
+      const agent = connect(`127.0.0.${20 + i}`);
+      agent.receive(header(`compute-${i}`) + STARTTLS);
+      agent.taken();
+      return agent;
+    });
+    agents[1]!.lose();
+    expect(server.handshakesWaiting).toBe(1);
+    await server.stop();
+    clock.advance(2000);
+    expect(agents.map((agent) => agent.taken())).toEqual(['', '', '']);
+    expect(server.handshakesWaiting).toBe(0);
+    expect(clock.pending).toBe(pending);
+  });
 });
 
 describe('closing (agent-channel.md §2.8, §12)', () => {
