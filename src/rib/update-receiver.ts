@@ -3,7 +3,7 @@ import { AttributeTooLongError } from '../bgp/attribute/encode-attributes.js';
 import { strongerAction, updateFault, type ProtocolFault } from '../bgp/attribute/fault.js';
 import { UpdateErrorSubcode } from '../bgp/attribute/iana.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
-import { NlriScratch, PATH_IDENTIFIER_OCTETS, type Family } from '../bgp/nlri/family.js';
+import { NlriScratch, PATH_IDENTIFIER_OCTETS, pathIdentifierAt, type Family } from '../bgp/nlri/family.js';
 import { Afi } from '../bgp/nlri/iana.js';
 import { ipv4Unicast } from '../bgp/nlri/ip-unicast.js';
 import { decodeAttributes } from '../bgp/message/update-attributes.js';
@@ -155,7 +155,7 @@ export class UpdateReceiver {
     while (position < end) {
       let at = position;
       if (hasIdentifiers) {
-        identifier = identifierAt(bytes, at);
+        identifier = pathIdentifierAt(bytes, at) as PathIdentifier;
         at += PATH_IDENTIFIER_OCTETS;
       }
       const next = at < end ? family.decode(bytes, at, end, false, nlri) : -1;
@@ -219,7 +219,7 @@ export class UpdateReceiver {
     for (let position = start; position < end;) {
       let at = position;
       if (hasIdentifiers) {
-        identifier = identifierAt(bytes, at);
+        identifier = pathIdentifierAt(bytes, at) as PathIdentifier;
         at += PATH_IDENTIFIER_OCTETS;
       }
       const next = at < end ? family.decode(bytes, at, end, withdrawn, nlri) : -1;
@@ -297,10 +297,4 @@ export class UpdateReceiver {
     }
     return flags;
   }
-}
-
-/** Octets that are not there count as zeros: the NLRI behind them is missing then, too. */
-function identifierAt(bytes: Uint8Array, at: number): PathIdentifier {
-  return (((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
-    0) as PathIdentifier;
 }

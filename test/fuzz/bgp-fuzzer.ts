@@ -84,7 +84,7 @@ export class BgpFuzzer implements Fuzzer {
     }
     count(this.outcomes, update.action);
     checkFaults(update, body.length);
-    for (const announced of update.announced) reEncode(announced, context);
+    for (const announced of update.announced) reEncode(announced, { ...context, addPath: [] });
     this.#model.receive(session, message, start, start + body.length, update);
   }
 

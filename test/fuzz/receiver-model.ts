@@ -15,6 +15,11 @@ import { UpdateReceiver } from '../../src/rib/update-receiver.js';
 import { HandScheduler, hex, keyOf, pathsOf } from '../rib/world.js';
 
 export const SESSIONS: readonly CodecContext[] = [
+  {
+    fourOctetAs: true,
+    external: false,
+    addPath: [FamilyId.ipv4Unicast, FamilyId.l3vpnIpv4Unicast, FamilyId.l2vpnEvpn],
+  },
   { fourOctetAs: true, external: false },
   { fourOctetAs: true, external: true },
   { fourOctetAs: false, external: false },
@@ -134,12 +139,14 @@ export class ReceiverModel {
       const id = [...this.#tables.keys()].find((each) => familyById(each).name === name);
       return id !== undefined && this.#speaks(session, id);
     };
-    for (const { family, routes } of withdrawn) for (const { key } of routes) held.delete(`${family} ${hex(key)}`);
+    for (const { family, routes } of withdrawn) {
+      for (const { key, pathId = 0 } of routes) held.delete(`${family} ${hex(key)} ${pathId}`);
+    }
     for (const { family, routes, attributes } of announced) {
       if (!speaks(family)) continue;
       const set = unsendable ? undefined : hex(encodeCanonical(attributes));
-      for (const { key, payload } of routes) {
-        const id = `${family} ${hex(key)}`;
+      for (const { key, payload, pathId = 0 } of routes) {
+        const id = `${family} ${hex(key)} ${pathId}`;
         if (set === undefined) held.delete(id);
         else held.set(id, `${set} ${hex(payload)}`);
       }
@@ -158,7 +165,8 @@ export class ReceiverModel {
           if (rib.sourceIdOf(path) !== this.#sources[session]!.id) continue;
           const set = rib.attributes.attributesOf(rib.setOf(path));
           const payload = hex(rib.payloads.bytesOf(rib.payloadOf(path)));
-          held.set(`${familyById(id).name} ${hex(keyOf(rib, route))}`, `${hex(encodeCanonical(set))} ${payload}`);
+          const name = `${familyById(id).name} ${hex(keyOf(rib, route))} ${rib.discriminatorOf(path)}`;
+          held.set(name, `${hex(encodeCanonical(set))} ${payload}`);
         }
       }
     }

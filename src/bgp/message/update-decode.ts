@@ -2,7 +2,7 @@ import type { CodecContext } from '../attribute/codec.js';
 import { strongerAction } from '../attribute/fault.js';
 import type { ErrorAction, ProtocolFault } from '../attribute/fault.js';
 import type { PathAttributes } from '../attribute/path-attributes.js';
-import { FamilyId, NlriScratch, PATH_IDENTIFIER_OCTETS } from '../nlri/family.js';
+import { FamilyId, NlriScratch, PATH_IDENTIFIER_OCTETS, pathIdentifierAt } from '../nlri/family.js';
 import type { Family, FamilyName } from '../nlri/family.js';
 import { familyById } from '../nlri/registry.js';
 import { decodeAttributes } from './update-attributes.js';
@@ -35,6 +35,8 @@ export interface DecodedRoute {
   /** Key and payload of the family (nlri/family.ts), in memory of their own. */
   readonly key: Uint8Array;
   readonly payload: Uint8Array;
+  /** In families whose routes have one (RFC 7911 §3). */
+  readonly pathId?: number;
 }
 
 /** Decodes the UPDATE body `bytes[start, end)`. Never throws; faults are reported, and what they withdraw is among `withdrawn`. */
@@ -105,9 +107,10 @@ class UpdateDecoder {
   #routes(family: Family, section: NlriSection, start: number, end: number, withdrawn: boolean): DecodedRoute[] {
     const scratch = this.#scratch;
     const routes: DecodedRoute[] = [];
-    const identifierOctets = this.#ctx.addPath?.includes(family.id) === true ? PATH_IDENTIFIER_OCTETS : 0;
+    const hasIdentifiers = this.#ctx.addPath?.includes(family.id) === true;
     for (let at = start; at < end;) {
-      const nlriAt = at + identifierOctets;
+      const pathId = hasIdentifiers ? pathIdentifierAt(this.#scan.bytes, at) : 0;
+      const nlriAt = hasIdentifiers ? at + PATH_IDENTIFIER_OCTETS : at;
       const next = nlriAt < end ? family.decode(this.#scan.bytes, nlriAt, end, withdrawn, scratch) : -1;
       if (next < 0) {
         this.#faults.push(malformedNlriFault(this.#scan, section, at));
@@ -121,6 +124,7 @@ class UpdateDecoder {
         prefix: family.format(key, 0, key.length),
         key,
         payload: scratch.payload.slice(0, scratch.payloadLength),
+        ...(hasIdentifiers && { pathId }),
       };
       if (scratch.keyLength > 0 || withdrawn) routes.push(route);
       else this.#withdrawn.push({ family: family.name, routes: [route] });

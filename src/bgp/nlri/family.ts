@@ -30,6 +30,11 @@ export type FamilyName =
 /** A path identifier (RFC 7911 §3): four octets in front of an NLRI. */
 export const PATH_IDENTIFIER_OCTETS = 4;
 
+/** The path identifier at an offset; octets that are not there count as zeros, for the NLRI behind them is missing then, too. */
+export function pathIdentifierAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
 /** Longest key any family makes (EVPN type 2 with an IPv6 address). */
 export const MAX_KEY_OCTETS = 37;
 /** Longest payload any family makes (EVPN type 5: label, ESI and an IPv6 gateway; label stacks are limited to 8). */
