@@ -6,6 +6,8 @@ import type { Scheduler } from '../util/scheduler.js';
 
 /** How often to look whether what was received has been worked through. */
 const SETTLE_MS = 20;
+/** How long a neighbor that says that it has restarted itself is waited for, once it is up. */
+const RESTARTED_WAIT_MS = 10_000;
 
 /** A neighbor that is waited for. */
 interface Awaited {
@@ -13,6 +15,8 @@ interface Awaited {
   families: readonly FamilyId[];
   /** Those that it has not ended; all of them while it is not up. */
   readonly left: Set<FamilyId>;
+  /** When it is no longer waited for. */
+  limit?: Timer;
 }
 
 export interface DeferralListener {
@@ -25,9 +29,11 @@ export interface DeferralListener {
 /**
  * The first minute of a speaker that may have been here before (RFC 4724 §4.1): neighbors still hold what it told them then, and would
  * remove whatever it has not repeated by its End-of-RIB. So they are sent nothing until all of them have sent their routes, and
- * what others ({@link hold}) wait for has happened, but no longer than the deferral time. Neighbors without graceful restart,
- * and those that have restarted themselves, are not waited for. The latter may all the same hold what they were told: FRR says for its
- * whole restart time that it has restarted, and keeps routes meanwhile.
+ * what others ({@link hold}) wait for has happened, but no longer than the deferral time. Neighbors without graceful restart are not
+ * waited for.
+ *
+ * Of those that have restarted themselves RFC 4724 says the same, so that no two wait for each other. But FRR says for its whole restart
+ * time that it has restarted, while it keeps routes and has routes of its own: so they are waited for, for {@link RESTARTED_WAIT_MS}.
  *
  * Memberships (RFC 4684) are sent at once, for neighbors send only what they are asked for; it is their End-of-RIB that waits, until all
  * neighbors have ended theirs. A neighbor that has kept those of before goes by them until then, so that what it sends is never less.
@@ -92,15 +98,19 @@ export class SelectionDeferral {
 
   established(address: string, { gracefulRestart, families }: Negotiated): void {
     if (!this.#active) return;
-    if (gracefulRestart === undefined || gracefulRestart.restarting) this.#neighbors.delete(address);
-    else this.#neighbors.set(address, { families, left: new Set(families) });
+    this.#stopWaiting(address);
+    if (gracefulRestart !== undefined) {
+      const awaited: Awaited = { families, left: new Set(families) };
+      this.#neighbors.set(address, awaited);
+      if (gracefulRestart.restarting) awaited.limit = this.#clock.after(RESTARTED_WAIT_MS, () => this.forget(address));
+    }
     this.#check();
   }
 
   endOfRib(address: string, family: FamilyId): void {
     const left = this.#neighbors.get(address)?.left;
     if (left?.delete(family) !== true) return;
-    if (left.size === 0) this.#neighbors.delete(address);
+    if (left.size === 0) this.#stopWaiting(address);
     this.#check();
   }
 
@@ -112,7 +122,7 @@ export class SelectionDeferral {
 
   /** The neighbor is no longer there to be waited for. */
   forget(address: string): void {
-    if (this.#neighbors.delete(address)) this.#check();
+    if (this.#stopWaiting(address)) this.#check();
   }
 
   /** Ends without a word. */
@@ -120,6 +130,12 @@ export class SelectionDeferral {
     this.#active = this.#awaitsMemberships = false;
     this.#limit?.cancel();
     this.#settling?.cancel();
+    for (const address of [...this.#neighbors.keys()]) this.#stopWaiting(address);
+  }
+
+  #stopWaiting(address: string): boolean {
+    this.#neighbors.get(address)?.limit?.cancel();
+    return this.#neighbors.delete(address);
   }
 
   get #membershipsEnded(): boolean {
@@ -150,7 +166,6 @@ export class SelectionDeferral {
   #end(): void {
     if (this.#awaitsMemberships) this.#endMemberships();
     this.stop();
-    this.#neighbors.clear();
     this.#holds.clear();
     this.#logger.info({}, 'routes are announced');
     this.#listener.deferralEnded();

@@ -110,19 +110,35 @@ describe('after a start', () => {
     expect(peers[4]!.connect(HELPER).told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
   });
 
-  test.each<[string, RestartAnnouncement | undefined]>([
-    ['without graceful restart', undefined],
-    ['that has restarted itself', { ...HELPER, restarting: true }],
-  ])('D08 a neighbor %s is not waited for (RFC 4724 §4.1)', async (_which, says) => {
+  test('D08 a neighbor without graceful restart is not waited for (RFC 4724 §4.1)', async () => {
     const { world, peers } = await restarted(2);
     const [one, two] = peers as [RestartPeer, RestartPeer];
     one.connect(HELPER).announce([1]);
     one.endOfRib(4);
     one.endOfRib(6);
-    two.connect(says);
+    two.connect();
     pass(world);
     expect(two.told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
     expect(one.told()).toEqual(END);
+  });
+
+  // FRR 8.4 sets R in all of its OPENs for as long as its restart time, while it has routes and sends them.
+  test('D08 a neighbor that says that it has restarted itself is waited for a little, and no longer (RFC 4724 §4.1)', async () => {
+    for (const ends of [true, false]) {
+      const { world, peers } = await restarted(2);
+      const [one, two] = peers as [RestartPeer, RestartPeer];
+      one.connect(HELPER).announce([1]);
+      one.endOfRib(4);
+      one.endOfRib(6);
+      two.connect({ ...HELPER, restarting: true });
+      pass(world, 1000);
+      expect(one.told()).toEqual([]);
+      two.announce([2]);
+      if (ends) for (const family of [4, 6] as const) two.endOfRib(family);
+      pass(world, ends ? 100 : 9100);
+      expect(two.told()).toEqual(expect.arrayContaining([`+${net(1)}`, ...END]));
+      expect(one.told().sort()).toEqual([`+${net(2)}`, ...END]);
+    }
   });
 
   test('D08 a neighbor whose graceful restart is off neither waits nor is waited for', async () => {
