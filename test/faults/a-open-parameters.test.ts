@@ -73,6 +73,7 @@ describe('A21 optional parameters that end the session', () => {
     ['extended form: a length beyond the message', `ffff0014${inExtended(IPV4_UNICAST)}`, '0200'],
     ['extended form: cut off in its length', 'ffff00', '0200'],
     ['extended form: a parameter of 65535 octets', 'ffff000902ffff010400010001', '0200'],
+    ['type 255 that is not the first (RFC 9072 §2)', classic(`${inClassic(IPV4_UNICAST)}ff00`), '0204'],
     ['extended form: type 77', extended('4d000100'), '0204'],
     ['a capability beyond its parameter', classic('020401040001'), '0200'],
     ['a capability without a length', classic('020101'), '0200'],
@@ -126,6 +127,11 @@ describe('A21 optional parameters that do not', () => {
       ],
     ],
     [
+      'two 4-octet AS numbers, of which the first counts',
+      classic(inClassic(`${IPV4_UNICAST}${FOUR_OCTET_AS}41040000fdea`)),
+      ['multiprotocol:ipv4-unicast', 'four-octet-as:65001', 'four-octet-as:65002'],
+    ],
+    [
       'a capability that is only shown, of a wrong length',
       classic(inClassic(`${IPV4_UNICAST}4503000101`)),
       ['multiprotocol:ipv4-unicast', 'capability-69:000101'],
@@ -144,6 +150,7 @@ describe('A21 optional parameters that do not', () => {
       const neighbor = lab.controller.view.neighbor(address);
       return neighbor?.state === 'established' ? neighbor : undefined;
     });
+    expect(view.peerAs).toBe(PEER_AS);
     expect(view.families.map(({ family }) => family)).toEqual(['ipv4-unicast']);
     if (capabilities.length > 0) expect(view.capabilities).toEqual(capabilities);
     expect(notifications(client)).toEqual([]);
