@@ -36,13 +36,17 @@ const TIME_LIMIT_MS = 3000;
 /**
  * Rehearses a configuration: a few tenths of a second of CPU time; nothing for one without sessions.
  *
+ * @param timeLimitMs  after which it gives up
  * @returns octets that the neighbors and the agents of the stage were sent
  * @throws Error  (rejects) when the stage cannot be built (no loopback sockets) or takes too long; nothing of it is left
  */
-export async function rehearse(config: ResolvedConfig): Promise<{ readonly bgp: number; readonly agents: number }> {
+export async function rehearse(
+  config: ResolvedConfig,
+  timeLimitMs = TIME_LIMIT_MS,
+): Promise<{ readonly bgp: number; readonly agents: number }> {
   const stageConfig = stageFor(config);
   if (stageConfig.peers.length === 0 && !stageConfig.withAgents) return { bgp: 0, agents: 0 };
-  const stage = new Stage(stageConfig);
+  const stage = new Stage(stageConfig, systemClock.nowMs() + timeLimitMs);
   try {
     return await stage.play();
   } finally {
@@ -55,9 +59,10 @@ class Stage {
   readonly #controller: Controller;
   readonly #network = new TcpNetwork(systemClock);
   readonly #peers: (BgpPeer | AgentPeer)[] = [];
-  readonly #deadlineMs = systemClock.nowMs() + TIME_LIMIT_MS;
+  readonly #deadlineMs: number;
 
-  constructor(config: StageConfig) {
+  constructor(config: StageConfig, deadlineMs: number) {
+    this.#deadlineMs = deadlineMs;
     this.#config = config;
     this.#controller = new Controller(config.config, { clock: systemClock, logger: silentLogger });
   }
