@@ -79,7 +79,10 @@ describe('D09 killed in the middle of a reload', () => {
     await filament.start();
     const server = { address: filament.address, port: filament.bgpPort };
     router = await RawRouter.establish({ server, address, autonomousSystem: AS, families: [[1, 128]] });
-    await router.until('it has been told everything', () => router.endsOfRib.includes(VPN));
+    // A session that is up early is told what has got into the table by then, the rest behind End-of-RIB.
+    await router.until('it has as many routes as there are', () => {
+      return router.endsOfRib.includes(VPN) && router.routes.size >= VRFS;
+    });
   }
 
   const held = (): readonly string[] => [...router.routes.keys()].sort();
