@@ -130,8 +130,9 @@ describe('the message corpus', () => {
       if (line.expect?.valid === false) continue;
       if (update.faults.every(({ action }) => action === 'ignore')) clean++;
       for (const { action, reason } of update.faults) {
-        if (action === 'ignore' || EXPLAINED.some(([source, what]) => source.test(line.source) && what.test(reason)))
-          {continue;}
+        if (action === 'ignore' || EXPLAINED.some(([source, what]) => source.test(line.source) && what.test(reason))) {
+          continue;
+        }
         unexplained.push(`${line.source} ${line.name}: ${reason}`);
       }
     }
