@@ -29,6 +29,8 @@ export default {
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],
   workerIdleMemoryLimit: '1GB',
+  // Only for what hangs: a slow machine must not make a test fail.
+  testTimeout: 60_000,
   projects: [
     {
       ...shared,

@@ -28,8 +28,8 @@ export class BgpNeighbors {
   readonly #bySource = new Map<SourceId, BgpNeighbor>();
   #dynamic = 0;
   #stopping = false;
-  /** One for each dynamic neighbor that is kept for a while after its session. */
-  readonly #lingering = new Set<Timer>();
+  /** When dynamic neighbors that have no session are forgotten; those that have one again look once more. */
+  readonly #lingering = new Map<BgpNeighbor, Timer>();
 
   constructor(service: BgpService, acceptLimits?: AcceptLimits) {
     this.#service = service;
@@ -176,15 +176,16 @@ export class BgpNeighbors {
     if (neighbor.dynamic && !this.#stopping) this.#forgetLater(neighbor);
   }
 
-  /** Drops a dynamic neighbor that has no session when the time is over. */
+  /** Drops a dynamic neighbor that has been without a session for the whole time, unless it is just about to get one. */
   #forgetLater(neighbor: BgpNeighbor): void {
-    const timer = this.#service.clock.after(DYNAMIC_LINGER_MS, () => {
-      this.#lingering.delete(timer);
-      if (neighbor.source === undefined && this.#byAddress.get(neighbor.address) === neighbor) {
-        this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
-      }
-    });
-    this.#lingering.add(timer);
+    this.#lingering.get(neighbor)?.cancel();
+    const forget = (): void => {
+      this.#lingering.delete(neighbor);
+      if (neighbor.source !== undefined) return;
+      if (neighbor.neighbor.isConnected) this.#forgetLater(neighbor);
+      else this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
+    };
+    this.#lingering.set(neighbor, this.#service.clock.after(DYNAMIC_LINGER_MS, forget));
   }
 
   forgetSource(source: SourceId): void {
@@ -194,7 +195,7 @@ export class BgpNeighbors {
   /** Ends all sessions with a word and stops listening. */
   async stop(reason: StopReason): Promise<void> {
     this.#stopping = true;
-    for (const timer of this.#lingering) timer.cancel();
+    for (const timer of this.#lingering.values()) timer.cancel();
     this.#lingering.clear();
     const stopped = [...this.#byAddress.values()].map((neighbor) => neighbor.stop(reason));
     await Promise.all([this.#listener.close(), ...stopped]);
@@ -218,6 +219,8 @@ export class BgpNeighbors {
 
   #drop(neighbor: BgpNeighbor, subcode: number): void {
     this.#byAddress.delete(neighbor.address);
+    this.#lingering.get(neighbor)?.cancel();
+    this.#lingering.delete(neighbor);
     this.#listener.remove(neighbor.neighbor);
     if (neighbor.dynamic) this.#dynamic--;
     this.#service.deferral.forget(neighbor.address);

@@ -1,6 +1,7 @@
 /** What a changed configuration does to BGP neighbors, and what their sessions do to the rest of the controller. */
 import { describe, expect, test } from '@jest/globals';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
+import { FakeTransport } from '../xmpp/fake-transport.js';
 import { World } from './world.js';
 
 const neighbors = (...each: readonly string[]): string => `bgp: {neighbors: [${each.join(', ')}]}`;
@@ -112,6 +113,35 @@ describe('dynamic neighbors follow their range', () => {
     const world = await World.start(range('', '192.0.2.0/28'));
     return [world, world.peer('192.0.2.9', [FamilyId.ipv4Unicast])];
   }
+
+  describe('without a session they are forgotten after five minutes', () => {
+    const isKnown = (world: World): boolean => world.controller.view.neighbor('192.0.2.9') !== undefined;
+
+    test('counted from the end of the last session', async () => {
+      const [world, first] = await session();
+      first.close();
+      world.clock.advance(200_000);
+      world.peer('192.0.2.9', [FamilyId.ipv4Unicast]).close();
+      world.clock.advance(299_000);
+      expect(isKnown(world)).toBe(true);
+      world.clock.advance(1000);
+      expect(isKnown(world)).toBe(false);
+    });
+
+    test('but not while a connection is about to become one', async () => {
+      const [world, first] = await session();
+      first.close();
+      world.clock.advance(299_000);
+      const transport = new FakeTransport('192.0.2.9');
+      world.controller.neighbors.listener.accept(transport);
+      world.clock.advance(2000);
+      expect(isKnown(world)).toBe(true);
+      expect(transport.closing).toBe(false);
+      transport.lose();
+      world.clock.advance(300_000);
+      expect(isKnown(world)).toBe(false);
+    });
+  });
 
   test('a description or a port does not end a session', async () => {
     const [world, peer] = await session();

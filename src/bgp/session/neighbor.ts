@@ -224,6 +224,11 @@ export class Neighbor {
     return this.#session ? this.#clock.nowMs() - this.#establishedMs : 0;
   }
 
+  /** A TCP connection is there, and with it perhaps a session soon. */
+  get isConnected(): boolean {
+    return (this.#inbound?.transport ?? this.#outbound.transport) !== undefined;
+  }
+
   /** Addresses of the session's connection. */
   get endpoint(): Pick<Transport, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'> | undefined {
     return this.#session?.transport;
