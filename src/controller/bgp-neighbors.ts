@@ -178,6 +178,8 @@ export class BgpNeighbors {
 
   /** Drops a dynamic neighbor that has been without a session for the whole time, unless it is just about to get one. */
   #forgetLater(neighbor: BgpNeighbor): void {
+    // The session of one that has been dropped ends behind it; another neighbor may have its address by now.
+    if (this.#byAddress.get(neighbor.address) !== neighbor) return;
     this.#lingering.get(neighbor)?.cancel();
     const forget = (): void => {
       this.#lingering.delete(neighbor);

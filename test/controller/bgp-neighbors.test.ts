@@ -128,6 +128,16 @@ describe('dynamic neighbors follow their range', () => {
       expect(isKnown(world)).toBe(false);
     });
 
+    test('and one that has come in the place of a neighbor of a range before is not', async () => {
+      const [world] = await session();
+      world.reload(range(''));
+      world.reload(range('', '192.0.2.0/28'));
+      const again = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+      world.clock.advance(600_000);
+      expect(stateOf(world)).toBe('established');
+      expect(again.isClosed).toBe(false);
+    });
+
     test('but not while a connection is about to become one', async () => {
       const [world, first] = await session();
       first.close();
