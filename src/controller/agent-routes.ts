@@ -2,6 +2,7 @@ import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import type { FamilyId } from '../bgp/nlri/family.js';
 import { NO_PATH, NO_SET, type AttributeSetId, type SourceId } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
+import { EncodedRuns } from '../rib/encoded-runs.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
@@ -63,7 +64,7 @@ export class AgentRoutes implements AgentHandler, Job {
   readonly #keeper: AgentKeeper;
   readonly #context: PushContext;
   readonly #mentions = new NetworkMentions();
-  readonly #scratch = new PushScratch();
+  readonly #scratch: PushScratch;
   /** Sets of the attributes that agents' memories hold: a route with attributes like the one before it interns nothing. */
   readonly #sets = new WeakMap<PathAttributes, KnownSet>();
   /** Exporters that show a virtual network by a name that it no longer has. */
@@ -73,6 +74,7 @@ export class AgentRoutes implements AgentHandler, Job {
 
   constructor(deps: AgentRoutesDependencies) {
     this.#deps = deps;
+    this.#scratch = new PushScratch(undefined, new EncodedRuns(deps.clock));
     this.#keeper = new AgentKeeper({
       rib: deps.rib,
       scheduler: deps.scheduler,
@@ -150,7 +152,7 @@ export class AgentRoutes implements AgentHandler, Job {
 
   /** Forgets what can be made again; not to be called in the middle of a push. */
   dropCaches(): void {
-    this.#scratch.renderings.trim(0);
+    this.#scratch.trim();
   }
 
   /**

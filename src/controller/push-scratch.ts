@@ -1,3 +1,5 @@
+import { EncodedRuns } from '../rib/encoded-runs.js';
+import { systemClock } from '../util/clock.js';
 import { Writer } from '../wire/writer.js';
 import { PathRenderings } from './path-renderings.js';
 
@@ -13,8 +15,16 @@ export class PushScratch {
   /** The key of a list of paths that is looked up. */
   readonly key = new Writer();
   readonly renderings: PathRenderings;
+  readonly runs: EncodedRuns;
 
-  constructor(renderings = new PathRenderings()) {
+  constructor(renderings = new PathRenderings(), runs = new EncodedRuns(systemClock)) {
     this.renderings = renderings;
+    this.runs = runs;
+  }
+
+  /** Forgets what can be made again; not to be called in the middle of a push. */
+  trim(): void {
+    this.renderings.trim(0);
+    this.runs.forgetAll();
   }
 }

@@ -27,7 +27,10 @@ export class ExportBatch {
   readonly #exporter: Exporter;
   readonly #withdrawals = new Map<Audience, RouteId[]>();
   readonly #buckets = new Map<number, Bucket>();
+  readonly #encoded = new Map<Audience, Uint8Array[]>();
 
+  /** Octets of what was encoded before. */
+  appendedOctets = 0;
   /** Content announced last; 0 for none. */
   lastContent = 0;
 
@@ -56,12 +59,20 @@ export class ExportBatch {
     bucket.payloads.push(payload);
   }
 
+  /** Octets that were encoded before. */
+  append(audience: Audience, chunks: readonly Uint8Array[]): void {
+    for (const chunk of chunks) this.appendedOctets += chunk.length;
+    const known = this.#encoded.get(audience);
+    if (known === undefined) this.#encoded.set(audience, [...chunks]);
+    else known.push(...chunks);
+  }
+
   #fits(bucket: Bucket, source: SourceId, audience: Audience): boolean {
     if (bucket.audience !== audience) return false;
     return bucket.source === source || this.#exporter.rendersAlike(bucket.content, bucket.source, source);
   }
 
-  /** Everything as octets, withdrawals first; nothing for audiences without members. */
+  /** Everything as octets, withdrawals before announcements; nothing for audiences without members. */
   encode(): ExportStream[] {
     const exporter = this.#exporter;
     const streams = new Map<Audience, ExportStream>();
@@ -70,6 +81,7 @@ export class ExportBatch {
       if (stream === undefined) streams.set(audience, (stream = { audience, chunks: [] }));
       return stream.chunks;
     };
+    for (const [audience, chunks] of this.#encoded) streams.set(audience, { audience, chunks });
     for (const [audience, routes] of this.#withdrawals) {
       if (audience.size > 0) exporter.encodeWithdrawals(routes, chunksOf(audience));
     }

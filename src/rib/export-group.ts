@@ -3,8 +3,9 @@ import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AdvertisedCounts } from './advertised-counts.js';
 import { Audiences, MemberEligibility, type Audience } from './audiences.js';
 import { grownUint32, nextCapacity, putUint32 } from './columns.js';
+import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
 import { ExportBatch, type ExportStream } from './export-batch.js';
-import { ExportMember, type Delivery } from './export-member.js';
+import { ExportMember, nextOwed, type Delivery } from './export-member.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { NO_ROUTE, NO_SOURCE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
@@ -55,6 +56,8 @@ export class ExportGroup implements TableConsumer, Job {
   readonly #outOfStep = new Set<ExportMember>();
   readonly #awaitingSync = new Set<ExportMember>();
   readonly #refreshing = new Set<ExportMember>();
+  /** What members out of step were sent a moment ago, see {@link Exporter.runs}. */
+  readonly #runs: RunsOfTable = new Map();
   readonly #audiences: Audiences;
   readonly #counts = new AdvertisedCounts();
   readonly #advertisement = new Advertisement();
@@ -247,6 +250,7 @@ export class ExportGroup implements TableConsumer, Job {
     for (const slot of this.#departed.keys()) this.#rib.releaseRoute(this.table.routeAt(slot));
     this.#departed.clear();
     for (const slot of [...this.#advertised]) this.#retire(slot);
+    this.#exporter.runs?.forgetTable(this.#runs);
   }
 
   routeChanged(slot: number): void {
@@ -292,7 +296,10 @@ export class ExportGroup implements TableConsumer, Job {
     this.#version++;
 
     // The delivery itself still needs the routes that are going; members out of step may need them longer.
-    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
+    for (const slot of slots) {
+      if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
+      this.#exporter.runs?.forget(this.#runs, slot >>> 5);
+    }
     for (const member of this.#outOfStep) this.#oweBatch(member, slots, before);
     const recipients = this.#members.filter(
       (member): member is ExportMember => member !== undefined && member.owed === undefined,
@@ -368,6 +375,7 @@ export class ExportGroup implements TableConsumer, Job {
   #encode(batch: ExportBatch): ExportStream[] {
     const streams = batch.encode();
     for (const stream of streams) for (const chunk of stream.chunks) this.#encoded += chunk.length;
+    this.#encoded -= batch.appendedOctets;
     return streams;
   }
 
@@ -397,9 +405,9 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Starts serving the next range of owed routes. @returns false when no member out of step can take any */
   #startOwed(): boolean {
-    const leader = this.#nextLeader();
-    if (leader === undefined) return false;
-    const first = this.#cursor;
+    const next = nextOwed(this.#outOfStep, this.#cursor);
+    if (next === undefined) return false;
+    const { member: leader, word: first } = next;
     const last = first + RANGE_WORDS;
     const owed = leader.owed!;
     const cohort: ExportMember[] = [];
@@ -409,55 +417,53 @@ export class ExportGroup implements TableConsumer, Job {
       }
     }
 
+    const { runs } = this.#exporter;
     const batch = new ExportBatch(this.#exporter);
-    const everybody = this.#audiences.everybody;
     const slots = owed.slotsIn(first, last);
     this.#owedTurn -= workOf(slots.length, cohort.length);
-    for (const slot of slots) {
-      const route = this.table.routeAt(slot);
-      const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
-      if (content === NOTHING) {
-        if (owed.holds(slot)) batch.withdraw(everybody, route);
-        continue;
-      }
-      const advertisement = this.#advertisement;
-      advertisement.content = content;
-      advertisement.payload = this.#payload[slot] as Payload;
-      advertisement.source = this.#source[slot] as SourceId;
-      const audience = this.#audienceAt(slot);
-      batch.announce(advertisement, audience, route);
-      if (owed.holds(slot)) {
-        const lost = this.#audiences.difference(everybody, audience);
-        if (lost !== undefined) batch.withdraw(lost, route);
-      }
+    for (let from = 0, to = 0; from < slots.length; from = to) {
+      const word = slots[from]! >>> 5;
+      while (to < slots.length && slots[to]! >>> 5 === word) to++;
+      const isRun = runs !== undefined && to - from >= runs.leastRoutes && owed.isWhole(word, this.#advertised);
+      if (isRun) batch.append(this.#audiences.everybody, this.#runOf(runs, owed, slots.slice(from, to)));
+      else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
     }
     this.#startDelivery(cohort, this.#encode(batch), [], [], first, last);
     this.#cursor = last;
     return true;
   }
 
-  /** The next writable member that is owed something from the cursor on, and the cursor moved there; wraps around. */
-  #nextLeader(): ExportMember | undefined {
-    let best: ExportMember | undefined;
-    let bestWord = Infinity;
-    let wrapped: ExportMember | undefined;
-    let wrappedWord = Infinity;
-    for (const member of this.#outOfStep) {
-      if (!member.receiver.writable) continue;
-      const word = member.owed!.firstWordFrom(this.#cursor);
-      if (word >= 0 && word < bestWord) {
-        best = member;
-        bestWord = word;
-      }
-      const early = word >= 0 ? word : member.owed!.firstWordFrom(0);
-      if (early >= 0 && early < wrappedWord) {
-        wrapped = member;
-        wrappedWord = early;
-      }
+  /** One route to members that are owed it. */
+  #repeat(owed: OwedRoutes, slot: number, batch: ExportBatch): void {
+    const { everybody } = this.#audiences;
+    const route = this.table.routeAt(slot);
+    const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
+    if (content === NOTHING) {
+      if (owed.holds(slot)) batch.withdraw(everybody, route);
+      return;
     }
-    const leader = best ?? wrapped;
-    if (leader !== undefined) this.#cursor = best !== undefined ? bestWord : wrappedWord;
-    return leader;
+    const advertisement = this.#advertisement;
+    advertisement.content = content;
+    advertisement.payload = this.#payload[slot] as Payload;
+    advertisement.source = this.#source[slot] as SourceId;
+    const audience = this.#audienceAt(slot);
+    batch.announce(advertisement, audience, route);
+    if (owed.holds(slot)) {
+      const lost = this.#audiences.difference(everybody, audience);
+      if (lost !== undefined) batch.withdraw(lost, route);
+    }
+  }
+
+  /** All that is advertised in one word; others may have been sent the same a moment ago. */
+  #runOf(runs: EncodedRuns, owed: OwedRoutes, slots: readonly number[]): readonly Uint8Array[] {
+    const word = slots[0]! >>> 5;
+    const known = runs.get(this.#runs, word);
+    if (known !== undefined) return known;
+    const batch = new ExportBatch(this.#exporter);
+    for (const slot of slots) this.#repeat(owed, slot, batch);
+    const chunks = this.#encode(batch).flatMap((stream) => stream.chunks);
+    runs.keep(this.#runs, word, chunks);
+    return chunks;
   }
 
   /** Tells members that are owed nothing more, once the initial content of the group is complete. */

@@ -36,3 +36,29 @@ export interface Delivery {
   readonly firstWord: number;
   readonly lastWord: number;
 }
+
+/** The writable member that is owed something at or behind a word first, and where; wraps around. */
+export function nextOwed(
+  outOfStep: Iterable<ExportMember>,
+  cursor: number,
+): { readonly member: ExportMember; readonly word: number } | undefined {
+  let best: ExportMember | undefined;
+  let bestWord = Infinity;
+  let wrapped: ExportMember | undefined;
+  let wrappedWord = Infinity;
+  for (const member of outOfStep) {
+    if (!member.receiver.writable || member.owed === undefined) continue;
+    const word = member.owed.firstWordFrom(cursor);
+    if (word >= 0 && word < bestWord) {
+      best = member;
+      bestWord = word;
+    }
+    const early = word >= 0 ? word : member.owed.firstWordFrom(0);
+    if (early >= 0 && early < wrappedWord) {
+      wrapped = member;
+      wrappedWord = early;
+    }
+  }
+  if (best !== undefined) return { member: best, word: bestWord };
+  return wrapped === undefined ? undefined : { member: wrapped, word: wrappedWord };
+}

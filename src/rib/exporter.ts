@@ -1,3 +1,4 @@
+import type { EncodedRuns } from './encoded-runs.js';
 import type { Payload, RouteId, SourceId } from './handles.js';
 
 /** What a group's receivers must see of one route; reused from route to route. */
@@ -44,6 +45,9 @@ export interface Exporter {
   isEligible(receiver: ExportReceiver, content: number): boolean;
   /** False while every receiver may have everything that did not come from itself. */
   readonly isSelective: boolean;
+
+  /** Where octets are kept for members out of step; only of an exporter that encodes each route by itself and is not selective. */
+  readonly runs?: EncodedRuns;
 
   /** True when what receivers are sent of this content does not depend on which of the two sources it came from. */
   rendersAlike(content: number, a: SourceId, b: SourceId): boolean;

@@ -40,6 +40,11 @@ export class OwedRoutes {
     return -1;
   }
 
+  /** True when all of these are owed in a word, and nothing else. */
+  isWhole(word: number, slots: BitSet): boolean {
+    return this.#owed.words[word] === slots.words[word];
+  }
+
   /** True when both owe and hold exactly the same in the words `[first, last)`. */
   sameRange(other: OwedRoutes, first: number, last: number): boolean {
     for (let i = first; i < last; i++) {

@@ -14,11 +14,13 @@ import { AgentExporter } from '../../src/controller/agent-exporter.js';
 import { NetworkMentions } from '../../src/controller/network-mentions.js';
 import { PushScratch } from '../../src/controller/push-scratch.js';
 import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
+import { EncodedRuns } from '../../src/rib/encoded-runs.js';
 import type { ExportReceiver } from '../../src/rib/exporter.js';
 import { NO_PATH, NO_SOURCE, type SourceId } from '../../src/rib/handles.js';
 import { PathFlag } from '../../src/rib/path-flags.js';
 import type { RouteTable } from '../../src/rib/route-table.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
+import { ManualClock } from '../../src/util/clock.js';
 import { formatIp } from '../../src/wire/ip.js';
 import { parseXml, XmlFault } from '../../src/xmpp/xml-parser.js';
 import { selectPaths, type ModelSource, type SelectablePath } from '../rib/selection-model.js';
@@ -37,6 +39,7 @@ class FakeAgent implements ExportReceiver {
   readonly sourceId: SourceId = NO_SOURCE;
   readonly held = new Map<string, string>();
   readonly faults: string[] = [];
+  readonly messages: Uint8Array[] = [];
   credit = Infinity;
   synchronizations = 0;
   largestMessage = 0;
@@ -51,7 +54,10 @@ class FakeAgent implements ExportReceiver {
 
   send(chunks: readonly Uint8Array[]): void {
     this.credit--;
-    for (const chunk of chunks) this.#receive(chunk);
+    for (const chunk of chunks) {
+      this.messages.push(chunk);
+      this.#receive(chunk);
+    }
   }
 
   #receive(chunk: Uint8Array): void {
@@ -238,10 +244,15 @@ class World {
   readonly paths = new Map<Key, Map<number, ModelPath>>();
   readonly names = new Map(FIRST_NAMES);
   readonly mentions = new NetworkMentions();
-  readonly scratch = new PushScratch();
+  /** Stands still: what is kept goes only because it changes or has no room. */
+  readonly clock = new ManualClock();
+  readonly runs: EncodedRuns;
+  readonly scratch: PushScratch;
 
-  constructor(family: TestFamily, sets: readonly PathAttributes[]) {
+  constructor(family: TestFamily, sets: readonly PathAttributes[], limits?: { readonly limitOctets: number }) {
     const { scheduler } = this.hand;
+    this.runs = new EncodedRuns(this.clock, { leastRoutes: 8, ...limits });
+    this.scratch = new PushScratch(undefined, this.runs);
     this.family = family;
     this.sets = sets;
     this.table = this.rib.createTable({ name: `${VRF}.inet.0`, family: familyById(family), vrf: VRF, scheduler });
@@ -413,8 +424,9 @@ class World {
         rib.payloads.size,
         this.table.consumerCount,
         this.mentions.size,
+        this.runs.octets,
       ],
-      [0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0, 0],
       'left at the end',
     );
   }
@@ -446,8 +458,9 @@ describe('AgentExporter (agent-channel.md §6)', () => {
         fc.property(
           fc.array(attributes, { minLength: SETS, maxLength: SETS }),
           fc.array(operation, { minLength: 5, maxLength: 60, size: 'max' }),
-          (sets, operations) => {
-            const world = new World(family, sets);
+          fc.constantFrom(0, 50_000, 10_000_000),
+          (sets, operations, limitOctets) => {
+            const world = new World(family, sets, { limitOctets });
             for (const each of operations) world.apply(each);
             world.compare();
             world.end();
@@ -479,6 +492,36 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.apply({ kind: 'withdraw', source: 0, from: 0, count: ROUTES });
     world.compare();
     expect(agent.largestMessage).toBe(256);
+    world.end();
+  });
+
+  test('an agent that comes a moment later is sent the same octets; who comes later yet is sent others', () => {
+    const world = new World(FamilyId.ipv4Unicast, [
+      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+    ]);
+    const all = { source: 0, set: 0, secondary: false, unusable: false };
+    world.apply({ kind: 'announce', from: 0, count: ROUTES, label: 16, ...all });
+    /** Messages to a new agent, and how many of them no other agent was sent. */
+    const joined = (agent: number): readonly [number, number] => {
+      const sent = new Set([...world.agents.values()].flatMap((each) => each.agent.messages));
+      world.join(agent);
+      world.compare();
+      const { messages } = world.agents.get(agent)!.agent;
+      return [messages.length, messages.filter((message) => !sent.has(message)).length];
+    };
+    world.join(0);
+    world.compare();
+    const full = Math.ceil(ROUTES / 32);
+    expect(joined(1)).toEqual([full, full]);
+    expect(joined(2)).toEqual([full, 0]);
+
+    world.apply({ kind: 'announce', from: 0, count: 1, label: 17, ...all });
+    world.compare();
+    expect(joined(3)).toEqual([full, 1]);
+
+    world.clock.advance(10_000);
+    expect(world.runs.octets).toBe(0);
+    expect(joined(4)).toEqual([full, full]);
     world.end();
   });
 
