@@ -22,6 +22,8 @@ const RANGE_WORDS = 64;
 const REFRESH_WORDS = 32;
 /** Recipients served between looks at the clock. */
 const DELIVERY_STEP = 16;
+/** Octets sent between looks at the clock. */
+const DELIVERY_OCTETS = 128 * 1024;
 /** Members from which on a delivery is a long job. */
 const LONG_FAN_OUT = 32;
 
@@ -532,6 +534,8 @@ export class ExportGroup implements TableConsumer, Job {
   #deliver(slice: Slice): boolean {
     const delivery = this.#delivery!;
     const { recipients, streams, ticket } = delivery;
+    const octets = streams.reduce((sum, { chunks }) => chunks.reduce((part, chunk) => part + chunk.length, sum), 0);
+    const step = Math.max(1, Math.min(DELIVERY_STEP, Math.floor(DELIVERY_OCTETS / (octets + 1))));
     while (delivery.position < recipients.length) {
       const member = recipients[delivery.position++]!;
       if (member.ticket === ticket) {
@@ -544,7 +548,7 @@ export class ExportGroup implements TableConsumer, Job {
         } else if (delivery.lastWord > 0) member.ticket = 0;
         else this.#putOutOfStep(member);
       }
-      if (delivery.position % DELIVERY_STEP === 0 && slice.expired) {
+      if (delivery.position % step === 0 && slice.expired) {
         return delivery.position >= recipients.length ? this.#endDelivery() : false;
       }
     }
