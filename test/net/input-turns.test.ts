@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { InputTurns } from '../../src/net/input-turns.js';
 
 describe('InputTurns', () => {
-  /** Sockets that bring in chunks of 2 ms each (capitals: little ones), on an event loop that is turned by hand. */
+  /** Sockets that bring in chunks of 2 ms each (capitals: little ones; digits: their end), on an event loop that is turned by hand. */
   function setUp(): {
     readonly taken: string[];
     readonly bring: (name: string) => void;
@@ -16,7 +16,9 @@ describe('InputTurns', () => {
       (callback) => deferred.push(callback),
     );
     const bring = (name: string): void => {
-      if (!turns.begin({ goOn: () => bring(name) }, name === name.toLowerCase() ? 65_536 : 500)) return;
+      const input = { goOn: () => bring(name) };
+      const octets = name === name.toLowerCase() ? 65_536 : 500;
+      if (!(/\d/.test(name) ? turns.beginEnd(input) : turns.begin(input, octets))) return;
       taken.push(name);
       nowMs += 2;
     };
@@ -48,5 +50,17 @@ describe('InputTurns', () => {
     expect(taken.join('')).toBe('abcEG');
     check();
     expect(taken.join('')).toBe('abcEGdf');
+  });
+
+  test('ends have 30 ms more', () => {
+    const { taken, bring, check } = setUp();
+    for (const name of 'abcd') bring(name);
+    for (let n = 0; n < 20; n++) bring(String(n % 10));
+    expect(taken.join('')).toBe('abc012345678901234');
+    check();
+    // First who waited, and then they have what is left of the time.
+    expect(taken.join('')).toBe('abc012345678901234d56789');
+    check();
+    expect(taken).toHaveLength(24);
   });
 });

@@ -97,6 +97,37 @@ async function connection(address = '127.0.0.1', localAddress?: string): Promise
 }
 
 describe('a connection', () => {
+  test('ends that come together and cost much are told one after the other, each once, with turns of the event loop between', async () => {
+    const pairs: [Ear, Ear][] = [];
+    for (let n = 0; n < 6; n++) pairs.push(await connection());
+    const servers = pairs.map(([, server]) => server);
+    let turns = 0;
+    const turnsAtEnd: number[] = [];
+    const count = (): void => {
+      turns++;
+      if (turnsAtEnd.length < servers.length) setImmediate(count);
+    };
+    for (const { transport } of servers) {
+      transport.attach({
+        data: () => undefined,
+        drained: () => undefined,
+        ended: () => {
+          turnsAtEnd.push(turns);
+          const untilMs = performance.now() + 20;
+          while (performance.now() < untilMs);
+          transport.close();
+        },
+        closed: () => undefined,
+      });
+    }
+    setImmediate(count);
+    for (const [client] of pairs) client.transport.close();
+    await Promise.all(pairs.map(([client]) => client.until(() => client.log.includes('closed'))));
+    expect(turnsAtEnd).toHaveLength(servers.length);
+    // Two of 20 ms each are told in one turn at the most.
+    expect(new Set(turnsAtEnd).size).toBeGreaterThanOrEqual(servers.length / 2);
+  });
+
   test('carries octets both ways over IPv4, from the given source address', async () => {
     const [client, server] = await connection('127.0.0.1', '127.0.5.1');
     expect(server.transport.remoteAddress).toBe('127.0.5.1');
