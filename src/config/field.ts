@@ -206,6 +206,14 @@ export function community(): z.ZodString {
   });
 }
 
+/** Type and subtype of extended communities, as a number of 16 bits (RFC 4360 §2). */
+export function extendedCommunityType(): z.ZodString {
+  return formatted(
+    'type and subtype of an extended community as four hexadecimal digits in quotation marks, such as "0605"',
+    (value) => (/^[0-9a-fA-F]{4}$/.test(value) ? value.toLowerCase() : undefined),
+  );
+}
+
 /** A list of one kind of value. */
 export function list<S extends z.ZodType>(item: S): z.ZodArray<S> {
   return z.array(item, { error: wrong('a list') });

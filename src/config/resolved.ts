@@ -63,6 +63,8 @@ export interface ResolvedSession {
   readonly asOverride: boolean;
   readonly allowOwnAs: number;
   readonly removePrivateAs: RemovePrivateAs;
+  /** Types of two octets, four hexadecimal digits each. */
+  readonly withholdExtendedCommunities: readonly string[];
   readonly prefixLimit: readonly ResolvedPrefixLimit[];
   /** Secret. */
   readonly md5Password?: string;

@@ -3,7 +3,19 @@
  * missing comes from the peer group, then from {@link SESSION_DEFAULTS}.
  */
 import { z } from 'zod';
-import { choice, flag, flagOr, holdTime, hostIp, integer, list, prefix, secret, text } from './field.js';
+import {
+  choice,
+  flag,
+  flagOr,
+  holdTime,
+  hostIp,
+  integer,
+  list,
+  prefix,
+  secret,
+  text,
+  extendedCommunityType,
+} from './field.js';
 
 /** Families in which several paths of a route can be told apart (RFC 7911): all but memberships. */
 const ADD_PATH_FAMILIES = [
@@ -53,6 +65,7 @@ export const SESSION_DEFAULTS = {
   asOverride: false,
   allowOwnAs: 0,
   removePrivateAs: 'none',
+  withholdExtendedCommunities: [],
   prefixLimit: [],
   gracefulRestart: DEFAULT_GRACEFUL_RESTART,
   requirePolicy: false,
@@ -299,6 +312,12 @@ export const sessionFields = {
     description:
       'Private AS numbers (RFC 6996) in the AS path towards this neighbor: `remove` those in front, `remove-all`, or `replace` each by the own one.',
     default: defaults.removePrivateAs,
+    effect: 'session-reset',
+  }),
+  withholdExtendedCommunities: list(extendedCommunityType()).exactOptional().meta({
+    description:
+      'Extended communities that this neighbor is not sent, by type and subtype: for one that cannot read them. GoBGP 3.10 takes EVPN routes of agents only without the E-Tree community, `"0605"`.',
+    default: defaults.withholdExtendedCommunities,
     effect: 'session-reset',
   }),
   md5Password: secret(MAXIMUM_MD5_KEY_OCTETS).exactOptional().meta({

@@ -533,6 +533,7 @@ export class BgpNeighbor implements NeighborHandler {
       routeServerClient: config.routeServerClient,
       asOverride: config.asOverride ? negotiated.peerAs : 0,
       removePrivateAs: config.removePrivateAs,
+      withheldTypes: config.withholdExtendedCommunities.map((digits) => parseInt(digits, 16)),
       vrf,
       extendedNextHop: negotiated.extendedNextHopFamilies.includes(family),
       longLivedStale: negotiated.longLivedRestart !== undefined,

@@ -17,6 +17,8 @@ export interface RewritePlan {
    * networks, security groups and tags are nobody else's business, least of all a customer's (RFC 4364 §4.3.1).
    */
   readonly leavesVrf: boolean;
+  /** Remove extended communities of these types (two octets each): the neighbor cannot read them. */
+  readonly withheldTypes: readonly number[];
   /** Remove MULTI_EXIT_DISC: it was received from another neighboring AS (RFC 4271 §5.1.4). */
   readonly dropMed: boolean;
   /** LOCAL_PREF where there is none (RFC 4271 §5.1.5); 0 for not. */
@@ -94,7 +96,7 @@ export class AttributeRewriter {
         if (plan.clusterId !== 0) return this.#prependCluster(bytes, value, next, plan.clusterId);
         break;
       case AttributeType.extendedCommunities:
-        if (plan.leavesAs || plan.leavesVrf) {
+        if (plan.leavesAs || plan.leavesVrf || plan.withheldTypes.length > 0) {
           this.#someCommunities(bytes, value, next, bytes[at]!, plan);
           return;
         }
@@ -176,5 +178,6 @@ function missing(wanted: number, before: number, type: number): boolean {
 
 function goesOn(bytes: Uint8Array, at: number, plan: RewritePlan): boolean {
   if (plan.leavesAs && (bytes[at]! & NON_TRANSITIVE) !== 0) return false;
+  if (plan.withheldTypes.includes((bytes[at]! << 8) | bytes[at + 1]!)) return false;
   return !plan.leavesVrf || !isVrfCommunity(bytes, at);
 }

@@ -48,6 +48,8 @@ export interface BgpExportOptions {
   /** Replace this AS, the neighbor's, by the own one in AS_PATH; 0 for not. */
   readonly asOverride: number;
   readonly removePrivateAs: PrivateAsAction;
+  /** Extended communities that the neighbors cannot read: type and subtype, 16 bits. */
+  readonly withheldTypes: readonly number[];
   /** Routes go to CE neighbors of a VRF. */
   readonly vrf: boolean;
   /** IPv6 next hops may be sent for IPv4 routes (RFC 8950). */
@@ -116,6 +118,7 @@ export class BgpExporter implements Exporter {
       routeServerClient: options.routeServerClient,
       asOverride: options.asOverride,
       removePrivateAs: options.removePrivateAs,
+      withheldTypes: options.withheldTypes,
       vrf: options.vrf,
       extendedNextHop: options.extendedNextHop,
       longLivedStale: options.longLivedStale,
@@ -460,6 +463,7 @@ export class BgpExporter implements Exporter {
         prependAs: routeServerClient ? 0 : localAs,
         leavesAs: true,
         leavesVrf: this.#options.vrf,
+        withheldTypes: this.#options.withheldTypes,
         dropMed: !routeServerClient && !originatedHere,
         onlyToCustomer: this.#onlyToCustomer,
       };
@@ -469,6 +473,7 @@ export class BgpExporter implements Exporter {
     return {
       ...NO_CHANGE,
       leavesVrf: this.#options.vrf,
+      withheldTypes: this.#options.withheldTypes,
       defaultLocalPreference: DEFAULT_LOCAL_PREFERENCE,
       originatorId: membership ? routerId : reflect ? source.routerId : 0,
       replaceOriginatorId: membership,
@@ -481,6 +486,7 @@ const NO_CHANGE: RewritePlan = {
   prependAs: 0,
   leavesAs: false,
   leavesVrf: false,
+  withheldTypes: [],
   dropMed: false,
   defaultLocalPreference: 0,
   originatorId: 0,

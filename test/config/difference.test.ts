@@ -108,6 +108,7 @@ describe('neighbors', () => {
     ['localAddress', 'localAddress: 192.0.2.1'],
     ['routeReflectorClient', 'routeReflectorClient: true'],
     ['nextHopSelf', 'nextHopSelf: true'],
+    ['withholdExtendedCommunities', 'withholdExtendedCommunities: ["0605"]'],
   ])('%s needs a new session', (field, text) => {
     expect(only(edit(['description: second', `description: second, ${text}`]))).toMatchObject({
       kind: 'neighbor-changed',

@@ -71,6 +71,7 @@ describe('defaults', () => {
       asOverride: false,
       allowOwnAs: 0,
       removePrivateAs: 'none',
+      withholdExtendedCommunities: [],
       prefixLimit: [],
       gracefulRestart: { enabled: 'helper', restartTime: 120, longLivedTime: 0, stalePathTime: 360 },
       requirePolicy: false,

@@ -10,10 +10,13 @@ import { pathAttributes, u32 } from '../support/attribute-arbitraries.js';
 import { normalPath } from './export-model.js';
 import { communitiesOf, hex, runs, same } from './world.js';
 
-const plan: fc.Arbitrary<RewritePlan> = fc.record({
+/** A plan, and whether extended communities like the first one are withheld. */
+const plan: fc.Arbitrary<RewritePlan & { readonly withholdsFirst: boolean }> = fc.record({
   prependAs: fc.constantFrom(0, 64512, 4200000000),
   leavesAs: fc.boolean(),
   leavesVrf: fc.boolean(),
+  withheldTypes: fc.constant([]),
+  withholdsFirst: fc.boolean(),
   dropMed: fc.boolean(),
   defaultLocalPreference: fc.constantFrom(0, 100),
   originatorId: fc.constantFrom(0, 7, 0xffffffff),
@@ -33,10 +36,11 @@ function planned(attributes: PathAttributes, by: RewritePlan): PathAttributes {
     delete out.originatorId;
     delete out.clusterList;
   } else if (out.originatorId !== undefined && by.replaceOriginatorId) out.originatorId = by.originatorId;
-  if (by.leavesAs || by.leavesVrf) {
+  if (by.leavesAs || by.leavesVrf || by.withheldTypes.length > 0) {
     const kept = communitiesOf(attributes.extendedCommunities)
       .filter(([type]) => !by.leavesAs || (type! & 0x40) === 0)
-      .filter((each) => !by.leavesVrf || !isOfVrf(each));
+      .filter((each) => !by.leavesVrf || !isOfVrf(each))
+      .filter(([type, subtype]) => !by.withheldTypes.includes(type! * 256 + subtype!));
     delete out.extendedCommunities;
     if (kept.length > 0) out.extendedCommunities = Buffer.concat(kept);
     else out.partial = (attributes.partial ?? []).filter((type) => type !== AttributeType.extendedCommunities);
@@ -87,9 +91,18 @@ describe('AttributeRewriter', () => {
     fc.assert(
       fc.property(attributes, plan, (before, by) => {
         // What leaves the AS is not made up at the same time: no plan asks for both.
+        const [community] = communitiesOf(before.extendedCommunities);
+        const withheldTypes = by.withholdsFirst && community !== undefined ? [community[0]! * 256 + community[1]!] : [];
         const chosen = by.leavesAs
-          ? { ...by, defaultLocalPreference: 0, originatorId: 0, clusterId: 0, replaceOriginatorId: false }
-          : by;
+          ? {
+              ...by,
+              withheldTypes,
+              defaultLocalPreference: 0,
+              originatorId: 0,
+              clusterId: 0,
+              replaceOriginatorId: false,
+            }
+          : { ...by, withheldTypes };
         const octets = encodeCanonical(before);
         rewriter.rewrite(octets, 0, octets.length, chosen);
         const { nextHop: _, ...expected } = planned(before, chosen);

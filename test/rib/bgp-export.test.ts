@@ -351,6 +351,7 @@ class World implements InterestListener {
       routeServerClient: false,
       asOverride: 0,
       removePrivateAs: 'none',
+      withheldTypes: [],
       vrf: false,
       extendedNextHop: false,
       longLivedStale: false,

@@ -112,6 +112,7 @@ class World {
       routeServerClient: false,
       asOverride: 0,
       removePrivateAs: 'none',
+      withheldTypes: [],
       vrf: false,
       extendedNextHop: false,
       longLivedStale: false,
