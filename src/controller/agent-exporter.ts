@@ -1,6 +1,7 @@
 import type { Advertisement, Exporter } from '../rib/exporter.js';
 import { NO_PAYLOAD, NO_SOURCE, type Payload, type RouteId, type SourceId } from '../rib/handles.js';
 import type { EncodedRuns } from '../rib/encoded-runs.js';
+import type { OutputPace } from '../rib/output-pace.js';
 import type { Rib } from '../rib/rib.js';
 import type { ChannelFamilyId } from '../xmpp/items/channel-family.js';
 import { EventCollector, eventStart, MAX_ITEMS_PER_MESSAGE, MAX_RETRACTS_PER_MESSAGE } from '../xmpp/items/envelope.js';
@@ -32,6 +33,7 @@ export class AgentExporter implements Exporter {
   /** Every agent of a VRF sees all of it. */
   readonly isSelective = false;
   readonly runs: EncodedRuns;
+  readonly pace: OutputPace | undefined;
   /** Name of the instance whose routes these are. */
   readonly vrf: string;
   readonly #rib: Rib;
@@ -44,6 +46,7 @@ export class AgentExporter implements Exporter {
     const { family, vrf, scratch, mentions } = options;
     this.vrf = vrf;
     this.runs = scratch.runs;
+    this.pace = scratch.pace;
     this.#rib = rib;
     this.#family = family;
     this.#lists = new AgentPathLists(rib, {

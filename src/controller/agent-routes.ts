@@ -3,6 +3,8 @@ import type { FamilyId } from '../bgp/nlri/family.js';
 import { NO_PATH, NO_SET, type AttributeSetId, type SourceId } from '../rib/handles.js';
 import { PathFlag } from '../rib/path-flags.js';
 import { EncodedRuns } from '../rib/encoded-runs.js';
+import { OutputPace } from '../rib/output-pace.js';
+import { tcpMemoryOctets } from '../net/tcp-memory.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
 import { SourceKind, type Source } from '../rib/source.js';
@@ -74,7 +76,11 @@ export class AgentRoutes implements AgentHandler, Job {
 
   constructor(deps: AgentRoutesDependencies) {
     this.#deps = deps;
-    this.#scratch = new PushScratch(undefined, new EncodedRuns(deps.clock));
+    this.#scratch = new PushScratch(
+      undefined,
+      new EncodedRuns(deps.clock),
+      new OutputPace(deps.clock, tcpMemoryOctets),
+    );
     this.#keeper = new AgentKeeper({
       rib: deps.rib,
       scheduler: deps.scheduler,

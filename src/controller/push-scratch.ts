@@ -1,4 +1,5 @@
 import { EncodedRuns } from '../rib/encoded-runs.js';
+import type { OutputPace } from '../rib/output-pace.js';
 import { systemClock } from '../util/clock.js';
 import { Writer } from '../wire/writer.js';
 import { PathRenderings } from './path-renderings.js';
@@ -16,10 +17,12 @@ export class PushScratch {
   readonly key = new Writer();
   readonly renderings: PathRenderings;
   readonly runs: EncodedRuns;
+  readonly pace: OutputPace | undefined;
 
-  constructor(renderings = new PathRenderings(), runs = new EncodedRuns(systemClock)) {
+  constructor(renderings = new PathRenderings(), runs = new EncodedRuns(systemClock), pace?: OutputPace) {
     this.renderings = renderings;
     this.runs = runs;
+    this.pace = pace;
   }
 
   /** Forgets what can be made again; not to be called in the middle of a push. */

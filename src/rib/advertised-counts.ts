@@ -1,5 +1,6 @@
 import type { BitSet } from '../util/bitset.js';
 import type { Audience } from './audiences.js';
+import { NO_SOURCE, type SourceId } from './handles.js';
 
 /** Words of the advertised routes that are listed at a time. */
 const WORDS = 32;
@@ -11,6 +12,19 @@ const WORDS = 32;
 export class AdvertisedCounts {
   #counts = new Map<number, number>();
   #version = -1;
+  readonly #ofSource = new Map<SourceId, number>();
+
+  /** One more or one less route is advertised that came from a source. */
+  changed(source: SourceId, by: 1 | -1): void {
+    if (source === NO_SOURCE) return;
+    const count = this.ofSource(source) + by;
+    if (count === 0) this.#ofSource.delete(source);
+    else this.#ofSource.set(source, count);
+  }
+
+  ofSource(source: SourceId): number {
+    return this.#ofSource.get(source) ?? 0;
+  }
 
   /**
    * @param index    of the member

@@ -96,3 +96,13 @@ export class ExportBatch {
     return [...streams.values()];
   }
 }
+
+/** Octets of a delivery to one member, 1 or more. */
+export function octetsOf(streams: readonly ExportStream[]): number {
+  return streams.reduce((sum, { chunks }) => chunks.reduce((part, chunk) => part + chunk.length, sum), 1);
+}
+
+/** Work of a batch in units of one write to a socket; encoding a route costs about a sixteenth of that. */
+export function workOf(routes: number, recipients: number): number {
+  return recipients + (routes >>> 4);
+}

@@ -4,10 +4,10 @@ import { AdvertisedCounts } from './advertised-counts.js';
 import { Audiences, MemberEligibility, type Audience } from './audiences.js';
 import { grownUint32, nextCapacity, putUint32 } from './columns.js';
 import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
-import { ExportBatch, type ExportStream } from './export-batch.js';
+import { ExportBatch, octetsOf, workOf, type ExportStream } from './export-batch.js';
 import { ExportMember, nextOwed, type Delivery } from './export-member.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
-import { NO_ROUTE, NO_SOURCE, type Payload, type SourceId } from './handles.js';
+import { NO_ROUTE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
 import { PendingSlots } from './pending-slots.js';
 import type { Rib } from './rib.js';
@@ -24,6 +24,10 @@ const REFRESH_WORDS = 32;
 const DELIVERY_STEP = 16;
 /** Octets sent between looks at the clock. */
 const DELIVERY_OCTETS = 128 * 1024;
+/** Changes that go out without regard for the pace. */
+const PACED_ROUTES = 64;
+/** Octets sent to members out of step between looks at the pace. */
+const PACED_OCTETS = 16 * 1024 * 1024;
 /** Members from which on a delivery is a long job. */
 const LONG_FAN_OUT = 32;
 
@@ -69,8 +73,6 @@ export class ExportGroup implements TableConsumer, Job {
   #payload = new Uint32Array(16);
   #source = new Uint32Array(16);
   readonly #advertised = new BitSet();
-  /** Advertised routes per source. */
-  readonly #countOfSource = new Map<SourceId, number>();
   /** Changes with what is advertised and with who may have it. */
   #version = 0;
   /** Slots whose route is no longer advertised but still needed: by how many deliveries and members out of step. */
@@ -135,7 +137,7 @@ export class ExportGroup implements TableConsumer, Job {
    */
   countFor(member: ExportMember): number {
     if (!this.#exporter.isSelective) {
-      return this.#advertised.size - (this.#countOfSource.get(member.receiver.sourceId) ?? 0);
+      return this.#advertised.size - this.#counts.ofSource(member.receiver.sourceId);
     }
     return this.#counts.of(member.index, this.#version, this.#advertised, (slot) => this.#audienceAt(slot));
   }
@@ -238,6 +240,13 @@ export class ExportGroup implements TableConsumer, Job {
     this.#scheduler.schedule(this);
   }
 
+  /** Too much is under way; the group is scheduled again when that is over. */
+  #mustWait(): boolean {
+    return this.#exporter.pace?.isOver(this.#goOn) === true;
+  }
+
+  readonly #goOn = (): void => this.#scheduler.schedule(this);
+
   /** A member's socket has drained. */
   writable(): void {
     if (this.#outOfStep.size > 0) this.#scheduler.schedule(this);
@@ -268,11 +277,13 @@ export class ExportGroup implements TableConsumer, Job {
       if (this.#delivery !== undefined) {
         if (!this.#deliver(slice)) return false;
       } else if (this.#pending.size > 0 && this.#owedTurn <= 0) {
+        if (this.#pending.size > PACED_ROUTES && this.#mustWait()) return true;
         this.#startBatch();
       } else {
         if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
         this.#announceSync();
-        if (!this.#startOwed()) {
+        const mustWait = this.#outOfStep.size > 0 && this.#mustWait();
+        if (mustWait || !this.#startOwed()) {
           this.#owedTurn = 0;
           if (this.#pending.size === 0 && this.#refreshing.size === 0) return true;
           continue;
@@ -335,7 +346,7 @@ export class ExportGroup implements TableConsumer, Job {
       before.push(audience);
       this.#advertised.delete(slot);
       this.#content[slot] = NOTHING;
-      this.#countSource(this.#source[slot] as SourceId, -1);
+      this.#counts.changed(this.#source[slot] as SourceId, -1);
       this.#exporter.release(oldContent, oldPayload);
       return;
     }
@@ -348,8 +359,8 @@ export class ExportGroup implements TableConsumer, Job {
     this.#exporter.hold(next.content, next.payload);
     if (oldContent !== NOTHING) this.#exporter.release(oldContent, oldPayload);
     if (oldContent === NOTHING || oldSource !== next.source) {
-      if (oldContent !== NOTHING) this.#countSource(oldSource, -1);
-      this.#countSource(next.source, 1);
+      if (oldContent !== NOTHING) this.#counts.changed(oldSource, -1);
+      this.#counts.changed(next.source, 1);
     }
     this.#advertised.add(slot);
     this.#content[slot] = next.content;
@@ -365,13 +376,6 @@ export class ExportGroup implements TableConsumer, Job {
     if (news === undefined && lost === undefined) return;
     slots.push(slot);
     before.push(oldAudience);
-  }
-
-  #countSource(source: SourceId, by: 1 | -1): void {
-    if (source === NO_SOURCE) return;
-    const count = (this.#countOfSource.get(source) ?? 0) + by;
-    if (count === 0) this.#countOfSource.delete(source);
-    else this.#countOfSource.set(source, count);
   }
 
   #encode(batch: ExportBatch): ExportStream[] {
@@ -430,7 +434,9 @@ export class ExportGroup implements TableConsumer, Job {
       if (isRun) batch.append(this.#audiences.everybody, this.#runOf(runs, owed, slots.slice(from, to)));
       else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
     }
-    this.#startDelivery(cohort, this.#encode(batch), [], [], first, last);
+    const streams = this.#encode(batch);
+    if (this.#exporter.pace !== undefined) cohort.splice(Math.max(1, Math.floor(PACED_OCTETS / octetsOf(streams))));
+    this.#startDelivery(cohort, streams, [], [], first, last);
     this.#cursor = last;
     return true;
   }
@@ -534,8 +540,7 @@ export class ExportGroup implements TableConsumer, Job {
   #deliver(slice: Slice): boolean {
     const delivery = this.#delivery!;
     const { recipients, streams, ticket } = delivery;
-    const octets = streams.reduce((sum, { chunks }) => chunks.reduce((part, chunk) => part + chunk.length, sum), 0);
-    const step = Math.max(1, Math.min(DELIVERY_STEP, Math.floor(DELIVERY_OCTETS / (octets + 1))));
+    const step = Math.max(1, Math.min(DELIVERY_STEP, Math.floor(DELIVERY_OCTETS / octetsOf(streams))));
     while (delivery.position < recipients.length) {
       const member = recipients[delivery.position++]!;
       if (member.ticket === ticket) {
@@ -592,9 +597,4 @@ export class ExportGroup implements TableConsumer, Job {
     this.#payload = grownUint32(this.#payload, capacity);
     this.#source = grownUint32(this.#source, capacity);
   }
-}
-
-/** Work of a batch in units of one write to a socket; encoding a route costs about a sixteenth of that. */
-function workOf(routes: number, recipients: number): number {
-  return recipients + (routes >>> 4);
 }

@@ -1,4 +1,5 @@
 import type { EncodedRuns } from './encoded-runs.js';
+import type { OutputPace } from './output-pace.js';
 import type { Payload, RouteId, SourceId } from './handles.js';
 
 /** What a group's receivers must see of one route; reused from route to route. */
@@ -48,6 +49,8 @@ export interface Exporter {
 
   /** Where octets are kept for members out of step; only of an exporter that encodes each route by itself and is not selective. */
   readonly runs?: EncodedRuns;
+  /** Holds back what members out of step are owed. */
+  readonly pace?: OutputPace | undefined;
 
   /** True when what receivers are sent of this content does not depend on which of the two sources it came from. */
   rendersAlike(content: number, a: SourceId, b: SourceId): boolean;

@@ -15,6 +15,7 @@ import { NetworkMentions } from '../../src/controller/network-mentions.js';
 import { PushScratch } from '../../src/controller/push-scratch.js';
 import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
 import { EncodedRuns } from '../../src/rib/encoded-runs.js';
+import { OutputPace } from '../../src/rib/output-pace.js';
 import type { ExportReceiver } from '../../src/rib/exporter.js';
 import { NO_PATH, NO_SOURCE, type SourceId } from '../../src/rib/handles.js';
 import { PathFlag } from '../../src/rib/path-flags.js';
@@ -161,6 +162,7 @@ type Operation =
   | { readonly kind: 'join' | 'leave' | 'refresh' | 'fill' | 'drain'; readonly agent: number; readonly credit: number }
   | { readonly kind: 'rename'; readonly network: number; readonly name: string }
   | { readonly kind: 'turn'; readonly looks: number }
+  | { readonly kind: 'under way'; readonly octets: number }
   | { readonly kind: 'compare' };
 
 const AGENTS = 4;
@@ -208,6 +210,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('turn' as const), looks: fc.constantFrom(0, 1, 2, 1000) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('under way' as const), octets: fc.constantFrom(0, 1_000_000_000) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('compare' as const) }) },
 );
 
@@ -244,15 +250,16 @@ class World {
   readonly paths = new Map<Key, Map<number, ModelPath>>();
   readonly names = new Map(FIRST_NAMES);
   readonly mentions = new NetworkMentions();
-  /** Stands still: what is kept goes only because it changes or has no room. */
+  /** Hardly moves: what is kept goes only because it changes or has no room. */
   readonly clock = new ManualClock();
+  underWay = 0;
   readonly runs: EncodedRuns;
   readonly scratch: PushScratch;
 
   constructor(family: TestFamily, sets: readonly PathAttributes[], limits?: { readonly limitOctets: number }) {
     const { scheduler } = this.hand;
     this.runs = new EncodedRuns(this.clock, { leastRoutes: 8, ...limits });
-    this.scratch = new PushScratch(undefined, this.runs);
+    this.scratch = new PushScratch(undefined, this.runs, new OutputPace(this.clock, () => this.underWay));
     this.family = family;
     this.sets = sets;
     this.table = this.rib.createTable({ name: `${VRF}.inet.0`, family: familyById(family), vrf: VRF, scheduler });
@@ -278,6 +285,10 @@ class World {
         return;
       case 'turn':
         this.hand.turn(op.looks);
+        return;
+      case 'under way':
+        this.underWay = op.octets;
+        this.clock.advance(1);
         return;
       case 'compare':
         this.compare();
@@ -372,7 +383,11 @@ class World {
   }
 
   compare(): void {
+    this.underWay = 0;
     for (const index of this.agents.keys()) this.#change('drain', index, 0);
+    this.hand.settle(2);
+    // Who waits for less to be under way goes on now.
+    this.clock.advance(3);
     this.hand.settle(2);
     const expected = new Map<string, string>();
     for (const [key, paths] of this.paths) {
@@ -522,6 +537,28 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.clock.advance(10_000);
     expect(world.runs.octets).toBe(0);
     expect(joined(4)).toEqual([full, full]);
+    world.end();
+  });
+
+  test('while much is under way a change goes out, and what an agent that joins is owed waits', () => {
+    const world = new World(FamilyId.ipv4Unicast, [
+      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+    ]);
+    const all = { source: 0, set: 0, secondary: false, unusable: false };
+    world.join(0);
+    world.apply({ kind: 'announce', from: 0, count: ROUTES, label: 16, ...all });
+    world.compare();
+    world.apply({ kind: 'under way', octets: 1_000_000_000 });
+    world.join(1);
+    world.apply({ kind: 'announce', from: 0, count: 1, label: 17, ...all });
+    world.hand.settle();
+    const [inStep, joining] = [world.agents.get(0)!.agent, world.agents.get(1)!.agent];
+    expect(inStep.held.get('10.1.0.0/32')).toContain(' 17 ');
+    expect(joining.held.size).toBe(0);
+    world.underWay = 0;
+    world.clock.advance(3);
+    world.hand.settle();
+    expect(joining.held).toEqual(inStep.held);
     world.end();
   });
 
