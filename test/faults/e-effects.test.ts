@@ -12,6 +12,7 @@ const BYSTANDER = '192.0.2.10';
 
 /** Another value of fields for which the schema alone does not give one. */
 const SAMPLES: Readonly<Record<string, unknown>> = {
+  withholdExtendedCommunities: ['0605'],
   localAddress: '192.0.2.1',
   families: ['ipv4-unicast', 'ipv6-unicast'],
   requiredFamilies: ['ipv4-unicast'],
