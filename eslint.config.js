@@ -95,6 +95,13 @@ export default defineConfig(
       // A test that indexes what it has just built fails loudly enough when it is not there.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name="toMatchObject"] Property > Literal[regex]',
+          message: 'Jest compares a RegExp by its properties: it matches everything. Use expect.stringMatching().',
+        },
+      ],
     },
   },
   {

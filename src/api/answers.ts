@@ -160,7 +160,10 @@ export const neighborAnswer: z.ZodType<NeighborView> = z.object({
   output: output.exactOptional(),
   malformedUpdates: malformedUpdates.meta({ description: 'Malformed UPDATEs by what followed (RFC 7606 §2).' }),
   flaps: count.meta({ description: 'How often the session has left `established`.' }),
-  lastError: z.string().exactOptional(),
+  lastError: z.string().exactOptional().meta({ description: 'Why the last session or attempt failed.' }),
+  lastReset: z.object({ reason: z.string(), secondsAgo: seconds }).exactOptional().meta({
+    description: 'Why and when the session last left `established`; attempts to connect again do not change it.',
+  }),
   bfd: bfdAnswer.exactOptional().meta({ description: 'Absent when the neighbor is configured without.' }),
 });
 export const neighborsAnswer = z.object({ neighbors: z.array(neighborAnswer) });

@@ -114,6 +114,7 @@ export async function showNeighbors(address: string | undefined, options: ShowOp
 
 function neighborText(neighbor: NeighborView): string {
   const { received, sent } = neighbor.messages;
+  const { lastReset } = neighbor;
   return [
     renderFields([
       ['Neighbor', neighbor.address],
@@ -129,6 +130,10 @@ function neighborText(neighbor: NeighborView): string {
       ['Hold time', neighbor.holdTime === undefined ? undefined : `${neighbor.holdTime} s`],
       ['Flaps', neighbor.flaps],
       ['Last error', neighbor.lastError],
+      [
+        'Last reset',
+        lastReset === undefined ? undefined : `${formatDuration(lastReset.secondsAgo)} ago: ${lastReset.reason}`,
+      ],
       ['Not sent yet', outputText(neighbor.output)],
       ['Families not offered', neighbor.familiesNotOffered?.join(', ')],
       ['Capabilities', neighbor.capabilities.join(', ')],

@@ -206,7 +206,7 @@ export function community(): z.ZodString {
   });
 }
 
-/** Type and subtype of extended communities, as a number of 16 bits (RFC 4360 §2). */
+/** Type and subtype of extended communities, as four lower-case hexadecimal digits (RFC 4360 §2). */
 export function extendedCommunityType(): z.ZodString {
   return formatted(
     'type and subtype of an extended community as four hexadecimal digits in quotation marks, such as "0605"',

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import {
   choice,
+  extendedCommunityType,
   flag,
   flagOr,
   holdTime,
@@ -14,7 +15,6 @@ import {
   prefix,
   secret,
   text,
-  extendedCommunityType,
 } from './field.js';
 
 /** Families in which several paths of a route can be told apart (RFC 7911): all but memberships. */

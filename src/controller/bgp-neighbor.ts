@@ -30,7 +30,7 @@ import type { Membership } from './export-groups.js';
 import { isVpnFamily } from './global-tables.js';
 import { importRules, lacksPolicy } from './import-policy.js';
 import { PrefixLimits } from './prefix-limits.js';
-import type { PrefixLimitView } from './view.js';
+import type { LastResetView, PrefixLimitView } from './view.js';
 import { RestartHelper, type SessionPaths } from './restart-helper.js';
 import { defined } from '../util/assert.js';
 
@@ -83,6 +83,7 @@ export class BgpNeighbor implements NeighborHandler {
   /** What was counted by earlier {@link Neighbor} objects of this neighbor. */
   #earlierFlaps = 0;
   #reason: string | undefined;
+  #lastReset: { readonly reason: string; readonly atMs: number } | undefined;
   /** Absent without limits. */
   #limits: PrefixLimits | undefined;
 
@@ -143,6 +144,13 @@ export class BgpNeighbor implements NeighborHandler {
 
   get lastError(): string | undefined {
     return this.#hindrance ?? this.#neighbor.lastError ?? this.#reason;
+  }
+
+  /** Why the neighbor last left `established`, and how long ago; not overwritten by the attempts that follow. */
+  get lastReset(): LastResetView | undefined {
+    if (this.#lastReset === undefined) return undefined;
+    const { reason, atMs } = this.#lastReset;
+    return { reason, secondsAgo: Math.floor((this.#service.clock.nowMs() - atMs) / MS_PER_SECOND) };
   }
 
   /** Families of the session, or the configured ones while there is none. */
@@ -279,6 +287,7 @@ export class BgpNeighbor implements NeighborHandler {
     const session = this.#session;
     if (session === undefined) return;
     this.#session = undefined;
+    this.#lastReset = { reason: reason.text, atMs: this.#service.clock.nowMs() };
     session.membershipWait?.cancel();
     session.refreshes.stopAll();
     for (const state of session.families.values()) state.membership?.leave();

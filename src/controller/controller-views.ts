@@ -249,6 +249,7 @@ export class ControllerViews implements ControllerView {
     const { negotiated } = neighbor;
     const peerAs = negotiated?.peerAs ?? config.peerAs;
     const bfd = bgp.bfd.view();
+    const { lastReset } = bgp;
     const active = negotiated?.families.map((id) => familyById(id).name);
     const notOffered = active === undefined ? [] : config.families.filter((name) => !active.includes(name));
     return {
@@ -287,6 +288,7 @@ export class ControllerViews implements ControllerView {
       ...outputOf(bgp.owed, neighbor.queuedOctets, neighbor.blockedMs),
       flaps: bgp.flaps,
       ...(bgp.lastError === undefined ? {} : { lastError: bgp.lastError }),
+      ...(lastReset === undefined ? {} : { lastReset }),
       ...(bfd === undefined ? {} : { bfd }),
     };
   }

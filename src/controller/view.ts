@@ -146,6 +146,13 @@ export interface OutputView {
   readonly blockedSeconds: number;
 }
 
+/** How the session with a neighbor last ended. */
+export interface LastResetView {
+  readonly reason: string;
+  /** Whole seconds since then. */
+  readonly secondsAgo: number;
+}
+
 /** One remote BGP router, configured or dynamic. */
 export interface NeighborView {
   readonly address: string;
@@ -182,7 +189,10 @@ export interface NeighborView {
   readonly malformedUpdates: Readonly<Record<(typeof ERROR_ACTIONS)[number], number>>;
   /** How often the session has left `established`. */
   readonly flaps: number;
+  /** Why the last session or attempt failed. */
   readonly lastError?: string;
+  /** Absent until the neighbor has left `established` for the first time. */
+  readonly lastReset?: LastResetView;
   /** Absent when the neighbor is configured without. */
   readonly bfd?: BfdView;
 }

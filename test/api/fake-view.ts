@@ -126,6 +126,7 @@ export class FakeView implements ControllerView {
         malformedUpdates: MALFORMED,
         flaps: 2,
         lastError: 'hold timer expired',
+        lastReset: { reason: 'received Cease', secondsAgo: 61 },
         output: { owedRoutes: 7, queuedOctets: 262_144, blockedSeconds: 61 },
       },
       {

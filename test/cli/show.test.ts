@@ -92,6 +92,7 @@ describe('tables for people', () => {
     const text = await show('neighbors 192.0.2.1');
     expect(text).toMatch(/^State: +established$/m);
     expect(text).toMatch(/^Last error: +hold timer expired$/m);
+    expect(text).toMatch(/^Last reset: +1m1s ago: received Cease$/m);
     expect(text).toMatch(/^Not sent yet: +7 routes, 262144 octets queued, has not taken enough for 1m1s$/m);
     expect(text).toMatch(/^Families not offered: +l2vpn-evpn, rtc$/m);
     expect(text).toMatch(/^l3vpn-ipv4-unicast +10 +8 +3 +yes +yes$/m);

@@ -93,6 +93,24 @@ describe('what concerns the next connection only', () => {
     expect(stateOf(world)).toBe('established');
   });
 
+  test('the reason of the last reset outlives attempts that fail', async () => {
+    const world = await World.start(neighbors(one(', passive: true')));
+    const shown = (): unknown => world.controller.view.neighbor('192.0.2.9')?.lastReset;
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    expect(shown()).toBeUndefined();
+    peer.close();
+    const reason = 'connection closed';
+    expect(shown()).toEqual({ reason, secondsAgo: 0 });
+    world.clock.advance(60_000);
+    const wrong = new FakeTransport('192.0.2.9');
+    world.controller.neighbors.listener.accept(wrong);
+    wrong.receive(Buffer.from('not a BGP message!!'));
+    expect(world.controller.view.neighbor('192.0.2.9')).toMatchObject({
+      lastError: expect.stringContaining('Connection Not Synchronized') as unknown,
+      lastReset: { reason, secondsAgo: 60 },
+    });
+  });
+
   test('the peer group is that of the configuration in force', async () => {
     const inGroup = (name: string): string =>
       `bgp: {peerGroups: [{name: g1}, {name: g2}], neighbors: [${one(`, peerGroup: ${name}`)}]}`;

@@ -52,7 +52,8 @@ describe('I08 a mistake of ours in the work for one session', () => {
     const said = Buffer.from(peer.transport.taken(), 'latin1').toString('hex');
     expect(said).toContain(`${'ff'.repeat(16)}0015030600`);
     expect(peer.isClosed).toBe(true);
-    expect(world.controller.view.neighbor(NEIGHBORS[0])).toMatchObject({ flaps: 1, lastError: /internal error/ });
+    const reason = 'sent Cease (internal error)';
+    expect(world.controller.view.neighbor(NEIGHBORS[0])).toMatchObject({ flaps: 1, lastReset: { reason } });
     expect(world.controller.view.neighbor(NEIGHBORS[1])).toMatchObject({ state: 'established', flaps: 0 });
     expect(world.controller.view.agent('compute-1')).toMatchObject({ state: 'established', flaps: 0 });
     const routes = world.controller.view.routes({ family: 'ipv4-unicast' });

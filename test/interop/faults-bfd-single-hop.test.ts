@@ -115,8 +115,8 @@ describeWithDaemons(['frr', 'namespaces'], 'BFD beside BGP, over a single hop', 
     const { flaps } = await allUp();
     bfdd.signal('SIGSTOP');
     try {
-      const { lastError } = await neighborThat('is down', (view, bfd) => bfd.state === 'down' && view.flaps > flaps);
-      expect(lastError).toMatch(/BFD Down/i);
+      const { lastReset } = await neighborThat('is down', (view, bfd) => bfd.state === 'down' && view.flaps > flaps);
+      expect(lastReset?.reason).toMatch(/BFD Down/i);
       await eventually('bgpd has been told', async () =>
         /BFD Down/i.test(await vtysh('bgpd', `show bgp neighbors ${near.address}`)),
       );

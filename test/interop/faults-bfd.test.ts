@@ -110,9 +110,9 @@ describeWithDaemons(['bird'], 'BFD beside BGP, over several hops', () => {
     const { flaps } = await filament.neighbor(watched.address);
     watched.suspend();
     try {
-      const { bfd, lastError } = await bfdOf((one) => !isUp(one));
+      const { bfd, lastReset } = await bfdOf((one) => !isUp(one));
       expect(bfd).toMatchObject({ state: 'down', lastDiagnostic: 'control-detection-time-expired' });
-      expect(lastError).toMatch(/^sent Cease\/BFD Down/i);
+      expect(lastReset?.reason).toMatch(/^sent Cease\/BFD Down/i);
       // TCP knows nothing of it: the hold time is 30 s, and the routes are gone now.
       await disappears(bystander, WATCHED_ROUTE);
       const sentinel = vpnRoute(2);

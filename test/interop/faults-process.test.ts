@@ -345,10 +345,10 @@ describe('the end', () => {
   test('an orderly end says so to neighbors, also with a route table and agents, and is over in time', async () => {
     const { one, other } = await pair();
     expect(await one.stop()).toBe(0);
-    const { lastError } = await eventually('the neighbor has noticed', async () => {
+    const { lastReset } = await eventually('the neighbor has noticed', async () => {
       const neighbor = await other.neighbor(one.address);
       return neighbor.state !== 'established' && neighbor;
     });
-    expect(lastError).toMatch(/administrative shutdown/i);
+    expect(lastReset?.reason).toMatch(/administrative shutdown/i);
   });
 });

@@ -175,7 +175,7 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     });
     await carries(anew, '10.1.3.0/24');
     // Not because the hold time was over.
-    expect((await filament.neighbor(peer.address)).lastError).toMatch(/Cease.*[Cc]onfiguration/);
+    expect((await filament.neighbor(peer.address)).lastReset?.reason).toMatch(/Cease.*[Cc]onfiguration/);
   });
 
   test('A28 TTL security: BIRD that sends 255 connects, one that does not is dropped before the session', async () => {

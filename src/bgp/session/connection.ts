@@ -193,9 +193,9 @@ export class Connection implements MessageSink {
     for (const action of this.#fsm.handle(event)) {
       if (action.kind === 'notify') {
         const notification = asNegotiated(action.notification, negotiated);
-        // A stop's NOTIFICATION says itself why.
+        // A stop's NOTIFICATION says itself why, if its subcode does.
         const stop = event.kind === 'manualStop' || event.kind === 'automaticStop';
-        reason = sentReason(notification, stop ? undefined : cause.text);
+        reason = sentReason(notification, stop && event.notification.subcode !== 0 ? undefined : cause.text);
         this.#send(
           MessageType.notification,
           encodeNotification(notification.code, notification.subcode, notification.data),
