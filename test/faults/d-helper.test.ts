@@ -152,6 +152,23 @@ describe('a neighbor that restarts in time', () => {
     expect(held()).toEqual({});
   });
 
+  test('D06 it comes back without another family: the routes of this one stay, stale, until their own End-of-RIB (RFC 4724 §4.2)', async () => {
+    const all = await scene();
+    const { restarting, held, observed, world } = all;
+    restarting.connect(GR).announce([1, 2]);
+    restarting.lose();
+    observed();
+    restarting.connect(GR, [{ afi: 1, safi: 1 }]);
+    expect(world.controller.view.neighbor('192.0.2.1')?.state).toBe('established');
+    expect(held()).toEqual({ [net(1)]: STALE, [net(2)]: STALE });
+    restarting.announce([2]);
+    expect(observed()).toEqual([]);
+    restarting.endOfRib();
+    expect(held()).toEqual({ [net(2)]: [] });
+    expect(observed()).toEqual([`-${net(1)}`]);
+    expectBystanders(all);
+  });
+
   test('D07 it never sends End-of-RIB: what it has not repeated goes when the stale path time is over, once (RFC 4724 §4.2)', async () => {
     const all = await scene('stalePathTime: 300');
     const { restarting, held, observed, world } = all;
@@ -395,6 +412,22 @@ describe('long-lived graceful restart', () => {
     expect(world.controller.view.routes({ family: 'ipv4-unicast' })).toMatchObject({
       routes: [{ paths: [{ best: true, flags: ['llgr-stale'] }] }],
     });
+    // Any other path is better, however long its AS path is.
+    bystander.announce([1], { hops: 4 });
+    expect(world.controller.view.routes({ family: 'ipv4-unicast' })).toMatchObject({
+      routes: [
+        {
+          paths: [
+            { source: 'neighbor:192.0.2.3', best: true, flags: [] },
+            { source: 'neighbor:192.0.2.1', best: false, flags: ['llgr-stale'] },
+          ],
+        },
+      ],
+    });
+    expect(observer.told()).toEqual([`+${net(1)}`]);
+    bystander.withdraw([1]);
+    expect(observer.told()).toEqual([`+${net(1)}`]);
+    expect(bystander.told()).toEqual([]);
     // It was good before it became stale: then it is withdrawn from who does not know the community.
     restarting.announce([1]);
     expect(bystander.told()).toEqual([`+${net(1)}`]);

@@ -35,7 +35,7 @@ describe('E09 texts that are meant to hurt', () => {
     .join('\n');
 
   test.each([
-    ['E09 aliases that expand to 10^9 values', `${HEAD}${bomb}\n`, /aliases of this file expand|unknown field/],
+    ['E09 aliases that expand to 10^9 values', `${HEAD}${bomb}\n`, /aliases of this file expand/],
     ['E09 an alias to what it is part of', `${HEAD}vrfs: &v [*v]\n`, /refers to what it is part of/],
     [
       'E09 a list nested a hundred times',

@@ -102,6 +102,11 @@ export class RestartPeer {
     this.#update(updateBody({ attributes: attributes.join(''), nlri }));
   }
 
+  /** Withdraws 10.n.0.0/16. */
+  withdraw(numbers: readonly number[]): void {
+    this.#update(updateBody({ withdrawn: numbers.map((n) => `100a${n.toString(16).padStart(2, '0')}`).join('') }));
+  }
+
   /** Asks for the routes with the route target 64512:n (RFC 4684 §4). */
   wants(n: number): void {
     const target = n.toString(16).padStart(8, '0');
