@@ -6,7 +6,7 @@ import {
   describeUpdates,
   discarded,
   flagged,
-  KEPT,
+  kept,
   reset,
   WITHDRAWN,
   withAttributes,
@@ -64,12 +64,12 @@ const KNOWN: ReadonlyArray<
   [0x40, 2, 'AS_PATH', `0201 ${FIRST}`, WITHDRAWN, undefined],
   [0x40, 3, 'NEXT_HOP', 'c0000201', WITHDRAWN, WITHDRAWN],
   [0x80, 4, 'MULTI_EXIT_DISC', '00000001', WITHDRAWN, WITHDRAWN],
-  [0x40, 5, 'LOCAL_PREF', '00000064', WITHDRAWN, eitherWay(discarded(0), WITHDRAWN)],
+  [0x40, 5, 'LOCAL_PREF', '00000064', WITHDRAWN, eitherWay(discarded(0, { 5: '00000064' }), WITHDRAWN)],
   [0x40, 6, 'ATOMIC_AGGREGATE', '', discarded(6), undefined],
   [0xc0, 7, 'AGGREGATOR', `${FIRST} 0a000001`, discarded(7), discarded(7)],
   [0xc0, 8, 'COMMUNITIES', 'fc000001', WITHDRAWN, WITHDRAWN],
-  [0x80, 9, 'ORIGINATOR_ID', '0a000009', WITHDRAWN, eitherWay(discarded(0), WITHDRAWN)],
-  [0x80, 10, 'CLUSTER_LIST', '0a000009', WITHDRAWN, eitherWay(discarded(0), WITHDRAWN)],
+  [0x80, 9, 'ORIGINATOR_ID', '0a000009', WITHDRAWN, eitherWay(discarded(9), WITHDRAWN)],
+  [0x80, 10, 'CLUSTER_LIST', '0a000009', WITHDRAWN, eitherWay(discarded(10), WITHDRAWN)],
   [0xc0, 16, 'EXTENDED_COMMUNITIES', '0002fc0000000001', WITHDRAWN, WITHDRAWN],
   [0xc0, 22, 'PMSI_TUNNEL', '00 06 000000 0a000001', WITHDRAWN, WITHDRAWN],
   [0xc0, 23, 'TUNNEL_ENCAPSULATION', '0008 0000', WITHDRAWN, WITHDRAWN],
@@ -139,13 +139,13 @@ describeUpdates('the structure of an UPDATE', [
     title:
       'B04 a malformed attribute that is discarded, without reachable routes: nothing else comes of it (RFC 7606 §5.2)',
     body: () => '0000 0004 400601 00',
-    outcome: discarded(6),
+    outcome: { kind: 'discarded', type: 6, reaches: false },
   },
   ...flagCases,
   {
     title: 'B06 the extended-length bit on a short attribute (RFC 4271 §4.3)',
     attributes: (kind) => withAttributes(kind, attribute(0xd0, 8, 'fc000001')),
-    outcome: { kind: 'kept', attributes: { 8: 'fc000001' } },
+    outcome: kept({ 8: 'fc000001' }),
   },
   {
     title: 'B06 the extended-length bit cleared on an attribute of 300 octets: parsed by the bit (RFC 4271 §4.3)',
@@ -154,6 +154,8 @@ describeUpdates('the structure of an UPDATE', [
   },
   ...emptyCases,
 ]);
+
+const COMMUNITIES_900 = Array.from({ length: 900 }, (_, n) => `fc00${u16(n + 1)}`).join('');
 
 describeUpdates('attributes that are mandatory or simple', [
   ...['', '0000', '03', '04', 'ff'].map((value) =>
@@ -173,7 +175,13 @@ describeUpdates('attributes that are mandatory or simple', [
   ...['c00002', 'c000020100', '00000000', '00000001', 'e0000001', 'ffffffff'].map((value) =>
     ofValue('B15 impossible NEXT_HOP (RFC 7606 §7.3, RFC 4271 §6.3)', 0x40, 3, value, WITHDRAWN),
   ),
-  ofValue('B15 NEXT_HOP in no shared subnet is for routers to resolve (RFC 4271 §5.1.3)', 0x40, 3, 'cb007101', KEPT),
+  ofValue(
+    'B15 NEXT_HOP in no shared subnet is for routers to resolve (RFC 4271 §5.1.3)',
+    0x40,
+    3,
+    'cb007101',
+    kept({ 3: 'cb007101' }),
+  ),
   ...['', '000001', '0000000001'].map((value) =>
     ofValue('B17 MULTI_EXIT_DISC (RFC 7606 §7.4)', 0x80, 4, value, WITHDRAWN),
   ),
@@ -181,7 +189,7 @@ describeUpdates('attributes that are mandatory or simple', [
   {
     title: 'B18 LOCAL_PREF from another AS is not taken (RFC 7606 §7.5)',
     attributes: (kind) => withAttributes(kind, attribute(0x40, 5, '000000c8')),
-    outcome: discarded(0),
+    outcome: discarded(0, { 5: '00000064' }),
     kinds: ['eBGP'],
   },
   ...['000064', '0000000064'].map((value) =>
@@ -192,22 +200,16 @@ describeUpdates('attributes that are mandatory or simple', [
     ofValue('B20 AGGREGATOR (RFC 7606 §7.7)', 0xc0, 7, value, discarded(7)),
   ),
   ofValue('B21 COMMUNITIES of 5 octets (RFC 7606 §7.8)', 0xc0, 8, 'fc00000101', WITHDRAWN),
-  ofValue(
-    'B21 COMMUNITIES, 900 of them',
-    0xd0,
-    8,
-    Array.from({ length: 900 }, (_, n) => `fc00${u16(n + 1)}`).join(''),
-    KEPT,
-  ),
+  ofValue('B21 COMMUNITIES, 900 of them', 0xd0, 8, COMMUNITIES_900, kept({ 8: COMMUNITIES_900 })),
   ...['0a0000', '0a00000901'].map((value) =>
-    ofValue('B22 ORIGINATOR_ID (RFC 7606 §7.9)', 0x80, 9, value, eitherWay(discarded(0), WITHDRAWN)),
+    ofValue('B22 ORIGINATOR_ID (RFC 7606 §7.9)', 0x80, 9, value, eitherWay(discarded(9), WITHDRAWN)),
   ),
   ofValue('B22 ORIGINATOR_ID from another AS (RFC 7606 §7.9)', 0x80, 9, '0a000009', discarded(9), ['eBGP']),
   ofValue('B22 ORIGINATOR_ID is our own (RFC 4456 §8)', 0x80, 9, address(ROUTER_ID), flagged('originator-loop'), [
     'iBGP',
     'client',
   ]),
-  ofValue('B23 CLUSTER_LIST of 5 octets (RFC 7606 §7.10)', 0x80, 10, '0a00000901', eitherWay(discarded(0), WITHDRAWN)),
+  ofValue('B23 CLUSTER_LIST of 5 octets (RFC 7606 §7.10)', 0x80, 10, '0a00000901', eitherWay(discarded(10), WITHDRAWN)),
   ofValue('B23 CLUSTER_LIST from another AS (RFC 7606 §7.10)', 0x80, 10, '0a000009', discarded(10), ['eBGP']),
   ofValue(
     'B23 CLUSTER_LIST with our own cluster id (RFC 4456 §8)',
@@ -231,6 +233,10 @@ const sequence = (asns: readonly number[]): string =>
   `02${asns.length.toString(16).padStart(2, '0')}${asns.map(u32).join('')}`;
 const range = (count: number): number[] => [0xfde9, ...Array.from({ length: count - 1 }, (_, n) => 70_000 + n)];
 
+const FOUR_SEGMENTS = [255, 255, 255, 135].map((count) => sequence(range(count))).join('');
+const WITH_AS_SET = `0201 ${FIRST} 0102 0000ea60 0000ea61`;
+const OTHER_FIRST = `0202 0000ea60 ${FIRST}`;
+
 describeUpdates('AS_PATH', [
   asPath('B09 AS_PATH with segment type 0 (RFC 7606 §7.2)', `0001 ${FIRST}`, WITHDRAWN),
   asPath('B09 AS_PATH with segment type 5 (RFC 7606 §7.2)', `0501 ${FIRST}`, WITHDRAWN),
@@ -242,17 +248,10 @@ describeUpdates('AS_PATH', [
   ofValue('B10 AS 0 in AS4_PATH (RFC 7607 §2)', 0xc0, 17, '0201 00000000', discarded(17)),
   asPath('B11 our own AS in AS_PATH (RFC 4271 §9.1.2)', `0202 ${FIRST} ${OWN}`, flagged('as-loop')),
   asPath('B11 our own AS twice in AS_PATH (RFC 4271 §9.1.2)', `0203 ${FIRST} ${OWN} ${OWN}`, flagged('as-loop')),
-  asPath('B12 255 ASes in one segment (RFC 4271 §4.3)', sequence(range(255)), {
-    kind: 'kept',
-    attributes: { 2: sequence(range(255)) },
-  }),
-  asPath(
-    'B12 900 ASes in four segments',
-    `${sequence(range(255))}${sequence(range(255))}${sequence(range(255))}${sequence(range(135))}`,
-    KEPT,
-  ),
-  asPath('B13 AS_SET from another AS (RFC 9774 §3)', `0201 ${FIRST} 0102 0000ea60 0000ea61`, WITHDRAWN, ['eBGP']),
-  asPath('B13 AS_SET inside the AS', `0201 ${FIRST} 0102 0000ea60 0000ea61`, KEPT, ['iBGP', 'client']),
+  asPath('B12 255 ASes in one segment (RFC 4271 §4.3)', sequence(range(255)), kept({ 2: sequence(range(255)) })),
+  asPath('B12 900 ASes in four segments', FOUR_SEGMENTS, kept({ 2: FOUR_SEGMENTS })),
+  asPath('B13 AS_SET from another AS (RFC 9774 §3)', WITH_AS_SET, WITHDRAWN, ['eBGP']),
+  asPath('B13 AS_SET inside the AS', WITH_AS_SET, kept({ 2: WITH_AS_SET }), ['iBGP', 'client']),
   asPath(
     'B13 AS_CONFED_SEQUENCE from outside of a confederation (RFC 5065 §5)',
     `0301 0000ea60 0201 ${FIRST}`,
@@ -261,10 +260,10 @@ describeUpdates('AS_PATH', [
   asPath('B13 AS_CONFED_SET from outside of a confederation (RFC 5065 §5)', `0401 0000ea60 0201 ${FIRST}`, WITHDRAWN),
   asPath(
     "B14 the first AS is not the neighbor's (RFC 4271 §6.3)",
-    `0202 0000ea60 ${FIRST}`,
-    eitherWay(WITHDRAWN, KEPT),
+    OTHER_FIRST,
+    eitherWay(WITHDRAWN, kept({ 2: OTHER_FIRST })),
   ),
-  asPath('B14 an empty AS_PATH (RFC 4271 §6.3)', '', eitherWay(WITHDRAWN, KEPT)),
+  asPath('B14 an empty AS_PATH (RFC 4271 §6.3)', '', eitherWay(WITHDRAWN, kept({ 2: '' }))),
 ]);
 
 /** Values of ATTR_SET, each with the next one in it. */
@@ -277,7 +276,7 @@ function nestedAttributeSets(depth: number): string {
 const twice = (type: number, first: string, second: string, flags: number): UpdateCase => ({
   title: `B26 attribute ${type} twice: the first one counts (RFC 7606 §3 g)`,
   attributes: (kind) => `${withAttributes(kind, attribute(flags, type, first))}${attribute(flags, type, second)}`,
-  outcome: discarded(0),
+  outcome: discarded(0, { [type]: first }),
 });
 
 describeUpdates('attributes that are optional', [
@@ -286,10 +285,13 @@ describeUpdates('attributes that are optional', [
   twice(4, '00000001', '00000002', 0x80),
   twice(8, 'fc000001', 'fc000002', 0xc0),
   ofValue('B31 EXTENDED_COMMUNITIES of 9 octets (RFC 7606 §7.14)', 0xc0, 16, '0002fc000000000100', WITHDRAWN),
-  ofValue('B31 EXTENDED_COMMUNITIES of unknown types (RFC 4360 §6)', 0xc0, 16, '0fff000000000001 9f01000000000002', {
-    kind: 'kept',
-    attributes: { 16: '0fff000000000001 9f01000000000002' },
-  }),
+  ofValue(
+    'B31 EXTENDED_COMMUNITIES of unknown types (RFC 4360 §6)',
+    0xc0,
+    16,
+    '0fff000000000001 9f01000000000002',
+    kept({ 16: '0fff000000000001 9f01000000000002' }),
+  ),
   ofValue('B32 IPV6_EXTENDED_COMMUNITIES of 21 octets (RFC 7606 §7.15)', 0xc0, 25, '00'.repeat(21), WITHDRAWN),
   ofValue('B33 LARGE_COMMUNITIES of 13 octets (RFC 8092 §6)', 0xc0, 32, '00'.repeat(13), WITHDRAWN),
   ofValue('B34 AS4_PATH from a 4-octet speaker (RFC 6793 §6)', 0xc0, 17, `0201 ${FIRST}`, discarded(17)),
@@ -299,7 +301,21 @@ describeUpdates('attributes that are optional', [
   ...['01', '01 000a 00', '01 000b 00000000000000'].map((value) =>
     ofValue('B35 malformed AIGP (RFC 7311 §3)', 0x80, 26, value, discarded(26)),
   ),
-  ...['00 06 000000 0a00', '00 06 0000'].map((value) =>
+  ofValue(
+    'B35 AIGP from another AS, where it is off, is not taken; inside the AS it is carried (RFC 7311 §3.3)',
+    0x80,
+    26,
+    '01 000b 0000000000000001',
+    eitherWay(discarded(26), kept({ 26: '01 000b 0000000000000001' })),
+  ),
+  ofValue(
+    'B36 PMSI_TUNNEL of a type that we do not know is for others to judge',
+    0xc0,
+    22,
+    '00 0b 000000 0a000001',
+    kept({ 22: '00 0b 000000 0a000001' }),
+  ),
+  ...['00 06 000000 0a00', '00 06 0000', '00 ff 000000 0a000001'].map((value) =>
     ofValue('B36 malformed PMSI_TUNNEL (RFC 6514 §5)', 0xc0, 22, value, WITHDRAWN),
   ),
   ofValue(
@@ -316,15 +332,34 @@ describeUpdates('attributes that are optional', [
     '0008 0003 01 09 00',
     WITHDRAWN,
   ),
-  ofValue('B37 TUNNEL_ENCAPSULATION of an unknown type is passed on (RFC 9012 §13)', 0xc0, 23, '7777 0003 01 01 00', {
-    kind: 'kept',
-    attributes: { 23: '7777 0003 01 01 00' },
-  }),
-  ofValue('B37 TUNNEL_ENCAPSULATION with the same tunnel twice (RFC 9012 §2)', 0xc0, 23, '0008 0000 0008 0000', KEPT),
-  ofValue('B38 ATTR_SET is passed on as it came (RFC 6368 §5)', 0xc0, 128, '0000fc00 40010100 40050400000064', {
-    kind: 'kept',
-    attributes: { 128: '0000fc00 40010100 40050400000064' },
-  }),
+  ofValue(
+    'B37 TUNNEL_ENCAPSULATION of an unknown type is passed on (RFC 9012 §13)',
+    0xc0,
+    23,
+    '7777 0003 01 01 00',
+    kept({ 23: '7777 0003 01 01 00' }),
+  ),
+  ofValue(
+    'B37 TUNNEL_ENCAPSULATION with the same tunnel twice (RFC 9012 §2)',
+    0xc0,
+    23,
+    '0008 0000 0008 0000',
+    kept({ 23: '0008 0000 0008 0000' }),
+  ),
+  ofValue(
+    'B37 TUNNEL_ENCAPSULATION with a sub-TLV whose value makes no sense is passed on (RFC 9012 §13)',
+    0xc0,
+    23,
+    '0008 0005 06 03 000000',
+    kept({ 23: '0008 0005 06 03 000000' }),
+  ),
+  ofValue(
+    'B38 ATTR_SET is passed on as it came (RFC 6368 §5)',
+    0xc0,
+    128,
+    '0000fc00 40010100 40050400000064',
+    kept({ 128: '0000fc00 40010100 40050400000064' }),
+  ),
   ofValue('B38 ATTR_SET without the whole origin AS (RFC 7606 §7.16)', 0xc0, 128, '00fc00', WITHDRAWN),
   ofValue('B38 ATTR_SET with an attribute cut off (RFC 7606 §7.16)', 0xc0, 128, '0000fc00 400101', WITHDRAWN),
   ofValue('B38 ATTR_SET with a malformed ORIGIN (RFC 7606 §7.16)', 0xc0, 128, '0000fc00 40010107', WITHDRAWN),
@@ -351,18 +386,27 @@ describeUpdates('attributes that are optional', [
   ofValue('B39 malformed LINK_STATE (RFC 9552 §8.2.2)', 0x80, 29, '0400 0009 00', discarded(29)),
   ofValue('B39 malformed OTC (RFC 9234 §5)', 0xc0, 35, '000001', WITHDRAWN),
   ...[253, 254].flatMap((type) => [
-    ofValue(`B39 unknown transitive attribute ${type} is passed on (RFC 4271 §5)`, 0xc0, type, '0102', {
-      kind: 'kept',
-      attributes: { [type]: '0102' },
-    }),
-    ofValue(`B39 unknown transitive attribute ${type} without a value (RFC 4271 §5)`, 0xc0, type, '', {
-      kind: 'kept',
-      attributes: { [type]: '' },
-    }),
-    ofValue(`B39 unknown non-transitive attribute ${type} is dropped (RFC 4271 §5)`, 0x80, type, '0102', {
-      kind: 'kept',
-      attributes: { [type]: undefined },
-    }),
+    ofValue(
+      `B39 unknown transitive attribute ${type} is passed on (RFC 4271 §5)`,
+      0xc0,
+      type,
+      '0102',
+      kept({ [type]: '0102' }),
+    ),
+    ofValue(
+      `B39 unknown transitive attribute ${type} without a value (RFC 4271 §5)`,
+      0xc0,
+      type,
+      '',
+      kept({ [type]: '' }),
+    ),
+    ofValue(
+      `B39 unknown non-transitive attribute ${type} is dropped (RFC 4271 §5)`,
+      0x80,
+      type,
+      '0102',
+      kept({ [type]: undefined }),
+    ),
   ]),
   {
     title: 'B39 an unknown attribute that says it is well-known: session reset 3/2 (RFC 4271 §6.3)',
@@ -374,9 +418,6 @@ describeUpdates('attributes that are optional', [
     0xd0,
     253,
     'a5'.repeat(3900),
-    {
-      kind: 'kept',
-      attributes: { 253: 'a5'.repeat(3900) },
-    },
+    kept({ 253: 'a5'.repeat(3900) }),
   ),
 ]);

@@ -5,20 +5,28 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { BGP_UPDATE, bgpMessage } from './raw-client.js';
 import { FaultLab, goodAttributes, KINDS, type Kind } from './fault-lab.js';
-import type { RawRouter } from './raw-router.js';
+import type { HeldAttributes, RawRouter } from './raw-router.js';
 import { attribute, octets, updateBody } from './update-messages.js';
+
+/** What the observer is sent, in hex by type; `undefined` where it must not be sent that. */
+export type SeenAttributes = Readonly<Record<number, string | undefined>>;
 
 /**
  *   withdrawn   the route is gone, also the good one that was there before; the session stays
- *   discarded   the route is there without the attribute
- *   kept        the route is there
+ *   discarded   the route has been replaced by one without the attribute; `reaches: false`: the UPDATE has no routes, nothing has
+ *   kept        the route has been replaced
  *   flagged     the route is shown with a reason, and not used
  *   reset       NOTIFICATION, and the session ends
  */
 export type Outcome =
   | { readonly kind: 'withdrawn' }
-  | { readonly kind: 'discarded'; readonly type: number }
-  | { readonly kind: 'kept'; readonly attributes?: Readonly<Record<number, string | undefined>> }
+  | {
+      readonly kind: 'discarded';
+      readonly type: number;
+      readonly reaches?: false;
+      readonly attributes?: SeenAttributes;
+    }
+  | { readonly kind: 'kept'; readonly attributes: SeenAttributes }
   | { readonly kind: 'flagged'; readonly flag: string }
   | { readonly kind: 'reset'; readonly subcode: number };
 
@@ -35,8 +43,12 @@ export interface UpdateCase {
 }
 
 export const WITHDRAWN: Outcome = { kind: 'withdrawn' };
-export const KEPT: Outcome = { kind: 'kept' };
-export const discarded = (type: number): Outcome => ({ kind: 'discarded', type });
+export const kept = (attributes: SeenAttributes): Outcome => ({ kind: 'kept', attributes });
+export const discarded = (type: number, attributes: SeenAttributes = {}): Outcome => ({
+  kind: 'discarded',
+  type,
+  attributes,
+});
 export const reset = (subcode: number): Outcome => ({ kind: 'reset', subcode });
 export const flagged = (flag: string): Outcome => ({ kind: 'flagged', flag });
 
@@ -58,6 +70,10 @@ function typeOf(hex: string): number {
 }
 
 export { attribute };
+
+const MED = 4;
+/** Of the good route that is there before: it is seen no more once the UPDATE in question has replaced that. */
+const FORMER_MED = '00c0ffee';
 
 export function describeUpdates(title: string, cases: readonly UpdateCase[], bgp = ''): void {
   describe(title, () => {
@@ -89,8 +105,8 @@ export function describeUpdates(title: string, cases: readonly UpdateCase[], bgp
       const message = body
         ? octets(body(kind, nlri))
         : updateBody({ attributes: attributes?.(kind, nlri) ?? '', nlri });
-      router.update({ attributes: goodAttributes(kind).join(''), nlri });
-      await lab.observer.has(route);
+      router.update({ attributes: withAttributes(kind, attribute(0x80, MED, FORMER_MED)), nlri });
+      expect((await lab.observer.has(route)).get(MED)).toBe(FORMER_MED);
       const before = { ...lab.neighbor(router).malformedUpdates };
       router.send(bgpMessage(BGP_UPDATE, message));
       if (outcome.kind === 'reset') {
@@ -109,13 +125,14 @@ export function describeUpdates(title: string, cases: readonly UpdateCase[], bgp
           break;
         case 'discarded':
           expect(seen?.has(outcome.type) ?? 'no route').toBe(false);
+          expect(seen?.get(MED) === FORMER_MED).toBe(outcome.reaches === false);
+          expectAttributes(seen, outcome.attributes);
           expect(counted).toEqual({ ...before, 'attribute-discard': before['attribute-discard'] + 1 });
           break;
         case 'kept':
           expect(seen).toBeDefined();
-          for (const [type, value] of Object.entries(outcome.attributes ?? {})) {
-            expect({ type, value: seen?.get(Number(type)) }).toEqual({ type, value: value?.replaceAll(' ', '') });
-          }
+          expect(seen?.get(MED)).not.toBe(FORMER_MED);
+          expectAttributes(seen, outcome.attributes);
           expect(counted).toEqual(before);
           break;
         case 'flagged': {
@@ -129,4 +146,10 @@ export function describeUpdates(title: string, cases: readonly UpdateCase[], bgp
       }
     });
   });
+}
+
+function expectAttributes(seen: HeldAttributes | undefined, expected: SeenAttributes = {}): void {
+  for (const [type, value] of Object.entries(expected)) {
+    expect({ type, value: seen?.get(Number(type)) }).toEqual({ type, value: value?.replaceAll(' ', '') });
+  }
 }
