@@ -281,11 +281,13 @@ export function changeEffect(change: ConfigChange): Effect {
       return change.effect;
     case 'vrf-added':
     case 'vrf-removed':
-    case 'vrf-changed':
       return 'soft';
+    case 'vrf-changed':
+      return change.fields.includes('allowedPrefixes') ? 'session-reset' : 'soft';
+    case 'agents-changed':
+      return change.fields.includes('allowed') ? 'session-reset' : 'none';
     case 'neighbor-added':
     case 'dynamic-range-added':
-    case 'agents-changed':
     case 'api-token-changed':
     case 'log-level-changed':
       return 'none';

@@ -261,11 +261,14 @@ export const vrfSchema = z.strictObject({
   exportTargets: list(routeTarget())
     .default([])
     .meta({ description: 'Route targets that routes of the VRF carry.', effect: 'soft' }),
-  allowedPrefixes: list(prefix()).exactOptional().meta({
-    description:
-      'What agents may publish in the VRF: routes inside of these prefixes, and MAC addresses. Anything when left out.',
-    effect: 'soft',
-  }),
+  allowedPrefixes: list(prefix())
+    .exactOptional()
+    .meta({
+      description:
+        'What agents may publish in the VRF: routes inside of these prefixes, and MAC addresses. Anything when left out. A reload ' +
+        'disconnects the agents that were refused routes there: only in a new session do they repeat them.',
+      effect: 'session-reset',
+    }),
   alwaysImport: flag().default(false).meta({
     description: 'Ask BGP neighbors for routes of the import targets (RFC 4684) also while no agent is subscribed.',
     effect: 'soft',

@@ -2,9 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
-import { documentEffects, EFFECTS, statedEffect } from '../../src/config/effect.js';
+import { changeEffect, compareConfigs } from '../../src/config/difference.js';
+import { documentEffects, EFFECTS, statedEffect, type Effect } from '../../src/config/effect.js';
+import { loadConfig } from '../../src/config/load.js';
 import { configSchema, vrfSchema } from '../../src/config/schema.js';
 import { neighborSchema, sessionFields } from '../../src/config/session-schema.js';
+import { runAtOnce } from '../../src/util/steps.js';
 import { World } from '../controller/world.js';
 
 const CHANGED = '192.0.2.9';
@@ -38,6 +41,7 @@ interface JsonField {
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
   readonly default?: unknown;
+  readonly properties?: Record<string, JsonField>;
 }
 
 const jsonFields = (z.toJSONSchema(neighborSchema, { io: 'input' }).properties ?? {}) as Record<string, JsonField>;
@@ -50,6 +54,102 @@ function anotherValue(name: string): unknown {
   if (field?.enum !== undefined) return field.enum.find((value) => value !== field.default);
   if (field?.type === 'integer') return Math.max(field.minimum ?? 0, 7);
   throw new Error(`SAMPLES of this test needs a value of the session field ${name}`);
+}
+
+/** Another value of each field outside of neighbors, by its path. */
+const DOCUMENT_SAMPLES: Readonly<Record<string, unknown>> = {
+  name: 'another',
+  'bgp.listen': [{ address: '127.0.0.1', port: 1790 }],
+  'bgp.bindWhenAvailable': true,
+  'bgp.acceptLimits': { total: 7 },
+  'bgp.clusterId': '192.0.2.99',
+  'bgp.peerGroups': [{ name: 'unused' }],
+  'bgp.selectionDeferralTime': 7,
+  'agents.listen': [{ address: '127.0.0.1', port: 5269 }],
+  'agents.bindWhenAvailable': true,
+  'agents.acceptLimits': { total: 7 },
+  'agents.holdTime': 33,
+  'agents.allowed': [{ name: 'compute' }],
+  'agents.maximumRoutes': 7,
+  'agents.requireOwnNextHop': true,
+  'agents.gracefulRestart': { enabled: true },
+  'agents.endOfRibDelay': 7,
+  'agents.endOfRibTimeout': 7,
+  'agents.pendingTime': 7,
+  'agents.maxStanzaBytes': 20_000,
+  'evpn.duplicateMac.moves': 7,
+  'evpn.duplicateMac.window': 7,
+  'evpn.duplicateMac.retryTime': 7,
+  guardedTargets: [{ target: 'target:64512:1', vrfs: ['blue'] }],
+  'reload.watch': true,
+  'log.level': 'debug',
+  'process.user': 'nobody',
+  'process.group': 'nogroup',
+  'process.memoryLimit': 4000,
+};
+/** What else a field needs to be valid. */
+const WITH: Readonly<Record<string, object>> = { 'process.group': { 'process.user': 'nobody' } };
+/** Fields with rows of their own here (neighbors, VRFs), with files behind them (C13), or that every world sets. */
+const ELSEWHERE = [
+  ...['bgp.neighbors', 'bgp.dynamicNeighbors', 'vrfs', 'agents.tls'],
+  ...['routerId', 'autonomousSystem', 'api.listen', 'api.token'],
+];
+const VRF_SAMPLES: Readonly<Record<keyof typeof vrfSchema.shape, unknown>> = {
+  name: 'green',
+  virtualNetwork: { name: 'another', id: 7 },
+  routeDistinguisher: '64512:7',
+  importTargets: ['target:64512:7'],
+  exportTargets: ['target:64512:7'],
+  allowedPrefixes: ['10.1.0.0/16'],
+  alwaysImport: true,
+  staticRoutes: [{ prefix: '10.7.0.0/16', nextHop: '192.0.2.20', label: 17 }],
+};
+
+/** The whole document but for what every world has, with a neighbor and a VRF; `fields` by their paths. */
+function wholeDocument(fields: Readonly<Record<string, unknown>>, vrf: Readonly<Record<string, unknown>> = {}): string {
+  const document: Record<string, unknown> = {
+    bgp: { neighbors: [{ address: BYSTANDER, peerAs: 64512, families: ['ipv4-unicast'] }] },
+    vrfs: [{ name: 'blue', virtualNetwork: { name: 'blue', id: 1 }, ...vrf }],
+  };
+  for (const [path, value] of Object.entries(fields)) {
+    const names = path.split('.');
+    let section = document;
+    for (const name of names.slice(0, -1)) section = (section[name] ??= {}) as Record<string, unknown>;
+    section[names.at(-1)!] = value;
+  }
+  return Object.entries(document)
+    .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+    .join('');
+}
+
+/** A world with {@link wholeDocument}, a session with its neighbor and one with an agent that has a route in its VRF. */
+async function withSessions(): Promise<{ readonly world: World; readonly sessions: () => unknown[] }> {
+  const world = await World.start(wholeDocument({}));
+  world.peer(BYSTANDER, [FamilyId.ipv4Unicast]);
+  const agent = world.agent('compute', '192.0.2.21');
+  agent.subscribe('blue');
+  agent.publish('blue', { family: 'ipv4-unicast', prefix: '10.1.0.1/32', nextHop: '192.0.2.21', label: 17 });
+  const sessions = (): unknown[] => {
+    const { view } = world.controller;
+    return [view.neighbor(BYSTANDER), view.agent('compute')].map((each) => each && [each.state, each.flaps]);
+  };
+  expect(sessions()).toEqual(UNTOUCHED);
+  return { world, sessions };
+}
+
+const UNTOUCHED = [
+  ['established', 0],
+  ['established', 0],
+];
+
+/** What the dry run says of each change from one text to the other. */
+function foretold(before: string, after: string): Effect[] {
+  const [from, to] = [before, after].map((text) => {
+    const loaded = loadConfig(`routerId: 192.0.2.1\nautonomousSystem: 64512\n${text}`, 'test.yaml', { hostName: 'c' });
+    if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
+    return loaded.config;
+  });
+  return runAtOnce(compareConfigs(from!, to!)).changes.map(changeEffect);
 }
 
 /** Two neighbors, of which the first has these fields besides, and the VRF that a sample names. */
@@ -69,14 +169,50 @@ describe('E06 a changed field does what the schema says, and nothing more', () =
     const neighbors = (): ReturnType<typeof world.controller.view.neighbor>[] =>
       [CHANGED, BYSTANDER].map((address) => world.controller.view.neighbor(address));
     expect(neighbors()).toMatchObject([{ state: 'established' }, { state: 'established' }]);
-    const [line, ...others] = world.reload(twoNeighbors({ ...before, [name]: anotherValue(name) }));
-    expect({ line, others }).toEqual({ line: expect.stringContaining(`${CHANGED} changed: ${name}`), others: [] });
+    const after = twoNeighbors({ ...before, [name]: anotherValue(name) });
     const effect = statedEffect(neighborSchema.shape[name as keyof typeof sessionFields]);
+    expect(foretold(twoNeighbors(before), after)).toEqual([effect]);
+    const [line, ...others] = world.reload(after);
+    expect({ line, others }).toEqual({ line: expect.stringContaining(`${CHANGED} changed: ${name}`), others: [] });
     const isReset = effect === 'session-reset';
     expect(neighbors()).toMatchObject([{ flaps: isReset ? 1 : 0 }, { state: 'established', flaps: 0 }]);
     if (!isReset) expect(neighbors()).toMatchObject([{ state: 'established' }, {}]);
     expect(line?.includes('routes evaluated again')).toBe(effect === 'soft');
   });
+
+  test.each(
+    documentEffects(configSchema)
+      .map(({ path, effect }) => ({ path: path.join('.'), effect }))
+      .filter(({ path }) => !ELSEWHERE.includes(path)),
+  )('E06 $path: $effect', async ({ path, effect }) => {
+    const { world, sessions } = await withSessions();
+    expect(Object.keys(DOCUMENT_SAMPLES)).toContain(path);
+    const reload = (): readonly string[] =>
+      world.reload(wholeDocument({ ...WITH[path], [path]: DOCUMENT_SAMPLES[path] }));
+    if (effect === 'restart') {
+      expect(reload).toThrow(new RegExp(`${path.replaceAll('.', '\\.')}.*restart`));
+    } else {
+      const said = foretold(wholeDocument({}), wholeDocument({ [path]: DOCUMENT_SAMPLES[path] }));
+      // Nobody is in the group.
+      expect(said).toEqual(path === 'bgp.peerGroups' ? [] : [effect]);
+      expect(reload()).toHaveLength(said.length);
+    }
+    expect(sessions()).toEqual(UNTOUCHED);
+  });
+
+  test.each(Object.entries(VRF_SAMPLES))(
+    'E06 %s of a VRF: its routes change, no session is touched',
+    async (name, value) => {
+      const { world, sessions } = await withSessions();
+      const after = wholeDocument({}, { [name]: value });
+      const effect = statedEffect(vrfSchema.shape[name as keyof typeof vrfSchema.shape]);
+      // With another name it is another one: the old one goes.
+      const said = name === 'name' ? [effect, effect] : [effect];
+      expect(foretold(wholeDocument({}), after)).toEqual(said);
+      expect(world.reload(after)).toHaveLength(said.length);
+      expect(sessions()).toEqual(UNTOUCHED);
+    },
+  );
 
   test('E06 every field of the document states its effect, or its section does', () => {
     const effects = documentEffects(configSchema);
@@ -111,6 +247,29 @@ describe('E04 a reload that changes nothing touches nothing', () => {
     const written = Object.fromEntries(defaults.map(([name, field]) => [name, field.default]));
     expect(world.reload(twoNeighbors({ ...written, localAs: 64512 }))).toEqual([]);
     expect(flaps(world)).toEqual([0, 0]);
+  });
+
+  test('E04 every default of the document and of a VRF written out', async () => {
+    const { world, sessions } = await withSessions();
+    const written: Record<string, unknown> = {};
+    const writeOut = (fields: Record<string, JsonField>, path: readonly string[]): void => {
+      for (const [name, field] of Object.entries(fields)) {
+        const at = [...path, name].join('.');
+        if (ELSEWHERE.includes(at)) continue;
+        if (field.properties !== undefined) writeOut(field.properties, [...path, name]);
+        else if ('default' in field) written[at] = field.default;
+      }
+    };
+    writeOut((z.toJSONSchema(configSchema, { io: 'input' }).properties ?? {}) as Record<string, JsonField>, []);
+    expect(Object.keys(written).length).toBeGreaterThan(25);
+    const vrf = Object.fromEntries(
+      Object.entries(z.toJSONSchema(vrfSchema, { io: 'input' }).properties as Record<string, JsonField>)
+        .filter(([, field]) => 'default' in field)
+        .map(([name, field]) => [name, field.default]),
+    );
+    expect(Object.keys(vrf)).toContain('alwaysImport');
+    expect(world.reload(wholeDocument(written, vrf))).toEqual([]);
+    expect(sessions()).toEqual(UNTOUCHED);
   });
 
   test('E04 keys in another order, flow style instead of block style, quotes', async () => {
