@@ -5,7 +5,7 @@ import { Audiences, MemberEligibility, type Audience } from './audiences.js';
 import { grownUint32, nextCapacity, putUint32 } from './columns.js';
 import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
 import { ExportBatch, octetsOf, workOf, type ExportStream } from './export-batch.js';
-import { ExportMember, nextOwed, type Delivery } from './export-member.js';
+import { cohortOf, ExportMember, nextOwed, type Delivery } from './export-member.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { NO_ROUTE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
@@ -411,22 +411,15 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Starts serving the next range of owed routes. @returns false when no member out of step can take any */
   #startOwed(): boolean {
+    if (this.#cursor >= this.#advertised.words.length) this.#cursor = 0;
     const next = nextOwed(this.#outOfStep, this.#cursor);
     if (next === undefined) return false;
     const { member: leader, word: first } = next;
     const last = first + RANGE_WORDS;
     const owed = leader.owed!;
-    const cohort: ExportMember[] = [];
-    for (const member of this.#outOfStep) {
-      if (member === leader || (member.receiver.writable && member.owed!.sameRange(owed, first, last))) {
-        cohort.push(member);
-      }
-    }
-
-    const { runs } = this.#exporter;
+    const { runs, pace } = this.#exporter;
     const batch = new ExportBatch(this.#exporter);
     const slots = owed.slotsIn(first, last);
-    this.#owedTurn -= workOf(slots.length, cohort.length);
     for (let from = 0, to = 0; from < slots.length; from = to) {
       const word = slots[from]! >>> 5;
       while (to < slots.length && slots[to]! >>> 5 === word) to++;
@@ -435,7 +428,9 @@ export class ExportGroup implements TableConsumer, Job {
       else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
     }
     const streams = this.#encode(batch);
-    if (this.#exporter.pace !== undefined) cohort.splice(Math.max(1, Math.floor(PACED_OCTETS / octetsOf(streams))));
+    const limit = pace === undefined ? Infinity : Math.floor(PACED_OCTETS / octetsOf(streams));
+    const cohort = cohortOf(this.#outOfStep, leader, first, last, limit);
+    this.#owedTurn -= workOf(slots.length, cohort.length);
     this.#startDelivery(cohort, streams, [], [], first, last);
     this.#cursor = last;
     return true;

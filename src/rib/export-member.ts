@@ -49,6 +49,7 @@ export function nextOwed(
   for (const member of outOfStep) {
     if (!member.receiver.writable || member.owed === undefined) continue;
     const word = member.owed.firstWordFrom(cursor);
+    if (word === cursor) return { member, word };
     if (word >= 0 && word < bestWord) {
       best = member;
       bestWord = word;
@@ -61,4 +62,25 @@ export function nextOwed(
   }
   if (best !== undefined) return { member: best, word: bestWord };
   return wrapped === undefined ? undefined : { member: wrapped, word: wrappedWord };
+}
+
+/**
+ * The leader and writable members that are owed and hold exactly the same in the words `[first, last)`. No more of them are
+ * sought than are wanted: of thousands that join, few are served at a time.
+ */
+export function cohortOf(
+  outOfStep: Iterable<ExportMember>,
+  leader: ExportMember,
+  first: number,
+  last: number,
+  limit: number,
+): ExportMember[] {
+  const cohort = [leader];
+  const owed = leader.owed!;
+  for (const member of outOfStep) {
+    if (cohort.length >= limit) break;
+    if (member === leader || !member.receiver.writable) continue;
+    if (member.owed!.sameRange(owed, first, last)) cohort.push(member);
+  }
+  return cohort;
 }

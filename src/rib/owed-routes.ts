@@ -47,11 +47,7 @@ export class OwedRoutes {
 
   /** True when both owe and hold exactly the same in the words `[first, last)`. */
   sameRange(other: OwedRoutes, first: number, last: number): boolean {
-    for (let i = first; i < last; i++) {
-      if ((this.#owed.words[i] ?? 0) !== (other.#owed.words[i] ?? 0)) return false;
-      if ((this.#held.words[i] ?? 0) !== (other.#held.words[i] ?? 0)) return false;
-    }
-    return true;
+    return this.#owed.sameRange(other.#owed, first, last) && this.#held.sameRange(other.#held, first, last);
   }
 
   /** Owed slots in the words `[first, last)`, ascending. */

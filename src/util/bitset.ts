@@ -72,6 +72,16 @@ export class BitSet {
     }
   }
 
+  /** True when both have the same members in the words `[first, last)`. */
+  sameRange(other: BitSet, first: number, last: number): boolean {
+    if (this.#size === 0 && other.#size === 0) return true;
+    const { words } = this;
+    const others = other.words;
+    const end = Math.min(last, Math.max(words.length, others.length));
+    for (let w = first; w < end; w++) if ((words[w] ?? 0) !== (others[w] ?? 0)) return false;
+    return true;
+  }
+
   /** Makes this set equal to another one. */
   assign(other: BitSet): void {
     this.words = other.words.slice();
