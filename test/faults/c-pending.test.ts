@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
-import { encodePublish } from '../../src/agent/stanzas.js';
+import { encodePublish, subscribe } from '../../src/agent/stanzas.js';
 import type { AgentView } from '../../src/controller/view.js';
 import { DEFAULT_SUBSCRIPTION_LIMITS } from '../../src/xmpp/subscriptions.js';
 import { World, type WorldAgent } from '../controller/world.js';
@@ -128,6 +128,20 @@ describe('C16 a subscription to a VRF that is not there yet', () => {
     expect(shown().subscriptions[1]).toMatchObject({ pending: { publications: 1 } });
     pass(PENDING_TIME_SEC / 2);
     expect(shown().subscriptions[1]).toMatchObject({ pending: { publications: 0 } });
+  });
+
+  test('is one of a limited number: one too many ends that session and no other', () => {
+    const { subscriptions } = DEFAULT_SUBSCRIPTION_LIMITS;
+    const text = (n: number): string => subscribe('early', n, `d:p:none:${n}`, { instanceId: 3 + n });
+    early.transport.receive(Array.from({ length: subscriptions - 2 }, (_, n) => text(n)).join(''));
+    world.settle();
+    expect(shown().state).toBe('established');
+    expect(shown().subscriptions).toHaveLength(subscriptions);
+    early.transport.receive(text(subscriptions));
+    world.settle();
+    expect(early.transport.closing).toBe(true);
+    expect(shown().lastError).toBe('subscription-limit');
+    expectBystander();
   });
 
   test('keeps a limited number of publications: one too many ends that session and no other', () => {

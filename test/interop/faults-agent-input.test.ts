@@ -190,8 +190,10 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
   test('C01 entity bomb: in the stream header, between stanzas and in a stanza, nothing is expanded', async () => {
     const before = resident();
     const first = await connect();
+    const closedBefore = await closed('markup-declaration');
     first.send(`${BOMB}${streamHeader('rogue')}`);
     await first.closed;
+    expect(await closed('markup-declaration')).toBe(closedBefore + 1);
     await isClosedBy(`${BOMB}<iq>&a30;</iq>`, 'markup-declaration');
     await isClosedBy(stanza(`${BOMB}<pubsub>&a30;</pubsub>`), 'malformed-stanza');
     await isClosedBy(stanza('<pubsub>&a30;</pubsub>'), 'malformed-stanza');
@@ -325,12 +327,15 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
   });
 
   test('C07 UTF-16 is refused, with its byte-order mark and without', async () => {
+    // Not at last by the limit of the wait for a header.
+    const waited = await closed('no-stream-header');
     for (const mark of ['\ufeff', '']) {
       const client = await connect();
       client.send(Buffer.from(mark + streamHeader('rogue'), 'utf16le'));
       await client.closed;
       expect(client.received).toHaveLength(0);
     }
+    expect(await closed('no-stream-header')).toBe(waited);
   });
 
   test('C07 a character that is split over segments is no error', async () => {
@@ -384,6 +389,13 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     await client.closed;
     expect(await closed(reason)).toBe(before + 1);
     expect(client.received).toHaveLength(0);
+  });
+
+  test('C09 a header without `to` is served: the name of a server tells an agent nothing that it relies on', async () => {
+    const client = await connect();
+    client.send(streamHeader('rogue').replace(/ to="[^"]*"/, ''));
+    await eventually('it is answered', () => client.received.includes('<stream:stream '));
+    await eventually('it is established', async () => (await agentNamed('rogue'))?.state === 'established');
   });
 
   test('C09 a second stream header closes the stream', async () => {
@@ -635,6 +647,21 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
         await bystanders[1]!.loses(RED.name, 'ipv4-unicast', '10.9.6.2/32');
       },
     );
+
+    test('C19 a sequence number of 2^32 is taken modulo 2^32, as agents write all integers of 32 bits', async () => {
+      const from = lab.nextAddress();
+      const client = await session('rogue', from);
+      client.send(subscribe('rogue', serial++, RED.name, { instanceId: 9 }));
+      const big = (sequence: string): string => `<sequence-number>${sequence}</sequence-number>`;
+      const node = `1/1/${RED.name}/x`;
+      const items = `<item>${entry(nlri(P), hop(from), big(String(2 ** 32 + 7)))}</item>`;
+      client.send(stanza(`<pubsub><publish node="${node}">${items}</publish></pubsub>`));
+      client.send(stanza(`<pubsub><collection node="${RED.name}"><associate node="${node}"/></collection></pubsub>`));
+      const { sequence } = await bystanders[1]!.receives(RED.name, 'ipv4-unicast', P, [{ address: from, label: 17 }]);
+      expect(sequence).toBe(7);
+      client.close();
+      await bystanders[1]!.loses(RED.name, 'ipv4-unicast', P);
+    });
   });
 
   test('C29 unknown elements and other versions: what is known is taken', async () => {

@@ -145,9 +145,27 @@ describe('a configuration that cannot be used', () => {
     const paths = (body as { problems: { path: string }[] }).problems.map(({ path }) => path);
     expect(paths).toEqual(['bgp.neighbors[0].peerAs', 'vrfs[0].staticRoutes[0].prefix']);
     // What refers to other fields is judged as soon as each field is right by itself.
-    writeFileSync(controller.file, controller.text([BLUE, { ...RED, name: 'blue' }]).replace('id: 2', 'id: 1'));
+    writeFileSync(
+      controller.file,
+      controller
+        .text([BLUE, { ...RED, name: 'blue' }, { name: 'green' }])
+        .replace(
+          'passive: true }',
+          'passive: true }, { address: 192.0.2.77, peerAs: 64512 }, { address: 192.0.2.78, peerGroup: none }',
+        )
+        .replace('id: 3 }', 'id: 1 }')
+        .replaceAll('importTargets:', "routeDistinguisher: '64512:9', importTargets:"),
+    );
     const again = (await controller.post('config/reload')).body as { problems: { path: string }[] };
-    expect(again.problems.map(({ path }) => path)).toContain('vrfs[1].name');
+    expect(again.problems.map(({ path }) => path)).toEqual([
+      'bgp.neighbors[1].address',
+      'bgp.neighbors[2].peerGroup',
+      'vrfs[1].name',
+      'vrfs[1].virtualNetwork.id',
+      'vrfs[1].routeDistinguisher',
+      'vrfs[2].virtualNetwork.id',
+      'vrfs[2].routeDistinguisher',
+    ]);
     expect(await controller.vrfs()).toEqual(['blue']);
   });
 });
