@@ -230,4 +230,31 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
     },
     LIMIT_MS,
   );
+
+  test(
+    'D15: is killed, and so is the other: agents work on with what they had, and when both are back everybody has everything',
+    async () => {
+      const all = hosts.flatMap(({ channels }) => channels);
+      const haveAll = (): boolean => all.every((channel) => channel.held(BLUE).length === HOSTS * PODS);
+      await eventually('every agent has all workloads and nothing else', haveAll);
+      await Promise.all([west.crash(), east.crash()]);
+      await eventually('all have noticed', () => all.every(({ established }) => !established));
+      // The gateway keeps nothing over a restart.
+      await eventually('the gateway has lost all', async () => (await gateway.routes(FAMILY)).length === 0);
+      expect(haveAll()).toBe(true);
+      const told = all.map(({ endsOfRib }) => endsOfRib);
+      await Promise.all([west.start(), east.start()]);
+      await settled();
+      await gatewayHasAll(2);
+      await eventually(
+        'agents have been told that this was everything',
+        () => all.every(({ endsOfRib }, n) => endsOfRib > (told[n] ?? 0)),
+        { deadlineMs: 90_000 },
+      );
+      expect(haveAll()).toBe(true);
+      expect(lostByAgents()).toEqual([]);
+      for (const channel of all) channel.expectNoViolations();
+    },
+    LIMIT_MS,
+  );
 });
