@@ -213,6 +213,7 @@ export class ControllerViews implements ControllerView {
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
     add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
+    add(faults, 'bgp-route-too-large', groups.oversized);
     add(faults, 'duplicate-mac', this.#controller.macMobility.counts.duplicate);
     add(faults, 'sticky-mac-claimed', this.#controller.macMobility.counts.sticky);
     for (const [reason, count] of bfd.discarded) add(faults, `bfd-packet-${reason}`, count);

@@ -35,6 +35,7 @@ import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
 import { GlobalTables } from './global-tables.js';
 import { GuardedNetwork, MemoryGuard, processMemory } from './memory-guard.js';
+import { OversizedRoutes } from './oversized-routes.js';
 import { NOTHING_PREPARED, Reconfiguration, type Prepared } from './reconfiguration.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
 import { Vrfs, type ConfiguredVrf } from './vrfs.js';
@@ -92,6 +93,7 @@ export class Controller implements BgpService, InterestListener {
   readonly deferral: SelectionDeferral;
   readonly scheduler: Scheduler;
   readonly replicator: Replicator;
+  readonly oversized: OversizedRoutes;
   readonly macMobility: MacMobility;
   readonly vrfs: Vrfs;
   readonly neighbors: BgpNeighbors;
@@ -148,6 +150,7 @@ export class Controller implements BgpService, InterestListener {
     this.rib = new Rib(() => Math.floor(clock.nowMs() / 1000));
     this.tables = new GlobalTables(this.rib, this.scheduler);
     this.groups = new ExportGroups(this.rib, this.scheduler);
+    this.oversized = new OversizedRoutes(clock, logger, this.groups);
     this.replicator = new Replicator({
       rib: this.rib,
       scheduler: this.scheduler,
@@ -263,6 +266,7 @@ export class Controller implements BgpService, InterestListener {
   async start(): Promise<void> {
     const { agents, bgp } = this.#config;
     this.memory.start();
+    this.oversized.start();
     for (const neighbor of bgp.neighbors) this.neighbors.register(neighbor);
     this.neighbors.setRanges(bgp.dynamicNeighbors);
     const waitedFor = bgp.neighbors.filter(
@@ -307,6 +311,7 @@ export class Controller implements BgpService, InterestListener {
   async stop(forGood = true): Promise<void> {
     this.#running = false;
     this.memory.stop();
+    this.oversized.stop();
     this.reconfiguration.stop();
     this.deferral.stop();
     this.macMobility.stop();

@@ -11,6 +11,15 @@ interface Entry {
   readonly key: string;
   readonly group: ExportGroup;
   readonly exporter: Exporter;
+  /** Routes that were too large to be sent when that was last told. */
+  oversizedTold: number;
+}
+
+/** Routes of a table that some kind of neighbor could not be sent, and does not have any more. */
+interface Oversized {
+  readonly table: string;
+  readonly family: string;
+  readonly routes: number;
 }
 
 /** A receiver's place in the export group of one table. */
@@ -79,6 +88,8 @@ export class ExportGroups {
   readonly #rib: Rib;
   readonly #scheduler: Scheduler;
   readonly #entries = new Map<string, Entry>();
+  /** Of groups that are gone. */
+  #formerOversized = 0;
 
   constructor(rib: Rib, scheduler: Scheduler) {
     this.#rib = rib;
@@ -95,6 +106,23 @@ export class ExportGroups {
 
   exporters(): Exporter[] {
     return [...this.#entries.values()].map((entry) => entry.exporter);
+  }
+
+  /** Routes that could not be sent because their attributes leave no room in a message, since the start (RFC 4271 §9.2). */
+  get oversized(): number {
+    return [...this.#entries.values()].reduce((sum, entry) => sum + oversizedOf(entry), this.#formerOversized);
+  }
+
+  /** Those of them that this has not returned before. */
+  takeOversized(): readonly Oversized[] {
+    const taken: Oversized[] = [];
+    for (const entry of this.#entries.values()) {
+      const routes = oversizedOf(entry) - entry.oversizedTold;
+      if (routes === 0) continue;
+      entry.oversizedTold += routes;
+      taken.push({ table: entry.group.table.name, family: entry.group.table.family.name, routes });
+    }
+    return taken;
   }
 
   /** Evaluates all routes of these exporters' groups again: something that they render has changed. */
@@ -116,7 +144,12 @@ export class ExportGroups {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       const made = exporter();
-      entry = { key, group: new ExportGroup(this.#rib, table, made, this.#scheduler), exporter: made };
+      entry = {
+        key,
+        group: new ExportGroup(this.#rib, table, made, this.#scheduler),
+        exporter: made,
+        oversizedTold: 0,
+      };
       this.#entries.set(key, entry);
     }
     return new Membership(this, entry, receiver);
@@ -124,9 +157,14 @@ export class ExportGroups {
 
   closeIfEmpty(entry: Entry): void {
     if (entry.group.memberCount > 0) return;
+    this.#formerOversized += oversizedOf(entry);
     entry.group.close();
     this.#entries.delete(entry.key);
   }
+}
+
+function oversizedOf({ exporter }: Entry): number {
+  return exporter instanceof BgpExporter ? exporter.oversized : 0;
 }
 
 function bgpKey(options: BgpExportOptions): string {

@@ -104,8 +104,9 @@ async function play(steps: readonly Step[], longLivedSec: number): Promise<void>
   world.reload('vrfs: []');
   expect(world.leftovers).toEqual({ routes: 0, paths: 0, payloads: 0, groups: 0, draining: 0 });
   expect(world.controller.rib.attributes.totalReferences()).toBe(references);
-  // The look at memory, once a second, is nobody's in particular.
+  // The looks at memory and at routes that were too large are nobody's in particular.
   world.controller.memory.stop();
+  world.controller.oversized.stop();
   expect(world.clock.pending).toBe(0);
 
   function expected(): string[] {

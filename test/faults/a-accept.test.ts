@@ -238,6 +238,23 @@ describe('configuration', () => {
     ]);
   });
 
+  test.each([
+    ['in two VRFs', "'2001:db8::1', peerAs: 1, vrf: red", "'2001:db8::1', peerAs: 2, vrf: blue"],
+    ['in a VRF and in none', '10.0.0.1, peerAs: 1, vrf: red', '10.0.0.1, peerAs: 1'],
+    [
+      'from two own addresses',
+      '10.0.0.1, peerAs: 1, localAddress: 10.0.0.8',
+      '10.0.0.1, peerAs: 1, localAddress: 10.0.0.9',
+    ],
+  ])('A30 %s, too', (_what, one, other) => {
+    const vrf = (name: string, id: number): string => `{name: ${name}, virtualNetwork: {name: ${name}, id: ${id}}}`;
+    const text = `{routerId: 192.0.2.1, autonomousSystem: 64512, vrfs: [${vrf('red', 1)}, ${vrf('blue', 2)}], bgp: {neighbors: [{address: ${one}}, {address: ${other}}]}}`;
+    const loaded = runAtOnce(new ConfigReader().load(text, 'test.yaml', { hostName: 'ctl' }));
+    expect(loaded.kind === 'invalid' && loaded.problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+      expect.stringMatching(/^bgp\.neighbors\[1\]\.address: .* is already the address of bgp\.neighbors\[0\]/),
+    ]);
+  });
+
   test('A27 a key that the kernel would ask of a neighbor that has none is refused', () => {
     const peerGroups = [{ name: 'keyed', md5Password: 'secret' }, { name: 'plain' }];
     const found = problems({

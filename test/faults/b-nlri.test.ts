@@ -1,5 +1,6 @@
 /** Section B, routes and multiprotocol attributes: what is wrong with one family or route harms no other, over sockets. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually.js';
 import { FaultLab, goodAttributes, KINDS, NEXT_HOP, OWN_AS, type Kind } from '../support/fault-lab.js';
 import type { RawRouter } from '../support/raw-router.js';
 import { attribute } from '../support/update-messages.js';
@@ -39,6 +40,7 @@ const NOTHING_MALFORMED = {
 const RD = '0000fc0000000001';
 const V4 = '0001 01 04 c0000201 00';
 const VPN = '0001 80 0c 0000000000000000 c0000201 00';
+const VPN6 = `0002 80 18 0000000000000000 20010db8${'00'.repeat(11)}01 00`;
 const EVPN = '0019 46 04 c0000201 00';
 const vpnRoute = (n: number): string => `78 000641 ${RD} 0a0b0c${n.toString(16).padStart(2, '0')}`;
 const vpnKey = (n: number): string => `1/128 78${RD}0a0b0c${n.toString(16).padStart(2, '0')}`;
@@ -175,8 +177,11 @@ describe.each(perKind)('from $kind', ({ kind }) => {
     ['of 80 bits', `50 000641 ${RD.slice(0, 14)}`],
     ['of 121 bits', `79 000641 ${RD} 0a0b0c0d80`],
     ['cut off', `78 000641 ${RD} 0a0b`],
-  ])('B42 VPN-IPv4 NLRI %s: session reset (RFC 7606 §5.3)', async (_, nlri) => {
-    expect(await resets(reach(kind, `${VPN} ${nlri}`))).toMatchObject({ code: 3 });
+    ['without the bottom of its label stack', `78 000640 ${RD} 0a0b0c04`],
+    ['of 80 bits in VPN-IPv6', `50 000641 ${RD.slice(0, 14)}`, VPN6],
+    ['of 217 bits in VPN-IPv6', `d9 000641 ${RD} ${'20'.repeat(17)}`, VPN6],
+  ])('B42 VPN NLRI %s: session reset (RFC 7606 §5.3)', async (_, nlri, family = VPN) => {
+    expect(await resets(reach(kind, `${family} ${nlri}`))).toMatchObject({ code: 3 });
   });
 
   test('B42 a route distinguisher of unknown type is opaque; a withdrawal means the route whatever its label (RFC 4364 §4.2, RFC 8277 §2.4)', async () => {
@@ -222,22 +227,23 @@ describe.each(perKind)('from $kind', ({ kind }) => {
   ] as const)(
     'B43 an EVPN route %s, those beside it are (RFC 7606 §5.4, RFC 9136 §3.1)',
     async (_, bad, action, what) => {
-      const counted = lab.neighbor(router()).malformedUpdates;
-      const warned = lab.warnings.length;
-      router().update({ attributes: reach(kind, `${EVPN} ${evpnRoute(7)} ${bad} ${evpnRoute(8)}`) });
+      // Of each neighbor one record in ten seconds is in the log.
+      const sender = await lab.router(kind);
+      sender.update({ attributes: reach(kind, `${EVPN} ${evpnRoute(7)} ${bad} ${evpnRoute(8)}`) });
       await lab.observer.has(evpnKey(7));
       await lab.observer.has(evpnKey(8));
-      await sentinel();
+      await lab.sentinel(sender, kind);
       const others = [...lab.observer.routes.keys()].filter(
         (route) => route.startsWith('25/70 02') && route !== evpnKey(7) && route !== evpnKey(8),
       );
       expect(others).toEqual([]);
       expect([...lab.observer.routes.keys()].filter((route) => /^25\/70 (?!02)/.test(route))).toEqual([]);
-      expect(lab.neighbor(router()).malformedUpdates).toEqual({ ...counted, [action]: counted[action] + 1 });
-      const told = lab.warnings.slice(warned).filter(({ fields }) => fields['neighbor'] === router().address);
-      for (const { fields } of told) expect(fields['reason']).toContain(what);
-      router().update({ attributes: unreach(`0019 46 ${evpnRoute(7)} ${evpnRoute(8)}`) });
+      expect(lab.neighbor(sender).malformedUpdates).toEqual({ ...NOTHING_MALFORMED, [action]: 1 });
+      const told = lab.warnings.filter(({ fields }) => fields['neighbor'] === sender.address);
+      expect(told.map(({ fields }) => fields['reason'])).toEqual([expect.stringContaining(what)]);
+      sender.update({ attributes: unreach(`0019 46 ${evpnRoute(7)} ${evpnRoute(8)}`) });
       await lab.observer.lacks(evpnKey(8));
+      sender.close();
     },
   );
 
@@ -276,14 +282,46 @@ describe.each(perKind)('from $kind', ({ kind }) => {
     expect(await victim.end()).toMatchObject({ code: 3 });
   });
 
-  test('B45 memberships of 0, 32 and 64 bits mean what they begin with (RFC 4684 §4)', async () => {
-    const asked = await peer();
-    const as = OWN_AS.toString(16).padStart(8, '0');
-    asked.update({ attributes: reach(kind, `${MEMBERSHIPS} 00 20 ${as} 40 ${as} 0002fc00`) });
-    await lab.sentinel(asked, kind);
-    expect(lab.neighbor(asked).families.find(({ family }) => family === 'rtc')).toMatchObject({ received: 3 });
+  const AS = OWN_AS.toString(16).padStart(8, '0');
+  test.each([
+    ['0 bits: everything', '00', true],
+    ['32 bits: everything', `20 ${AS}`, true],
+    ['64 bits: all targets of an AS', `40 ${AS} 0002fc00`, false],
+    ['96 bits: one target', `60 ${AS} 0002fc00 00000007`, false],
+  ])('B45 a membership of %s (RFC 4684 §4)', async (_, membership, isWide) => {
+    const asking = await lab.router(kind, {
+      families: [
+        [1, 1],
+        [1, 128],
+        [1, 132],
+      ],
+    });
+    asking.update({ attributes: reach(kind, `${MEMBERSHIPS} ${membership}`) });
+    asking.update({ attributes: attribute(0x80, 15, '000184') });
+    const source = routers.get('client')!;
+    const vpn = (n: number, target: string): string =>
+      attribute(0x90, 14, `${VPN} ${vpnRoute(n)}`) +
+      withoutAttribute('client', 3) +
+      attribute(0xc0, 16, `0002${target}00000007`);
+    source.update({ attributes: vpn(0x21, 'fc01') });
+    source.update({ attributes: vpn(0x22, 'fc00') });
+    // Behind both, in the same table.
+    await asking.has(vpnKey(0x22));
+    source.update({ attributes: vpn(0x23, 'fc00') });
+    await asking.has(vpnKey(0x23));
+    expect(asking.routes.has(vpnKey(0x21))).toBe(isWide);
+    expect(lab.neighbor(asking).families.find(({ family }) => family === 'rtc')).toMatchObject({ received: 1 });
+    source.update({ attributes: unreach(`0001 80 ${[0x21, 0x22, 0x23].map(vpnRoute).join('')}`) });
+    await asking.lacks(vpnKey(0x23));
+    asking.close();
   });
 });
+
+/** An AS_SEQUENCE of so many ASes. */
+function segmentOf(index: number, count: number): string {
+  const ases = Array.from({ length: count }, (_, n) => (70_000 + 255 * index + n).toString(16).padStart(8, '0'));
+  return `02${count.toString(16).padStart(2, '0')}${ases.join('')}`;
+}
 
 describe('between kinds of neighbors', () => {
   const AS4 = '00011170'; // 70000
@@ -313,6 +351,80 @@ describe('between kinds of neighbors', () => {
     expect((await lab.observer.has(key(back))).get(2)).toBe(`02020000fe36${AS4}`);
   });
 
+  test.each([
+    ['B34 AS4_PATH whose segment runs past the end', 17, '0203 0000'],
+    ['B10 AS4_PATH with AS 0', 17, '0202 00000000 00011170'],
+    ['B34 AS4_AGGREGATOR of 4 octets', 18, '00011170'],
+    ['B10 AS4_AGGREGATOR with AS 0', 18, '00000000 0a000001'],
+  ])('%s from a 2-octet speaker: discarded, AS_TRANS stays (RFC 6793 §6, RFC 7607 §2)', async (_, type, value) => {
+    const old = await lab.router('eBGP', { autonomousSystem: 65077, fourOctetAs: false });
+    const nlri = fresh();
+    const attributes = attribute(0x40, 2, '0202 fe35 5ba0') + attribute(0xc0, 7, '5ba0 0a000001');
+    const merged = attribute(0xc0, 17, `0201 ${AS4}`) + attribute(0xc0, 18, `${AS4} 0a000001`);
+    old.update({ attributes: attribute(0x40, 1, '00') + attributes + NEXT_HOP + merged, nlri });
+    const good = await lab.observer.has(key(nlri));
+    expect([good.get(2), good.get(7)]).toEqual([`02020000fe35${AS4}`, `${AS4}0a000001`]);
+    const malformed = attribute(0xc0, type, value);
+    old.update({ attributes: attribute(0x40, 1, '00') + attributes + NEXT_HOP + malformed, nlri });
+    await lab.observer.until(
+      'it is replaced',
+      () => lab.observer.routes.get(key(nlri))?.get(2)?.endsWith('5ba0') === true,
+    );
+    const seen = lab.observer.routes.get(key(nlri))!;
+    expect([...seen.keys()].filter((each) => each === 17 || each === 18)).toEqual([]);
+    expect([seen.get(2), seen.get(7)]).toEqual(['02020000fe3500005ba0', '00005ba00a000001']);
+    expect(lab.neighbor(old).malformedUpdates).toEqual({ ...NOTHING_MALFORMED, 'attribute-discard': 1 });
+    old.close();
+  });
+
+  test('B20 AGGREGATOR of 8 octets from a 2-octet speaker: discarded (RFC 7606 §7.7)', async () => {
+    const old = await lab.router('eBGP', { autonomousSystem: 65077, fourOctetAs: false });
+    const nlri = fresh();
+    const good = attribute(0x40, 1, '00') + attribute(0x40, 2, '0201 fe35') + NEXT_HOP;
+    old.update({ attributes: good + attribute(0xc0, 7, 'fe35 0a000001'), nlri });
+    expect((await lab.observer.has(key(nlri))).get(7)).toBe('0000fe350a000001');
+    old.update({ attributes: good + attribute(0xc0, 7, '0000fe35 0a000001'), nlri });
+    await lab.observer.until('it is gone', () => lab.observer.routes.get(key(nlri))?.has(7) === false);
+    expect(lab.neighbor(old).malformedUpdates).toEqual({ ...NOTHING_MALFORMED, 'attribute-discard': 1 });
+    old.close();
+  });
+
+  test.each([
+    [
+      'B12 2,000 ASes in eight segments',
+      2,
+      Array.from({ length: 8 }, (_, i) => segmentOf(i, i < 7 ? 255 : 215)).join(''),
+    ],
+    [
+      'B21 4,000 communities',
+      8,
+      Array.from({ length: 4000 }, (_, n) => `fc00${(n + 1).toString(16).padStart(4, '0')}`).join(''),
+    ],
+  ])('%s pass between neighbors with extended messages, and go to no other (RFC 8654 §4)', async (_, type, value) => {
+    const [long, sink] = [
+      await lab.router('client', { extendedMessages: true }),
+      await lab.router('client', { extendedMessages: true }),
+    ];
+    const nlri = fresh();
+    long.update({ attributes: goodAttributes('client').join(''), nlri });
+    await lab.observer.has(key(nlri));
+    long.update({ attributes: withAttributes('client', attribute(type === 2 ? 0x50 : 0xd0, type, value)), nlri });
+    await sink.until('it has the long one', () => sink.routes.get(key(nlri))?.get(type) === value);
+    await lab.observer.lacks(key(nlri));
+    expect(lab.neighbor(long).malformedUpdates).toEqual(NOTHING_MALFORMED);
+    long.close();
+    sink.close();
+  });
+
+  test('B39, B40 an unknown transitive attribute is passed on with the Partial bit, a known one without (RFC 4271 §5)', async () => {
+    const nlri = fresh();
+    const attributes = withAttributes('client', attribute(0xc0, 253, '0102'), attribute(0xc0, 8, 'fc000001'));
+    source().update({ attributes, nlri });
+    await lab.observer.has(key(nlri));
+    const flags = lab.observer.flags.get(key(nlri));
+    expect([flags?.get(253), flags?.get(8)]).toEqual([0xe0, 0xc0]);
+  });
+
   test('B12 our AS goes into a new segment when the first one is full (RFC 4271 §5.1.2)', async () => {
     const external = await lab.router('eBGP', { autonomousSystem: 65079 });
     const nlri = fresh();
@@ -327,6 +439,8 @@ describe('between kinds of neighbors', () => {
     source().update({ attributes: goodAttributes('client').join(''), nlri });
     await external.has(key(nlri));
     await lab.observer.has(key(nlri));
+    const before = lab.faults('bgp-route-too-large');
+    const warned = lab.warnings.length;
     // A message of 4,096 octets: reflected, ORIGINATOR_ID and CLUSTER_LIST come to it; to another AS it goes without LOCAL_PREF.
     const head = goodAttributes('client').join('').length / 2;
     const room = 4096 - 19 - 4 - 5 - head - 4;
@@ -336,6 +450,11 @@ describe('between kinds of neighbors', () => {
     await lab.sentinel(source(), 'client');
     expect(Math.max(external.longestMessage, lab.observer.longestMessage)).toBeLessThanOrEqual(4096);
     expect(lab.neighbor(external)).toMatchObject({ state: 'established', flaps: 0 });
+    // It is counted for each group of neighbors that it is kept from, and told.
+    expect(lab.faults('bgp-route-too-large')).toBeGreaterThan(before);
+    await eventually('it is in the log', () =>
+      lab.warnings.slice(warned).some(({ message }) => message.startsWith('routes withdrawn')),
+    );
     // When there is room again it comes back.
     source().update({ attributes: goodAttributes('client').join(''), nlri });
     await lab.observer.has(key(nlri));

@@ -8,6 +8,7 @@ import type { RoutesResult } from '../../src/controller/view.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { FakeView, ROUTES } from '../api/fake-view.js';
 import { eventually } from '../support/eventually.js';
+import { FaultLab, goodAttributes } from '../support/fault-lab.js';
 
 /** Pages of more octets than the system's buffers of a connection take. */
 class LargeView extends FakeView {
@@ -18,6 +19,7 @@ class LargeView extends FakeView {
 }
 
 let api: ApiServer;
+let view: LargeView;
 let port: number;
 let token: string | undefined;
 let sockets: Socket[];
@@ -25,7 +27,8 @@ let sockets: Socket[];
 beforeEach(async () => {
   token = undefined;
   sockets = [];
-  api = await ApiServer.create({ view: new LargeView(), logger: silentLogger, token: () => token });
+  view = new LargeView();
+  api = await ApiServer.create({ view, logger: silentLogger, token: () => token });
   const [bound] = await api.listen([{ address: '127.0.0.1', port: 0 }]);
   port = bound!.port;
 });
@@ -119,6 +122,54 @@ describe('I12 the API under attack', () => {
   ])('I12 the body %j changes nothing', async (body) => {
     const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
     expect((await ask('/api/v1/neighbors/192.0.2.1/reset', headers, { method: 'POST', body })).status).toBe(400);
+    expect(view.resets).toEqual([]);
+    // The same with a good body does.
+    const good = { 'content-type': 'application/json' };
+    const reset = { method: 'POST', body: '{"mode":"hard"}' };
+    expect((await ask('/api/v1/neighbors/192.0.2.1/reset', good, reset)).status).toBeLessThan(300);
+    expect(view.resets).toHaveLength(1);
+  });
+
+  test.each([
+    ['no token', {}],
+    ['another token', { authorization: 'Bearer secreT' }],
+    ['the beginning of the token', { authorization: 'Bearer secre' }],
+    ['the token in another scheme', { authorization: 'Basic secret' }],
+    ['an empty token', { authorization: 'Bearer ' }],
+  ])('I12 a change with %s is refused, also from this host', async (_what, authorization) => {
+    token = 'secret';
+    const headers = { 'content-type': 'application/json', ...authorization };
+    const change = { method: 'POST', body: '{"mode":"hard"}' };
+    expect((await ask('/api/v1/neighbors/192.0.2.1/reset', headers as Record<string, string>, change)).status).toBe(
+      401,
+    );
+    expect(view.resets).toEqual([]);
+  });
+
+  test('I12 1,000 clients of a real controller, half of whom never read: sessions and routes go on', async () => {
+    const lab = await FaultLab.start();
+    const real = await ApiServer.create({ view: lab.controller.view, logger: silentLogger, token: () => token });
+    try {
+      const router = await lab.router('eBGP');
+      const nlri = Array.from({ length: 800 }, (_, n) => `20 0a09${n.toString(16).padStart(4, '0')}`).join('');
+      router.update({ attributes: goodAttributes('eBGP').join(''), nlri });
+      await lab.sentinel(router, 'eBGP');
+      const [bound] = await real.listen([{ address: '127.0.0.1', port: 0 }]);
+      port = bound!.port;
+      for (let n = 0; n < 1000; n++) {
+        const request = 'GET /api/v1/routes?family=ipv4-unicast HTTP/1.1\r\nhost: localhost\r\n';
+        open(n % 2 === 0 ? request : `${request}\r\n`);
+      }
+      await eventually('the first ones are gone', () => sockets.filter(({ destroyed }) => destroyed).length >= 200);
+      await lab.sentinel(router, 'eBGP');
+      expect(lab.bystanders()).toEqual({ neighbor: 'established', flaps: 0, agent: 'established' });
+      expect(lab.neighbor(router)).toMatchObject({ state: 'established', flaps: 0 });
+      expect((await ask('/healthz')).status).toBe(200);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await real.close();
+      await lab.close();
+    }
   });
 
   test('I12 no page of another site may read: no CORS, and no name that is not ours (RFC 9110 §7.2)', async () => {

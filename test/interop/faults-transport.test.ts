@@ -98,10 +98,13 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
   }
 
   /** A neighbor with a session. */
-  async function session(from = unused.pop() ?? '', write = (c: RawClient, bytes: Buffer) => c.send(bytes)) {
+  async function session(
+    from = unused.pop() ?? '',
+    write = async (c: RawClient, bytes: Buffer): Promise<void> => c.send(bytes),
+  ) {
     const client = await connect(from);
-    write(client, openMessage(AS, [10, 255, 1, Number(from.split('.')[3])], [[1, 1]]));
-    write(client, bgpMessage(BGP_KEEPALIVE));
+    await write(client, openMessage(AS, [10, 255, 1, Number(from.split('.')[3])], [[1, 1]]));
+    await write(client, bgpMessage(BGP_KEEPALIVE));
     await filament.established(from);
     return Object.assign(client, { from });
   }
@@ -139,11 +142,8 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
   }
 
   test('A06 one octet at a time: a session comes up and its routes arrive', async () => {
-    const byOctets = (client: RawClient, bytes: Buffer): void => {
-      for (const octet of bytes) client.send(Uint8Array.of(octet));
-    };
-    const client = await session(undefined, byOctets);
-    byOctets(client, update(4, 20));
+    const client = await session(undefined, (one, bytes) => one.sendByOctets(bytes));
+    await client.sendByOctets(update(4, 20));
     await arrives(bystander, { family: FAMILY, prefix: '10.9.4.0/24', nextHop: '10.0.0.1' });
     expect(await filament.neighbor(client.from)).toMatchObject({ state: 'established', flaps: 0 });
   });

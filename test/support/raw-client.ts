@@ -71,6 +71,15 @@ export class RawClient {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
 
+  /** Sends one octet at a time, each in a segment of its own: writes that wait for each other would go out together. */
+  async sendByOctets(bytes: Uint8Array): Promise<void> {
+    for (const octet of bytes) {
+      await new Promise<void>((resolve, reject) => {
+        this.#socket.write(Uint8Array.of(octet), (error) => (error ? reject(error) : resolve()));
+      });
+    }
+  }
+
   /** Everything it was sent so far. */
   get received(): Buffer {
     return this.#received;

@@ -48,6 +48,8 @@ export class RawRouter {
   readonly address: string;
   /** Routes it holds: `<afi>/<safi> <NLRI in hex, without labels>`. */
   readonly routes = new Map<string, HeldAttributes>();
+  /** Flags of the attributes of each route that it holds, by type. */
+  readonly flags = new Map<string, ReadonlyMap<number, number>>();
   /** Announcements and withdrawals, in order: `+` or `-` and the route. */
   readonly history: string[] = [];
   readonly endsOfRib: string[] = [];
@@ -226,11 +228,13 @@ export class RawRouter {
     const withdrawnEnd = 2 + body.readUInt16BE(0);
     const attributesEnd = withdrawnEnd + 2 + body.readUInt16BE(withdrawnEnd);
     const attributes = new Map<number, string>();
+    const flags = new Map<number, number>();
     let reach: Buffer | undefined;
     let unreach: Buffer | undefined;
     for (let at = withdrawnEnd + 2; at < attributesEnd;) {
       const extended = (body[at]! & 0x10) !== 0;
       const type = body[at + 1]!;
+      flags.set(type, body[at]!);
       const start = at + (extended ? 4 : 3);
       const end = start + (extended ? body.readUInt16BE(at + 2) : body[at + 2]!);
       const value = body.subarray(start, end);
@@ -244,21 +248,23 @@ export class RawRouter {
     if (unreach?.length === 3 && attributes.size === 0) this.endsOfRib.push(familyOf(unreach));
     for (const key of keysOf('1/1', body.subarray(2, withdrawnEnd))) this.#withdraw(key);
     if (unreach) for (const key of keysOf(familyOf(unreach), unreach.subarray(3))) this.#withdraw(key);
-    for (const key of keysOf('1/1', body.subarray(attributesEnd))) this.#announce(key, attributes);
+    for (const key of keysOf('1/1', body.subarray(attributesEnd))) this.#announce(key, attributes, flags);
     if (reach) {
       const nextHopLength = reach[3]!;
       const held = new Map(attributes).set(14, reach.subarray(4, 4 + nextHopLength).toString('hex'));
-      for (const key of keysOf(familyOf(reach), reach.subarray(5 + nextHopLength))) this.#announce(key, held);
+      for (const key of keysOf(familyOf(reach), reach.subarray(5 + nextHopLength))) this.#announce(key, held, flags);
     }
   }
 
-  #announce(key: string, attributes: HeldAttributes): void {
+  #announce(key: string, attributes: HeldAttributes, flags: ReadonlyMap<number, number>): void {
     this.routes.set(key, attributes);
+    this.flags.set(key, flags);
     this.history.push(`+${key}`);
   }
 
   #withdraw(key: string): void {
     this.routes.delete(key);
+    this.flags.delete(key);
     this.history.push(`-${key}`);
   }
 }
