@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { FaultLab, goodAttributes } from '../support/fault-lab.js';
 import { RawRouter, type RouterOptions } from '../support/raw-router.js';
+import { attribute } from '../support/update-messages.js';
 
 const MAXIMUM = 'family: ipv4-unicast, maximum: 4';
 const limited = (more: string): string => `, prefixLimit: [{ ${MAXIMUM}${more} }]`;
@@ -101,6 +102,29 @@ describe('prefixLimit', () => {
     announce(7, 7);
     await lab.observer.has('1/1 180a0907');
     expect(lab.neighbor(router)).toMatchObject({ state: 'established', flaps: 0 });
+  });
+
+  test('B45 H01 memberships count as other routes do: beyond the limit Cease/Maximum Number of Prefixes (RFC 4486 §4)', async () => {
+    lab = await FaultLab.start({ session: { eBGP: ', prefixLimit: [{ family: rtc, maximum: 4 }]' } });
+    const families = [
+      [1, 1],
+      [1, 132],
+    ] as const;
+    router = await RawRouter.establish(lab.describe('eBGP', { families }));
+    const announceTargets = (from: number, to: number): void => {
+      let nlri = '';
+      for (let n = from; n <= to; n++) nlri += `60 0000fde9 0002fc00 0000000${n}`;
+      const reach = attribute(0x90, 14, `0001 84 04 c0000201 00 ${nlri}`);
+      router.update({ attributes: reach + goodAttributes('eBGP').join('') });
+    };
+    announceTargets(1, 4);
+    await eventually(
+      'four are taken',
+      () => lab.neighbor(router).families.find((f) => f.family === 'rtc')?.received === 4,
+    );
+    expect(router.closed).toBe(false);
+    announceTargets(5, 5);
+    expect(await router.end()).toEqual({ code: 6, subcode: 1, data: '00018400000004' });
   });
 
   test('H01 lower limit by a reload: at once, and only for the session that has too many', async () => {
