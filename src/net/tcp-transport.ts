@@ -87,7 +87,11 @@ export class TcpTransport implements Transport, WaitingInput {
   #handler: TransportHandler | undefined;
   #receivedOctets = 0;
   #readingPaused = false;
-  /** A chunk was put back: the time for input is over. */
+  /** What was read and not taken in: the time for input was over, or the owner does not want it now. */
+  #rest: Buffer | undefined;
+  /** The other side has sent its last octet, and that is still in {@link #rest}. */
+  #endWaits = false;
+  /** Until {@link goOn} is called. */
   #waiting = false;
   /** The end of the connection, for which there was no time yet. */
   #waitingLast: (() => void) | undefined;
@@ -178,6 +182,7 @@ export class TcpTransport implements Transport, WaitingInput {
   close(lingerMs = DEFAULT_LINGER_MS): void {
     if (this.closing) return;
     this.#closing = true;
+    this.#rest = undefined;
     this.#uncork();
     this.#socket.end();
     this.#linger = this.#clock.after(lingerMs, () => this.#socket.destroy());
@@ -200,7 +205,12 @@ export class TcpTransport implements Transport, WaitingInput {
   resumeReading(): void {
     if (!this.#readingPaused || this.closing) return;
     this.#readingPaused = false;
-    if (!this.#waiting) this.#socket.resume();
+    if (this.#waiting) return;
+    if (this.#rest === undefined) this.#socket.resume();
+    else {
+      this.#waiting = true;
+      inputTurns.wait(this);
+    }
   }
 
   protect(protection: SegmentProtection): void {
@@ -215,7 +225,7 @@ export class TcpTransport implements Transport, WaitingInput {
       return;
     }
     this.#waiting = false;
-    if (!this.#readingPaused) this.#socket.resume();
+    if (!this.#readingPaused) this.#takeRest();
   }
 
   afterNextPoll(callback: () => void): void {
@@ -227,6 +237,10 @@ export class TcpTransport implements Transport, WaitingInput {
   upgradeToTls(parameters: TlsParameters, onSecure: () => void, head?: Uint8Array): void {
     assert(!(this.#socket instanceof tls.TLSSocket), 'the stream is protected already');
     if (this.closing) return;
+    if (this.#endWaits) {
+      this.destroy();
+      return;
+    }
     const plain = this.#socket;
     this.#uncork();
     plain.off('data', this.#onData);
@@ -234,6 +248,8 @@ export class TcpTransport implements Transport, WaitingInput {
     plain.off('drain', this.#onDrain);
     plain.pause();
     // The secure socket takes what the plain one has buffered as if it had just been read.
+    if (this.#rest !== undefined) plain.unshift(this.#rest);
+    this.#rest = undefined;
     if (head?.length) plain.unshift(Buffer.from(head));
     const { role, context, verifyPeer, requireCertificate = false } = parameters;
     const secure =
@@ -284,35 +300,41 @@ export class TcpTransport implements Transport, WaitingInput {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#receivedOctets += chunk.length;
-    const socket = this.#socket;
-    for (let at = 0; at < chunk.length && !this.#closing; at += PIECE_OCTETS) {
-      const mayGoOn = !this.#readingPaused && this.#socket === socket;
-      if (mayGoOn && inputTurns.begin(this, chunk.length - at)) {
-        this.#handler?.data(chunk.length <= PIECE_OCTETS ? chunk : chunk.subarray(at, at + PIECE_OCTETS));
-      } else {
-        this.#putBack(socket, chunk.subarray(at));
-        return;
-      }
-    }
+    this.#take(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
   };
 
   /** Keeps what there is no time for, or what the owner does not want now. */
-  #putBack(socket: net.Socket, rest: Buffer): void {
-    if (this.#socket !== socket) {
-      // So much behind the octet that ended the plain stream cannot be the beginning of a handshake.
-      this.destroy();
+  #take(octets: Buffer): void {
+    const socket = this.#socket;
+    this.#rest = undefined;
+    for (let at = 0; at < octets.length && !this.closing; at += PIECE_OCTETS) {
+      if (this.#socket !== socket) {
+        // So much behind the octet that ended the plain stream cannot be the beginning of a handshake.
+        this.destroy();
+        return;
+      }
+      if (!this.#readingPaused && inputTurns.begin(this, octets.length - at)) {
+        this.#handler?.data(octets.length <= PIECE_OCTETS ? octets : octets.subarray(at, at + PIECE_OCTETS));
+        continue;
+      }
+      this.#rest = octets.subarray(at);
+      this.#waiting = !this.#readingPaused;
+      socket.pause();
       return;
     }
-    if (!this.#readingPaused) {
-      this.#waiting = true;
-      socket.pause();
-    }
-    socket.unshift(rest);
+  }
+
+  #takeRest(): void {
+    if (this.#rest !== undefined) this.#take(this.#rest);
+    if (this.#rest !== undefined || this.#readingPaused) return;
+    if (this.#endWaits) this.#onEnd();
+    else this.#socket.resume();
   }
 
   readonly #onEnd = (): void => {
+    this.#endWaits = this.#rest !== undefined;
     if (this.#closing) this.#socket.end();
-    else {
+    else if (!this.#endWaits) {
       this.#tellLast(() => {
         if (!this.#closing) this.#handler?.ended();
       });
@@ -336,6 +358,7 @@ export class TcpTransport implements Transport, WaitingInput {
   readonly #onClose = (): void => {
     if (this.#gone) return;
     this.#gone = true;
+    this.#rest = undefined;
     this.#linger?.cancel();
     this.#tellLast(() => this.#handler?.closed(this.#error));
   };

@@ -20,7 +20,7 @@ const MAX_ELEMENTS = 65_536;
 const OCTETS_PER_ELEMENT = 16;
 
 /** Prefixes that are declared by the stream around every stanza, or by XML itself. */
-const STREAM_PREFIXES = ['xml', 'xmlns', 'stream'];
+const STREAM_PREFIXES: ReadonlySet<string> = new Set(['xml', 'xmlns', 'stream']);
 
 /** Why a stanza is not well-formed or not allowed, and where. */
 export class XmlFault {
@@ -512,16 +512,25 @@ class Parser {
 }
 
 /** Whether every prefix of a name is declared where it is used (Namespaces in XML 1.0 §5). Depth is bounded by the parser. */
-function isNamespaceWellFormed(element: XmlElement, outer: ReadonlySet<string> = new Set(STREAM_PREFIXES)): boolean {
-  let declared = outer;
+function isNamespaceWellFormed(element: XmlElement, outer = STREAM_PREFIXES): boolean {
+  let own: Set<string> | undefined;
   const keys = Object.keys(element.attributes);
-  const declarations = keys.filter((key) => key.startsWith('xmlns:')).map((key) => key.slice('xmlns:'.length));
-  if (keys.some((key) => key.startsWith('xmlns:') && element.attributes[key] === '')) return false;
-  if (declarations.length > 0) declared = new Set([...outer, ...declarations]);
-  const isKnown = (name: string): boolean => {
-    const [prefix = '', local, ...more] = name.split(':');
-    return local === undefined || (more.length === 0 && local !== '' && declared.has(prefix));
-  };
-  if (!isKnown(element.name) || !keys.every(isKnown)) return false;
-  return element.children.every((child) => isNamespaceWellFormed(child, declared));
+  for (const key of keys) {
+    if (!key.startsWith('xmlns:')) continue;
+    if (element.attributes[key] === '') return false;
+    own ??= new Set(outer);
+    own.add(key.slice('xmlns:'.length));
+  }
+  const declared = own ?? outer;
+  if (!isKnown(element.name, declared)) return false;
+  for (const key of keys) if (!isKnown(key, declared)) return false;
+  for (const child of element.children) if (!isNamespaceWellFormed(child, declared)) return false;
+  return true;
+}
+
+function isKnown(name: string, prefixes: ReadonlySet<string>): boolean {
+  const colon = name.indexOf(':');
+  if (colon < 0) return true;
+  const local = name.slice(colon + 1);
+  return local !== '' && !local.includes(':') && prefixes.has(name.slice(0, colon));
 }

@@ -44,6 +44,28 @@ describe('InputTurns', () => {
     expect(taken.join('')).toBe('abcdefghax');
   });
 
+  test('only those for whom there is time are called', () => {
+    let nowMs = 0;
+    const deferred: (() => void)[] = [];
+    const turns = new InputTurns(
+      () => nowMs,
+      (callback) => deferred.push(callback),
+    );
+    const called: number[] = [];
+    const inputs = Array.from({ length: 1000 }, (_, n) => ({
+      goOn: () => {
+        called.push(n);
+        nowMs += 1;
+      },
+    }));
+    for (const input of inputs) turns.wait(input);
+    expect(called).toEqual([]);
+    for (const callback of deferred.splice(0)) callback();
+    expect(called).toEqual([0, 1, 2, 3, 4]);
+    for (const callback of deferred.splice(0)) callback();
+    expect(called).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
   test('what is small does not wait', () => {
     const { taken, bring, check } = setUp();
     for (const name of 'abcdEfG') bring(name);
