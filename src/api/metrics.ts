@@ -2,23 +2,17 @@
  * Prometheus metrics, made from the views of the controller when they are asked for; nothing is counted here.
  * Labels are neighbor, family, VRF and names from fixed lists; never a prefix.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { AGENT_STATES, ERROR_ACTIONS, MEMORY_KINDS, MESSAGE_TYPES } from '../controller/view.js';
 import type { BfdView, ControllerView, NeighborView, VrfView } from '../controller/view.js';
-
-/** How often the delay of the event loop is sampled: each time wakes an idle process (0.9 % of a core at 10 ms). */
-const EVENT_LOOP_RESOLUTION_MS = 25;
-const MILLISECONDS = 1e3;
-const NANOSECONDS = 1e9;
+import { EventLoopLag, LOOK_MS } from './event-loop-lag.js';
 
 export class MetricsExporter {
   readonly #view: ControllerView;
   readonly #logDropped: () => number;
   readonly #registry = new Registry();
   readonly #vrfRegistry = new Registry();
-  readonly #eventLoop: IntervalHistogram = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
+  readonly #eventLoop = new EventLoopLag();
   readonly #metrics;
   readonly #vrfMetrics;
 
@@ -113,7 +107,7 @@ export class MetricsExporter {
       external: gauge('nodejs_external_memory_bytes', 'Memory of buffers and typed arrays.'),
       eventLoopDelay: gauge(
         'nodejs_eventloop_lag_seconds',
-        'How late timers came since the last scrape (every 10 ms one is looked at); quantile 1 is the worst.',
+        `How late timers came since the last scrape (every ${LOOK_MS} ms one is looked at); quantile 1 is the worst.`,
         ['quantile'],
       ),
     };
@@ -130,11 +124,11 @@ export class MetricsExporter {
 
   /** Starts to watch the event loop. */
   start(): void {
-    this.#eventLoop.enable();
+    this.#eventLoop.start();
   }
 
   stop(): void {
-    this.#eventLoop.disable();
+    this.#eventLoop.stop();
   }
 
   /** @param perVrf  with the tables of every VRF, which can be many lines */
@@ -271,14 +265,9 @@ export class MetricsExporter {
     metrics.resident.set(memory.rss);
     metrics.heap.set(memory.heapUsed);
     metrics.external.set(memory.external);
-    for (const quantile of [0.5, 0.9, 0.99]) {
-      metrics.eventLoopDelay.set(
-        { quantile: String(quantile) },
-        delaySeconds(this.#eventLoop.percentile(quantile * 100)),
-      );
+    for (const [quantile, seconds] of this.#eventLoop.take()) {
+      metrics.eventLoopDelay.set({ quantile: String(quantile) }, seconds);
     }
-    metrics.eventLoopDelay.set({ quantile: '1' }, delaySeconds(this.#eventLoop.max));
-    this.#eventLoop.reset();
   }
 
   #collectVrf({ name: vrf, routes }: VrfView): void {
@@ -287,11 +276,6 @@ export class MetricsExporter {
       this.#vrfMetrics.paths.set({ vrf, family }, paths);
     }
   }
-}
-
-/** How late a timer came that was to come after the resolution: the histogram has the whole time between two of them. */
-function delaySeconds(intervalNanoseconds: number): number {
-  return Math.max(0, intervalNanoseconds / NANOSECONDS - EVENT_LOOP_RESOLUTION_MS / MILLISECONDS);
 }
 
 type MetricClass<M> = new (options: { name: string; help: string; labelNames: string[]; registers: Registry[] }) => M;

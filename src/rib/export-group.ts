@@ -275,6 +275,9 @@ export class ExportGroup implements TableConsumer, Job {
   run(slice: Slice): boolean {
     for (;;) {
       if (this.#delivery !== undefined) {
+        // Again in the middle: a hundred groups may be about to send a hundred megabytes each.
+        const { slots, lastWord } = this.#delivery;
+        if ((lastWord > 0 || slots.length > PACED_ROUTES) && this.#mustWait()) return true;
         if (!this.#deliver(slice)) return false;
       } else if (this.#pending.size > 0 && this.#owedTurn <= 0) {
         if (this.#pending.size > PACED_ROUTES && this.#mustWait()) return true;

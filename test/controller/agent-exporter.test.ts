@@ -562,6 +562,29 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.end();
   });
 
+  test('a large delivery that has begun waits too while much is under way, and goes on behind the last who had it', () => {
+    const world = new World(FamilyId.ipv4Unicast, [
+      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+    ]);
+    for (let n = 0; n < 100; n++) world.join(n);
+    world.compare();
+    const all = { source: 0, set: 0, secondary: false, unusable: false };
+    world.apply({ kind: 'announce', from: 0, count: ROUTES, label: 16, ...all });
+    const served = (): number => [...world.agents.values()].filter(({ agent }) => agent.held.size > 0).length;
+    while (served() === 0) world.hand.turn(1);
+    const before = served();
+    world.apply({ kind: 'under way', octets: 1_000_000_000 });
+    world.hand.settle();
+    expect(before).toBeLessThan(100);
+    expect(served()).toBe(before);
+    world.underWay = 0;
+    world.clock.advance(3);
+    world.hand.settle();
+    expect(served()).toBe(100);
+    world.compare();
+    world.end();
+  });
+
   test('a list has at most 128 next hops (agent-channel.md §6)', () => {
     const world = new World(FamilyId.ipv4Unicast, []);
     const { rib } = world;
