@@ -47,6 +47,9 @@ interface ManualTimer extends Timer {
   readonly callback: () => void;
 }
 
+/** So many timers in one {@link ManualClock.advance} are one that begins anew without end. */
+const MOST_TIMERS = 1_000_000;
+
 /** A clock that stands still until it is advanced; timers fire in the order of their due time. */
 export class ManualClock implements Clock {
   #nowMs = 0;
@@ -73,7 +76,8 @@ export class ManualClock implements Clock {
   /** Moves time forward, firing every timer that falls due, also those set meanwhile. */
   advance(byMs: number): void {
     const untilMs = this.#nowMs + byMs;
-    for (;;) {
+    for (let fired = 0; ; fired++) {
+      if (fired > MOST_TIMERS) throw new Error(`more than ${MOST_TIMERS} timers within ${byMs} ms`);
       let next: ManualTimer | undefined;
       for (const timer of this.#timers) {
         if (timer.dueMs > untilMs) continue;

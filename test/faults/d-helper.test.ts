@@ -197,16 +197,19 @@ describe('a neighbor that restarts in time', () => {
     restarting.endOfRib();
     observed();
     const before = world.leftovers;
+    const timers: number[] = [];
     for (let n = 0; n < 10; n++) {
       restarting.lose();
       // The pause between two sessions grows with every one that was short.
       world.clock.advance(60_000);
       restarting.connect(GR).announce([1]);
       restarting.endOfRib();
+      timers.push(world.clock.pending);
     }
     expect(held()).toEqual({ [net(1)]: [] });
     expect(observed()).toEqual([]);
     expect(world.leftovers).toEqual(before);
+    expect(new Set(timers).size).toBe(1);
     expect(world.controller.view.neighbor('192.0.2.1')?.flaps).toBe(10);
     expectBystanders(all);
   });
