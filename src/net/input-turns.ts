@@ -85,7 +85,7 @@ export class InputTurns {
     return endMs;
   }
 
-  /** Calls those for whom there is time, and nobody else: of a thousand that wait ten have their turn (A1: a tenth of the CPU time). */
+  /** Calls those for whom there is time, and nobody else: of a thousand that wait ten have their turn (A1p: a tenth of the CPU time). */
   #serve(waiting: WaitingInput[], beyondMs: number): void {
     let served = 0;
     // Who is called and has not done puts itself at the end.

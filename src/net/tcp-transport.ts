@@ -303,7 +303,7 @@ export class TcpTransport implements Transport, WaitingInput {
     this.#take(this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]));
   };
 
-  /** Keeps what there is no time for, or what the owner does not want now. */
+  /** Takes in what there is time for; what there is none for, or what the owner does not want now, is kept. */
   #take(octets: Buffer): void {
     const socket = this.#socket;
     this.#rest = undefined;
