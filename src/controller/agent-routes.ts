@@ -28,7 +28,7 @@ import { AgentKeeper } from './agent-keeper.js';
 import { AgentReceiver } from './agent-receiver.js';
 import { AgentRestart, type AgentRestartTimes } from './agent-restart.js';
 import type { ExportGroups } from './export-groups.js';
-import type { AgentSubscription, KnownAgent } from './known-agent.js';
+import type { AgentSubscription, JoinedTable, KnownAgent } from './known-agent.js';
 import { refusalOf, RouteQuota, type AgentLimits } from './agent-limits.js';
 import { NetworkMentions } from './network-mentions.js';
 import { PushScratch } from './push-scratch.js';
@@ -131,7 +131,7 @@ export class AgentRoutes implements AgentHandler, Job {
   countAdvertised(session: AgentSession): number {
     let count = 0;
     for (const subscription of this.#agents.get(session)?.subscriptions.values() ?? []) {
-      for (const membership of subscription.memberships) count += membership.countAdvertised();
+      for (const { membership } of subscription.joined) count += membership.countAdvertised();
     }
     return count;
   }
@@ -140,15 +140,14 @@ export class AgentRoutes implements AgentHandler, Job {
   countOwed(session: AgentSession): number {
     let owed = 0;
     for (const subscription of this.#agents.get(session)?.subscriptions.values() ?? []) {
-      for (const membership of subscription.memberships) owed += membership.owed;
+      for (const { membership } of subscription.joined) owed += membership.owed;
     }
     return owed;
   }
 
   /** Paths an agent has published. */
   countReceived(session: AgentSession): number {
-    const source = this.#agents.get(session)?.source;
-    return source === undefined ? 0 : source.received.reduce((sum, count) => sum + count, 0);
+    return this.#agents.get(session)?.source.receivedCount ?? 0;
   }
 
   /** What agents may publish from now on; a limit of routes counts for subscriptions from now on. */
@@ -226,7 +225,7 @@ export class AgentRoutes implements AgentHandler, Job {
       const old = agent.subscriptions.get(name);
       if (entry === undefined || old === undefined || old.entry === entry) continue;
       this.#deps.vrfs.addInterest(entry);
-      agent.subscriptions.set(name, { ...old, entry, memberships: [], receivers: [] });
+      agent.subscriptions.set(name, { ...old, entry, joined: [] });
       this.#endSubscription(old);
       this.#moveRoutes(agent, old.entry, entry);
     }
@@ -258,7 +257,7 @@ export class AgentRoutes implements AgentHandler, Job {
     const kept = old?.entry === entry ? old : undefined;
     if (old !== undefined && kept === undefined) {
       // The new VRF's routes begin from nothing: it does not know which of the old one's the agent still holds.
-      for (const membership of old.memberships) membership.withdrawAndLeave();
+      for (const { membership } of old.joined) membership.withdrawAndLeave();
       this.#endSubscription(old);
     }
     const renumbered = kept !== undefined && kept.instanceId !== instanceId;
@@ -267,8 +266,7 @@ export class AgentRoutes implements AgentHandler, Job {
       instanceId,
       renumbered,
       stale: false,
-      memberships: [],
-      receivers: [],
+      joined: [],
       quota: this.#newQuota(),
       outsideAllowed: false,
     };
@@ -276,7 +274,8 @@ export class AgentRoutes implements AgentHandler, Job {
     if (kept === undefined) this.#deps.vrfs.addInterest(entry);
     if (old !== undefined && kept === undefined) this.#moveRoutes(agent, old.entry, entry);
     if (noRibOut) return;
-    for (const family of this.#deps.vrfs.families(entry)) this.#join(agent, subscription, family);
+    const joined = this.#deps.vrfs.families(entry).map((family) => this.#join(agent, entry, family));
+    subscription.joined = joined.filter((table) => table !== undefined);
   }
 
   unsubscribed(session: AgentSession, vrf: string): void {
@@ -353,7 +352,7 @@ export class AgentRoutes implements AgentHandler, Job {
 
   writable(session: AgentSession): void {
     for (const subscription of this.#agents.get(session)?.subscriptions.values() ?? []) {
-      for (const membership of subscription.memberships) membership.writable();
+      for (const { membership } of subscription.joined) membership.writable();
     }
   }
 
@@ -425,9 +424,11 @@ export class AgentRoutes implements AgentHandler, Job {
   }
 
   /** The agent gets no more routes by this subscription. */
-  #leave({ memberships, receivers }: AgentSubscription): void {
-    for (const membership of memberships.splice(0)) membership.leave();
-    for (const receiver of receivers.splice(0)) receiver.synchronized();
+  #leave(subscription: AgentSubscription): void {
+    const { joined } = subscription;
+    subscription.joined = [];
+    for (const { membership } of joined) membership.leave();
+    for (const { receiver } of joined) receiver.synchronized();
   }
 
   #endSubscription(subscription: AgentSubscription): void {
@@ -475,10 +476,9 @@ export class AgentRoutes implements AgentHandler, Job {
     this.#keeper.resumeWalk(source);
   }
 
-  #join(agent: KnownAgent, subscription: AgentSubscription, family: FamilyId): void {
-    const { entry } = subscription;
+  #join(agent: KnownAgent, entry: ConfiguredVrf, family: FamilyId): JoinedTable | undefined {
     const table = this.#deps.vrfs.table(entry, family);
-    if (table === undefined || !isChannelFamilyId(family)) return;
+    if (table === undefined || !isChannelFamilyId(family)) return undefined;
     const session = defined(agent.session, 'an agent that subscribes is connected');
     const receiver = new AgentReceiver(agent, session);
     const exporter = (): AgentExporter =>
@@ -491,8 +491,6 @@ export class AgentRoutes implements AgentHandler, Job {
         scratch: this.#scratch,
         mentions: this.#mentions,
       });
-    const membership = this.#deps.groups.join(table, 'agents', exporter, receiver);
-    subscription.memberships.push(membership);
-    subscription.receivers.push(receiver);
+    return { membership: this.#deps.groups.join(table, 'agents', exporter, receiver), receiver };
   }
 }

@@ -134,7 +134,7 @@ export class ControllerViews implements ControllerView {
       state: away === undefined ? 'closed' : 'restarting',
       uptimeSeconds: 0,
       subscriptions: [...(away?.subscriptions ?? [])].map(([vrf, { instanceId }]) => ({ vrf, instanceId })),
-      routes: { received: away === undefined ? 0 : away.source.received.reduce(sum, 0), advertised: 0 },
+      routes: { received: away?.source.receivedCount ?? 0, advertised: 0 },
       ...(away === undefined ? {} : { keptSeconds: seconds(agentRoutes.remainingMs(away)) }),
       dropped: {},
       ignored: {},
@@ -330,10 +330,6 @@ interface Listening {
 
 function listenerCounts({ gate, waitingFor }: Listening): Omit<MetricsSnapshot['listeners'][number], 'port'> {
   return { connections: gate?.open ?? 0, paused: gate?.exhausted ?? false, waiting: waitingFor.length };
-}
-
-function sum(a: number, b: number): number {
-  return a + b;
 }
 
 function seconds(ms: number): number {

@@ -8,6 +8,12 @@ import type { AgentRestart } from './agent-restart.js';
 import type { Membership } from './export-groups.js';
 import type { ConfiguredVrf } from './vrfs.js';
 
+/** An agent's part in the routes of one table. */
+export interface JoinedTable {
+  readonly membership: Membership;
+  readonly receiver: AgentReceiver;
+}
+
 /** A VRF that an agent takes part in, or took part in when it was last here. */
 export interface AgentSubscription extends SubscriptionLimits {
   readonly entry: ConfiguredVrf;
@@ -16,9 +22,8 @@ export interface AgentSubscription extends SubscriptionLimits {
   readonly renumbered: boolean;
   /** The agent was lost and has not subscribed again since. */
   stale: boolean;
-  readonly memberships: Membership[];
-  /** One for each of the memberships. */
-  readonly receivers: AgentReceiver[];
+  /** What it receives, table by table; empty while the agent is away and when it wants nothing. */
+  joined: readonly JoinedTable[];
 }
 
 /** An agent that is connected, or that is expected back: its source, and what it is subscribed to. */

@@ -525,11 +525,11 @@ export class Rib {
     if ((flags & PathFlag.secondary) !== 0) return;
     const family = table.family.id;
     if (table.hidden) {
-      source.raw[family]! += by;
+      source.count('raw', family, by);
       return;
     }
-    source.received[family]! += by;
-    if ((flags & UNUSABLE) === 0) source.accepted[family]! += by;
+    source.count('received', family, by);
+    if ((flags & UNUSABLE) === 0) source.count('accepted', family, by);
   }
 
   #createRoute(table: RouteTable, key: Uint8Array, start: number, length: number, hash: number): RouteId {

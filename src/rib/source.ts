@@ -6,6 +6,9 @@ export const SourceKind = { static: 3, serviceChain: 2, agent: 1, bgp: 0 } as co
 export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind];
 
 const FAMILY_SLOTS = 16;
+/** What is counted per family. Paths in hidden tables (`raw`): what a CE neighbor said, before its next hops were resolved. */
+const COUNTED = { received: 0, accepted: 1, raw: 2 } as const;
+type Counted = keyof typeof COUNTED;
 
 /** Knows which paths of a source its speaker has not repeated since it was lost (RFC 4724 §4.2). */
 export interface Staleness {
@@ -32,11 +35,8 @@ export class Source {
   readonly routerId: number;
   /** Address of the sender: the last step of path selection. */
   readonly address: Uint8Array;
-  /** Paths received per family, and those of them that may be used. Secondary paths do not count. */
-  readonly received = new Uint32Array(FAMILY_SLOTS);
-  readonly accepted = new Uint32Array(FAMILY_SLOTS);
-  /** Paths in hidden tables: what a CE neighbor said, before its next hops were resolved. */
-  readonly raw = new Uint32Array(FAMILY_SLOTS);
+  /** Of {@link COUNTED}, one array for all: an array of V8 takes 200 octets besides what is in it. */
+  readonly #counts = new Uint32Array(FAMILY_SLOTS * Object.keys(COUNTED).length);
   /** Head of the chain of this source's paths; kept by the RIB. */
   firstPath: PathId = NO_PATH;
   pathCount = 0;
@@ -56,16 +56,29 @@ export class Source {
     this.address = options.address;
   }
 
+  /** Paths received. Secondary paths do not count, and those in hidden tables are counted by themselves. */
   receivedOf(family: FamilyId): number {
-    return this.received[family]!;
+    return this.#counts[family]!;
   }
 
-  rawOf(family: FamilyId): number {
-    return this.raw[family]!;
-  }
-
+  /** Paths received that may be used. */
   acceptedOf(family: FamilyId): number {
-    return this.accepted[family]!;
+    return this.#counts[COUNTED.accepted * FAMILY_SLOTS + family]!;
+  }
+
+  /** Paths in hidden tables. */
+  rawOf(family: FamilyId): number {
+    return this.#counts[COUNTED.raw * FAMILY_SLOTS + family]!;
+  }
+
+  /** Paths received of all families. */
+  get receivedCount(): number {
+    return this.#counts.subarray(0, FAMILY_SLOTS).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Kept by the RIB. */
+  count(what: Counted, family: FamilyId, by: 1 | -1): void {
+    this.#counts[COUNTED[what] * FAMILY_SLOTS + family]! += by;
   }
 }
 

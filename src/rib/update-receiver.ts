@@ -204,8 +204,8 @@ export class UpdateReceiver {
   /** With the route just announced there are too many. One that was there before is only replaced, so it never is. */
   #isBeyond(bound: number, table: RouteTable): boolean {
     const { source } = this.#options;
-    const counts = table.hidden ? source.raw : source.received;
-    return counts[table.family.id]! > bound;
+    const family = table.family.id;
+    return (table.hidden ? source.rawOf(family) : source.receivedOf(family)) > bound;
   }
 
   #withdraw(family: Family, section: NlriSection, start: number, end: number): ProtocolFault | undefined {

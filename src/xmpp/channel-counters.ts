@@ -25,6 +25,8 @@ export type IgnoreReason =
   | 'subscribe-repeated'
   | 'unsubscribe-unknown';
 
+const NOTHING_COUNTED: ReadonlyMap<never, number> = new Map<never, number>();
+
 /** Mutable; read it, do not write it, outside of the session. */
 export class ChannelCounters {
   readonly received = { iq: 0, message: 0, presence: 0, keepalive: 0 };
@@ -34,17 +36,18 @@ export class ChannelCounters {
   subscribes = 0;
   unsubscribes = 0;
   endOfRibReceived = 0;
-  readonly #dropped = new Map<string, number>();
-  readonly #ignored = new Map<IgnoreReason, number>();
+  // Made when there is something to count, which most sessions never have: 400 octets of each agent.
+  #dropped: Map<string, number> | undefined;
+  #ignored: Map<IgnoreReason, number> | undefined;
 
   /** Transactions and items not used, by reason; those of items are the handler's. */
   get dropped(): ReadonlyMap<string, number> {
-    return this.#dropped;
+    return this.#dropped ?? NOTHING_COUNTED;
   }
 
   /** Stanzas without effect, by reason. */
   get ignored(): ReadonlyMap<IgnoreReason, number> {
-    return this.#ignored;
+    return this.#ignored ?? NOTHING_COUNTED;
   }
 
   dropTransaction(reason: DropReason): void {
@@ -52,10 +55,12 @@ export class ChannelCounters {
   }
 
   dropItem(reason: string): void {
+    this.#dropped ??= new Map();
     this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
   }
 
   ignore(reason: IgnoreReason): void {
+    this.#ignored ??= new Map();
     this.#ignored.set(reason, (this.#ignored.get(reason) ?? 0) + 1);
   }
 }

@@ -6,7 +6,7 @@ export class DeferralTime {
   readonly #limitMs: number;
   readonly #expired: (vrf: string) => void;
   /** When the time of each VRF is over, the earliest first. */
-  readonly #due = new Map<string, number>();
+  #due: Map<string, number> | undefined;
   #timer: Timer | undefined;
 
   /** @param expired  what waits for this VRF has waited for too long */
@@ -18,6 +18,7 @@ export class DeferralTime {
 
   /** Something waits for the VRF; the time runs from the first of these calls. */
   began(vrf: string): void {
+    this.#due ??= new Map();
     if (this.#due.has(vrf)) return;
     this.#due.set(vrf, this.#clock.nowMs() + this.#limitMs);
     if (this.#timer === undefined) this.#arm();
@@ -25,8 +26,11 @@ export class DeferralTime {
 
   /** Nothing waits for the VRF any more. */
   ended(vrf: string): void {
+    if (this.#due === undefined) return;
     this.#due.delete(vrf);
-    if (this.#due.size === 0) this.stop();
+    if (this.#due.size > 0) return;
+    this.#due = undefined;
+    this.stop();
   }
 
   stop(): void {
@@ -35,16 +39,16 @@ export class DeferralTime {
   }
 
   #arm(): void {
-    const [next] = this.#due.values();
+    const [next] = this.#due?.values() ?? [];
     this.#timer =
       next === undefined ? undefined : this.#clock.after(Math.max(0, next - this.#clock.nowMs()), () => this.#over());
   }
 
   #over(): void {
     const nowMs = this.#clock.nowMs();
-    for (const [vrf, dueMs] of this.#due) {
+    for (const [vrf, dueMs] of this.#due ?? []) {
       if (dueMs > nowMs) break;
-      this.#due.delete(vrf);
+      this.#due?.delete(vrf);
       this.#expired(vrf);
     }
     this.#arm();

@@ -3,6 +3,7 @@
  * A route needs two stanzas, `publish` with the payload and `collection` with the VRF; one publish is held between them.
  */
 import type { Clock } from '../util/clock.js';
+import { detachedText } from '../util/detached-text.js';
 import type { ChannelCounters } from './channel-counters.js';
 import { DeferralTime } from './deferral-time.js';
 import type { XmlElement } from './element.js';
@@ -139,11 +140,9 @@ export class RouteService {
     for (let i = 0; i < dropped; i++) this.#counters.dropTransaction('vrf-wait-expired');
   }
 
-  #subscribe({
-    vrf,
-    instanceId,
-    noRibOut,
-  }: RouteOperation & { readonly kind: 'subscribe' }): SubscriptionFault | undefined {
+  #subscribe(operation: RouteOperation & { readonly kind: 'subscribe' }): SubscriptionFault | undefined {
+    const { instanceId, noRibOut } = operation;
+    const vrf = detachedText(operation.vrf);
     this.#counters.subscribes++;
     if (!this.#output.maySubscribe(vrf)) {
       if (!this.#counters.ignored.has('vrf-not-allowed')) this.#output.refused(vrf);

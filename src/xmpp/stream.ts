@@ -2,6 +2,7 @@
  * The fixed texts of the agent channel: stream header and its answer, TLS negotiation, keepalive, the head of a route message and the
  * End-of-RIB marker (agent-channel.md §2.2–§2.6, §6.1, §6.9). Agents find them by pattern matching, so every octet counts.
  */
+import { detachedText } from '../util/detached-text.js';
 import { escapeXml } from './items/xml-text.js';
 import { parseXml, XmlFault } from './xml-parser.js';
 
@@ -75,7 +76,7 @@ export function parseStreamHeader(tag: Buffer): StreamHeader | undefined {
   const streamNamespace = attributes['xmlns:stream'];
   const version = attributes['version'];
   return {
-    from: attributes['from'] ?? '',
+    from: detachedText(attributes['from'] ?? ''),
     to: attributes['to'] ?? '',
     namespace: attributes['xmlns'] ?? '',
     ...(streamNamespace !== undefined && { streamNamespace }),

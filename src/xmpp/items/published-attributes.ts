@@ -46,7 +46,8 @@ const MAX_REMEMBERED = 4;
 
 /** The memory of one agent; see the top of the file. */
 export class RecentAttributes {
-  readonly #remembered: Remembered[] = [];
+  /** Weak: the collector may take it from an agent that publishes no more, 2 KB of each. */
+  #remembered = new WeakRef<Remembered[]>([]);
   /** The one to give up next. */
   #oldest = 0;
 
@@ -57,7 +58,8 @@ export class RecentAttributes {
     nextHop: NextHopFields,
     context: PublishContext,
   ): PublishedAttributes | DropReason {
-    for (const each of this.#remembered) {
+    const remembered = this.#remembered.deref() ?? this.#afresh();
+    for (const each of remembered) {
       if (
         each.family === family &&
         each.fabric === context.fabric &&
@@ -70,7 +72,7 @@ export class RecentAttributes {
     }
     const result = convert(family, entry, nextHop, context);
     if (typeof result === 'string') return result;
-    this.#remembered[this.#oldest] = {
+    remembered[this.#oldest] = {
       family,
       serverAs: context.serverAs,
       fabric: context.fabric,
@@ -80,6 +82,13 @@ export class RecentAttributes {
     };
     this.#oldest = (this.#oldest + 1) % MAX_REMEMBERED;
     return result;
+  }
+
+  #afresh(): Remembered[] {
+    const remembered: Remembered[] = [];
+    this.#remembered = new WeakRef(remembered);
+    this.#oldest = 0;
+    return remembered;
   }
 }
 
