@@ -7,6 +7,7 @@ import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
 import { ExportBatch, octetsOf, workOf, type ExportStream } from './export-batch.js';
 import { cohortOf, ExportMember, nextOwed, type Delivery } from './export-member.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
+import { GroupRemains } from './group-remains.js';
 import { NO_ROUTE, type Payload, type SourceId } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
 import { PendingSlots } from './pending-slots.js';
@@ -252,16 +253,21 @@ export class ExportGroup implements TableConsumer, Job {
     if (this.#outOfStep.size > 0) this.#scheduler.schedule(this);
   }
 
-  /** Lets go of everything; the members must have left. */
+  /** Lets go of everything, of many routes later; the members must have left. */
   close(): void {
     this.table.unsubscribe(this);
     this.#scheduler.cancel(this);
     this.#pending.clear();
     this.#delivery = undefined;
-    for (const slot of this.#departed.keys()) this.#rib.releaseRoute(this.table.routeAt(slot));
-    this.#departed.clear();
-    for (const slot of [...this.#advertised]) this.#retire(slot);
     this.#exporter.runs?.forgetTable(this.#runs);
+    const remains = new GroupRemains(this.#rib, this.table, this.#exporter, {
+      advertised: this.#advertised,
+      content: this.#content,
+      payload: this.#payload,
+      departed: this.#departed,
+    });
+    if (this.#advertised.size + this.#departed.size > BATCH_ROUTES) this.#scheduler.schedule(remains);
+    else remains.letGo();
   }
 
   routeChanged(slot: number): void {
@@ -580,13 +586,6 @@ export class ExportGroup implements TableConsumer, Job {
       this.#departed.delete(slot);
       this.#rib.releaseRoute(this.table.routeAt(slot));
     }
-  }
-
-  #retire(slot: number): void {
-    this.#advertised.delete(slot);
-    this.#exporter.release(this.#content[slot]!, this.#payload[slot] as Payload);
-    this.#content[slot] = NOTHING;
-    this.#rib.releaseRoute(this.table.routeAt(slot));
   }
 
   #grow(slots: number): void {

@@ -170,7 +170,13 @@ export class RouteTable implements Job {
       this.#dirtyCount = this.#dirtyDone = 0;
       if (this.#dirty.length > 1 << 16) this.#dirty = new Uint32Array(1 << 10);
     }
-    for (let i = 0; i < consumers.length; i++) consumers[i]!.flushed();
+    this.tellConsumers();
     return done;
+  }
+
+  /** What they noted can be worked on, and routes may be gone. */
+  tellConsumers(): void {
+    const consumers = this.#consumers;
+    for (let i = 0; i < consumers.length; i++) consumers[i]!.flushed();
   }
 }

@@ -4,7 +4,7 @@ import { writeAttributes } from '../../src/bgp/message/update-encode.js';
 import type { PathAttributes } from '../../src/bgp/attribute/path-attributes.js';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
 import { familyById } from '../../src/bgp/nlri/registry.js';
-import { ExportGroups } from '../../src/controller/export-groups.js';
+import { ExportGroups, type Membership } from '../../src/controller/export-groups.js';
 import type { BgpExportOptions } from '../../src/rib/bgp-exporter.js';
 import { SourceKind, type Source } from '../../src/rib/source.js';
 import { SourceSweep } from '../../src/rib/source-sweep.js';
@@ -66,6 +66,8 @@ class World {
   readonly table;
   readonly groups = new ExportGroups(this.rib, this.hand.scheduler);
   readonly receivers: FakeNeighbor[] = [];
+  readonly memberships: Membership[] = [];
+  readonly sender: Source;
   readonly #receiver: UpdateReceiver;
 
   constructor(shape: Shape) {
@@ -73,11 +75,11 @@ class World {
     this.#family = familyById(shape.family);
     const { rib, hand } = this;
     this.table = rib.createTable({ name: shape.name, family: this.#family, scheduler: hand.scheduler });
-    const source = this.#source(1);
+    this.sender = this.#source(1);
     this.#receiver = new UpdateReceiver({
       rib,
-      source,
-      sweep: new SourceSweep(rib, source, hand.scheduler),
+      source: this.sender,
+      sweep: new SourceSweep(rib, this.sender, hand.scheduler),
       context: { external: false, fourOctetAs: true },
       ownAses: [LOCAL_AS],
       allowOwnAs: 0,
@@ -120,7 +122,7 @@ class World {
     for (let i = 0; i < count; i++) {
       const receiver = new FakeNeighbor(options, this.#source(100 + i).id, LOCAL_AS, undefined);
       this.receivers.push(receiver);
-      this.groups.joinBgp(this.table, options, receiver);
+      this.memberships.push(this.groups.joinBgp(this.table, options, receiver));
     }
   }
 
@@ -189,5 +191,32 @@ describe.each(SHAPES)('a full table of $name', (shape) => {
     world.hand.settle();
     expect(world.receivers.at(-1)!.held.size).toBe(SETS * ROUTES_PER_SET);
     expect(group!.encodedOctets).toBe(before + world.receivers.at(-1)!.octets);
+  });
+
+  test('the last receiver leaves: the group lets go in slices', () => {
+    const world = new World(shape);
+    world.join(1);
+    world.hand.settle();
+    world.announce(200, 1_000_000);
+    for (const membership of world.memberships) membership.leave();
+    let turns = 0;
+    while (world.hand.turn(4)) turns++;
+    expect(turns).toBeGreaterThan(5);
+    world.rib.removePathsOf(world.sender, Infinity);
+    world.hand.settle();
+    expect([world.rib.attributes.size, world.rib.payloads.size, world.table.routeCount]).toEqual([0, 0, 0]);
+  });
+
+  test('the last receiver leaves: who watches the table is told when the routes are gone that only the group held', () => {
+    const world = new World(shape);
+    world.join(1);
+    world.hand.settle();
+    world.announce(200, 1_000_000);
+    const left: number[] = [];
+    world.table.subscribe({ routeChanged: () => undefined, flushed: () => left.push(world.table.routeCount) });
+    world.rib.removePathsOf(world.sender, Infinity);
+    for (const membership of world.memberships) membership.leave();
+    world.hand.settle();
+    expect(left).toEqual([SETS * ROUTES_PER_SET, 0]);
   });
 });
