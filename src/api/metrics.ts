@@ -9,16 +9,16 @@ import { EventLoopLag, LOOK_MS } from './event-loop-lag.js';
 
 export class MetricsExporter {
   readonly #view: ControllerView;
-  readonly #logDropped: () => number;
+  readonly #processFaults: () => Readonly<Record<string, number>>;
   readonly #registry = new Registry();
   readonly #vrfRegistry = new Registry();
   readonly #eventLoop = new EventLoopLag();
   readonly #metrics;
   readonly #vrfMetrics;
 
-  constructor(view: ControllerView, logDropped: () => number = () => 0) {
+  constructor(view: ControllerView, processFaults: () => Readonly<Record<string, number>> = () => ({})) {
     this.#view = view;
-    this.#logDropped = logDropped;
+    this.#processFaults = processFaults;
     const gauge = metricMaker(Gauge, this.#registry);
     const counter = metricMaker(Counter, this.#registry);
     this.#metrics = {
@@ -254,7 +254,7 @@ export class MetricsExporter {
     }
     for (const { reason, count } of snapshot.kernelRefusals) metrics.kernelRefusals.inc({ reason }, count);
     for (const { name, count } of snapshot.faults) metrics.faults.inc({ fault: name }, count);
-    metrics.faults.inc({ fault: 'log-record-dropped' }, this.#logDropped());
+    for (const [fault, count] of Object.entries(this.#processFaults())) metrics.faults.inc({ fault }, count);
   }
 
   #collectProcess(): void {

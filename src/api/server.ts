@@ -29,8 +29,8 @@ export interface ApiOptions {
   readonly logger: Logger;
   /** The token in force; asked for at every request, so that a reload counts at once. */
   readonly token: () => string | undefined;
-  /** Log records that were dropped since the start. */
-  readonly logDropped?: () => number;
+  /** Faults of the process beside those that the view counts: how often each occurred since the start. */
+  readonly processFaults?: () => Readonly<Record<string, number>>;
 }
 
 /** The API could not listen; the cause is the system's error. */
@@ -46,23 +46,25 @@ export class ApiListenError extends Error {
 
 export class ApiServer {
   readonly #app: FastifyInstance;
+  readonly #logger: Logger;
   readonly #metrics: MetricsExporter;
   readonly #connections: ApiConnections;
   readonly #servers: Server[] = [];
 
-  private constructor(app: FastifyInstance, metrics: MetricsExporter, connections: ApiConnections) {
+  private constructor(app: FastifyInstance, logger: Logger, metrics: MetricsExporter, connections: ApiConnections) {
     this.#app = app;
+    this.#logger = logger;
     this.#metrics = metrics;
     this.#connections = connections;
   }
 
   /** Makes a server that answers {@link inject}ed requests; {@link listen} opens it to the network. */
   static async create(options: ApiOptions): Promise<ApiServer> {
-    const metrics = new MetricsExporter(options.view, options.logDropped);
+    const metrics = new MetricsExporter(options.view, options.processFaults);
     const connections = new ApiConnections();
     const app = await createApp(options, metrics, connections);
     metrics.start();
-    return new ApiServer(app, metrics, connections);
+    return new ApiServer(app, options.logger, metrics, connections);
   }
 
   /** For tests: a request without a socket. */
@@ -91,8 +93,14 @@ export class ApiServer {
     const server = createServer(
       { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
       (request, response) => {
-        this.#connections.began(request, response);
-        this.#app.routing(request, response);
+        try {
+          this.#connections.began(request, response);
+          this.#app.routing(request, response);
+        } catch (error) {
+          // Beside what fastify takes care of itself.
+          this.#logger.error({ error }, 'request');
+          response.destroy();
+        }
       },
     );
     server.on('connection', (socket) => this.#connections.accept(socket));

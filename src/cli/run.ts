@@ -23,6 +23,7 @@ import { PrivilegeDrop } from './privileges.js';
 import { EndSignal } from './end-signal.js';
 import type { AdjustableLogger } from './logging.js';
 import { ReloadTrigger } from './reload-trigger.js';
+import { UnhandledRejections } from './unhandled-rejections.js';
 
 /** The controller as this command drives it. */
 export interface RunningController {
@@ -43,6 +44,7 @@ export interface RunOptions {
   readonly file?: ConfigFile;
   /** Given on the command line: wins over the configuration, also after a reload. */
   readonly logLevel?: LogLevel;
+  readonly rejections?: UnhandledRejections;
   /** A configuration is in force, at the start or after a reload. */
   readonly applied?: (config: ResolvedConfig) => void;
 }
@@ -93,7 +95,10 @@ export class ControllerService {
         view: controller.view,
         logger: logger.child({ room: 'api' }),
         token: () => token,
-        logDropped: () => logging.log?.dropped ?? 0,
+        processFaults: () => ({
+          'log-record-dropped': logging.log?.dropped ?? 0,
+          'unhandled-rejection': options.rejections?.count ?? 0,
+        }),
       });
       await controller.start();
       const listening = await api.listen(options.config.api.listen);
@@ -186,6 +191,7 @@ export async function runController(
 ): Promise<ExitCode> {
   tuneEngine();
   const { logger } = logging;
+  const rejections = new UnhandledRejections(logger);
   // Signals are taken from the start: one that comes early counts once the controller runs.
   const end = new EndSignal();
   try {
@@ -204,7 +210,7 @@ export async function runController(
       );
     }
   };
-  const starting = ControllerService.start({ ...options, applied }, create, logging);
+  const starting = ControllerService.start({ ...options, rejections, applied }, create, logging);
   // One that comes during the start is heard when it is over.
   const reloads = new ReloadTrigger(systemClock, async () => {
     await starting.then(
@@ -230,6 +236,7 @@ export async function runController(
     watch?.stop();
     reloads.stop();
     end.ignore();
+    rejections.stop();
     // What waits for a reader that does not read would keep the process.
     if ((await logging.log?.flush()) === false) process.exit(exitCode);
   }
@@ -247,9 +254,15 @@ async function stopInTime(service: ControllerService, forGood: boolean): Promise
   }
 }
 
-/** One line for what a reload changed, or one for each problem. */
+/** One line for what a reload changed, or one for each problem. Never rejects: a mistake of ours in it does not end the process. */
 async function reloadAndLog(service: ControllerService, logger: Logger): Promise<void> {
-  const result = await service.reload();
+  let result: ReloadResult;
+  try {
+    result = await service.reload();
+  } catch (error) {
+    logger.error({ error: String(error) }, 'reload failed');
+    return;
+  }
   if (result.applied) {
     logger.info({ changes: result.changes }, 'reload');
     return;

@@ -126,7 +126,10 @@ export class BgpNeighbors {
       return;
     }
     this.#listener.remove(neighbor.neighbor);
-    void neighbor.replace(config, config.peerGroup);
+    neighbor.replace(config, config.peerGroup).catch((error: unknown) => {
+      neighbor.hinder('internal error');
+      neighbor.neighbor.failed(error);
+    });
     this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor));
   }
 
@@ -226,7 +229,7 @@ export class BgpNeighbors {
     this.#listener.remove(neighbor.neighbor);
     if (neighbor.dynamic) this.#dynamic--;
     this.#service.deferral.forget(neighbor.address);
-    void neighbor.stop({ subcode });
+    neighbor.stop({ subcode }).catch((error: unknown) => neighbor.neighbor.failed(error));
   }
 }
 

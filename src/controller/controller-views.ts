@@ -212,6 +212,7 @@ export class ControllerViews implements ControllerView {
     for (const [reason, count] of agents.closeCounts) add(faults, `agent-closed-${reason}`, count);
     for (const [reason, count] of agents.refusals) add(faults, `agent-refused-${reason}`, count);
     add(faults, 'agent-certificates-refused', this.#controller.agentTlsFailures);
+    add(faults, 'reload-internal-error', this.#controller.reconfiguration.mistakes);
     add(faults, 'bgp-connection-refused', neighbors.listener.refused);
     add(faults, 'bgp-route-too-large', groups.oversized);
     add(faults, 'duplicate-mac', this.#controller.macMobility.counts.duplicate);

@@ -4,6 +4,7 @@ import type { ConfigChange, ConfigDifference } from '../config/difference.js';
 import type { LoadResult } from '../config/load.js';
 import { formatFieldPath, type ConfigProblem, type FieldPath, type FieldProblem } from '../config/problem.js';
 import type { ResolvedConfig } from '../config/resolved.js';
+import { traceOf } from '../net/confinement.js';
 import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { runInSlices, type Steps } from '../util/steps.js';
@@ -70,6 +71,9 @@ export class Reconfiguration {
   #trial: Trial | undefined;
   #rejected: readonly ConfigProblem[] = [];
   #rolledBack = false;
+  #mistakes = 0;
+  /** A configuration was applied in part, by a mistake of ours: that stays, whatever follows. */
+  #incomplete: readonly ConfigProblem[] = [];
 
   constructor(target: Target, dependencies: ControllerDependencies) {
     this.#target = target;
@@ -94,10 +98,35 @@ export class Reconfiguration {
     if (isPlain && this.#waiting !== undefined) return this.#waiting;
     const reloaded = this.#inTurn(() => {
       if (isPlain) this.#waiting = undefined;
-      return this.reloadSteps(options);
+      return this.#confined(options);
     });
     if (isPlain) this.#waiting = reloaded;
     return reloaded;
+  }
+
+  /** Reloads that a mistake of ours has ended, since the start. */
+  get mistakes(): number {
+    return this.#mistakes;
+  }
+
+  /**
+   * A mistake of ours in a reload is told to whoever asked for it and shown in the state of the configuration. The process goes on, even when
+   * some of the configuration had been applied by then: after a restart it would make the same mistake with the same file, and serve nobody.
+   */
+  *#confined(options: ReloadOptions): Steps<ReloadResult> {
+    try {
+      return yield* this.reloadSteps(options);
+    } catch (error) {
+      this.#mistook(error);
+      this.#rejected =
+        this.#incomplete.length > 0 ? this.#incomplete : [internalError('the one before stays in force')];
+      throw error;
+    }
+  }
+
+  #mistook(error: unknown): void {
+    this.#mistakes++;
+    this.#logger.error({ error: traceOf(error) }, 'bug');
   }
 
   /** What a reload of this text would do; changes nothing. */
@@ -145,7 +174,7 @@ export class Reconfiguration {
     this.#endTrial();
     prepared.adopt();
     yield* this.#apply(loaded.config, difference);
-    this.#rejected = [];
+    this.#rejected = this.#incomplete;
     this.#rolledBack = false;
     const changes = [...prepared.changes, ...difference.changes.map(describeChange)];
     if (confirmSeconds === undefined) return { applied: true, changes };
@@ -159,7 +188,12 @@ export class Reconfiguration {
   }
 
   *#apply(config: ResolvedConfig, { changes }: ConfigDifference): Steps<void> {
-    yield* this.#target.apply(config, changes);
+    try {
+      yield* this.#target.apply(config, changes);
+    } catch (error) {
+      this.#incomplete = [internalError('not all of it is in force until the controller is started anew')];
+      throw error;
+    }
     this.#dependencies.configApplied?.(config);
   }
 
@@ -192,7 +226,7 @@ export class Reconfiguration {
     const delayMs = seconds * MS_PER_SECOND;
     const timer = this.#clock.after(delayMs, () => {
       this.#inTurn(() => this.#rollBack(timer)).catch((error: unknown) => {
-        this.#logger.error({ error: String(error) }, 'bug');
+        this.#mistook(error);
       });
     });
     this.#trial = { confirmed, endMs: this.#clock.nowMs() + delayMs, timer };
@@ -226,6 +260,10 @@ function restartProblems(loaded: Loaded, { restartNeeded }: ConfigDifference): C
 
 function locatedProblem(loaded: Loaded, { path, message }: FieldProblem): ConfigProblem {
   return { file: loaded.file, ...loaded.locate(path), path: formatFieldPath(path), message };
+}
+
+function internalError(consequence: string): ConfigProblem {
+  return { file: '', line: 0, column: 0, path: '', message: `internal error (see the log): ${consequence}` };
 }
 
 function nothing(): void {

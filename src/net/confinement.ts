@@ -19,6 +19,15 @@ export function confinedClock(clock: Clock, failed: Failed): Clock {
   return new ConfinedClock(clock, failed);
 }
 
+/** Does one thing, confined. */
+export function confine(work: () => void, failed: Failed): void {
+  try {
+    work();
+  } catch (error) {
+    failed(error);
+  }
+}
+
 // Classes: every session has one of each, and a literal has its functions for itself, 600 octets of them.
 
 class ConfinedHandler implements TransportHandler {

@@ -8,6 +8,7 @@ import { parseIp } from '../wire/ip.js';
 import { formatPrefix } from '../wire/prefix.js';
 import type { IpVersion, Prefix } from '../wire/prefix.js';
 import type { AcceptGate, AcceptRefusal } from './accept-gate.js';
+import { confine } from './confinement.js';
 import { ListenError } from './errors.js';
 import { MAXIMUM_TTL, SocketOptionsError, synFault } from './segment-protection.js';
 import type { PrefixKey, SegmentProtection } from './segment-protection.js';
@@ -29,7 +30,7 @@ export interface TcpListenerOptions {
   readonly clock: Clock;
   /** A connection came in; its owner must attach or destroy it. */
   readonly accept: (transport: Transport) => void;
-  /** Accepting failed (out of files, say); listening goes on. At most every ten seconds. */
+  /** Accepting failed (out of files, or by a mistake of ours); listening goes on. At most every ten seconds. */
   readonly failed: (error: Error) => void;
   /** Cuts what is too much; everybody is let in without. */
   readonly gate?: AcceptGate;
@@ -92,7 +93,9 @@ export class TcpListener {
    */
   listen(where: ListenAddress): Promise<ListenAddress> {
     const { option } = this.#options;
-    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) =>
+      this.#acceptConfined(socket),
+    );
     const version: IpVersion = where.address.includes(':') ? 6 : 4;
     return new Promise((resolve, reject) => {
       const refused = (error: Error): void => {
@@ -244,6 +247,18 @@ export class TcpListener {
       options.close(fd);
       throw error;
     }
+  }
+
+  /** What goes wrong with a connection ends that one: its owner hears of it as of any other end. */
+  #acceptConfined(socket: net.Socket): void {
+    confine(
+      () => this.#accept(socket),
+      (error) => {
+        socket.on('error', ignored);
+        socket.destroy();
+        this.#failed(error);
+      },
+    );
   }
 
   #accept(socket: net.Socket): void {

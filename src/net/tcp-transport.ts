@@ -44,6 +44,14 @@ export function plainAddress(address: string | undefined): string {
  * Anything unexpected there counts as a refusal.
  */
 function verificationError(secure: tls.TLSSocket, required: boolean): Error | undefined {
+  try {
+    return verificationFinding(secure, required);
+  } catch (cause) {
+    return new Error('the client certificate could not be verified', { cause });
+  }
+}
+
+function verificationFinding(secure: tls.TLSSocket, required: boolean): Error | undefined {
   // Without a certificate there is nothing to verify; when it is required the handshake has failed already.
   if (!required && Object.keys(secure.getPeerCertificate()).length === 0) return undefined;
   const { ssl } = secure as unknown as { readonly ssl?: { verifyError?: () => Error | null } };

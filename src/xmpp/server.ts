@@ -1,6 +1,7 @@
 /** The agent channel's server: listens, keeps the sessions by agent name, and tells them which VRFs come and go (agent-channel.md §10). */
 import { AcceptGate } from '../net/accept-gate.js';
 import type { AcceptLimits, AcceptRefusal } from '../net/accept-gate.js';
+import { traceOf } from '../net/confinement.js';
 import { formatEndpoint } from '../net/errors.js';
 import { HandshakeTurns } from '../net/handshake-turns.js';
 import { TcpListener } from '../net/tcp-listener.js';
@@ -140,7 +141,7 @@ export class AgentServer {
       accept: (transport) => this.accept(transport),
       refused: (address, reason) => this.#logRefusal(address, reason),
       ...(this.#gate && { gate: this.#gate }),
-      failed: (error) => logger.warn({ error: error.message }, 'agent accept failed'),
+      failed: (error) => logger.warn({ error: traceOf(error) }, 'agent accept failed'),
     });
     this.#listener = listener;
     this.#startedMs = clock.nowMs();

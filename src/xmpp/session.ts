@@ -2,7 +2,7 @@
  * One agent connection: the thin driver around framer, state machine and route service. It turns octets and timers into events and
  * actions into octets, timers and calls of the handler.
  */
-import { confinedClock, confinedHandler, traceOf } from '../net/confinement.js';
+import { confine, confinedClock, confinedHandler, traceOf } from '../net/confinement.js';
 import { describeSocketError } from '../net/errors.js';
 import { describeSubject, isCertificateOf } from '../net/tls.js';
 import type { Transport, TransportError, TransportHandler } from '../net/transport.js';
@@ -115,7 +115,7 @@ export class AgentSession {
     this.#routes = this.#routeService();
     this.#tls = new TlsUpgrade(transport, owner, this.#clock, {
       turn: (hasWaited) => this.#startTls(hasWaited),
-      secured: () => this.#run({ kind: 'secured' }),
+      secured: () => confine(() => this.#run({ kind: 'secured' }), failed),
     });
     this.#heardMs = this.#clock.nowMs();
     const handler: TransportHandler = {

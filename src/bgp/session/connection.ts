@@ -10,7 +10,7 @@
  */
 import type { Clock } from '../../util/clock.js';
 import { NamedTimers } from '../../util/named-timers.js';
-import { confinedHandler, type Failed } from '../../net/confinement.js';
+import { confine, confinedHandler, type Failed } from '../../net/confinement.js';
 import { describeSocketError } from '../../net/errors.js';
 import type { Dialing, Network, Transport, TransportError, TransportHandler } from '../../net/transport.js';
 import type { ProtocolFault } from '../attribute/fault.js';
@@ -253,13 +253,17 @@ export class Connection implements MessageSink {
       {
         connected: (transport) => {
           this.#dialing = undefined;
-          this.#adopt(transport);
-          this.#owner.connected();
-          this.dispatch({ kind: 'tcpCrAcked' }, 'connected');
+          confine(() => {
+            this.#adopt(transport);
+            this.#owner.connected();
+            this.dispatch({ kind: 'tcpCrAcked' }, 'connected');
+          }, this.#context.failed);
         },
         failed: (error) => {
           this.#dialing = undefined;
-          this.dispatch({ kind: 'tcpConnectionFails' }, plainReason('connection-lost', describeSocketError(error)));
+          confine(() => {
+            this.dispatch({ kind: 'tcpConnectionFails' }, plainReason('connection-lost', describeSocketError(error)));
+          }, this.#context.failed);
         },
       },
     );

@@ -7,6 +7,7 @@ import { formatPrefix, hostPrefix, prefixContains } from '../../wire/prefix.js';
 import type { Prefix } from '../../wire/prefix.js';
 import { AcceptGate } from '../../net/accept-gate.js';
 import type { AcceptLimits } from '../../net/accept-gate.js';
+import { traceOf } from '../../net/confinement.js';
 import { MAXIMUM_TTL } from '../../net/segment-protection.js';
 import type { SegmentProtection } from '../../net/segment-protection.js';
 import type { SocketOptions } from '../../net/socket-options.js';
@@ -71,7 +72,7 @@ export class BgpListener {
       option: 'bgp.listen',
       clock,
       accept: (transport) => this.accept(transport),
-      failed: (error) => logger.error({ error: error.message }, 'accepting BGP connections failed'),
+      failed: (error) => logger.error({ error: traceOf(error) }, 'accepting BGP connections failed'),
       protectionOf: (address) => this.#protectionOf(canonical(address)),
       refused: (address, reason) => this.#logRefusal({ address, reason }),
       ...(gate && { gate }),

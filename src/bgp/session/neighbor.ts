@@ -143,11 +143,11 @@ export class Neighbor {
       get config() {
         return current();
       },
-      clock: confinedClock(clock, (error) => this.#failed(error)),
+      clock: confinedClock(clock, (error) => this.failed(error)),
       random,
       network,
       restarting,
-      failed: (error) => this.#failed(error),
+      failed: (error) => this.failed(error),
       received: this.#received,
       sent: this.#sent,
     };
@@ -532,7 +532,7 @@ export class Neighbor {
   }
 
   /** A mistake of ours in the work for this neighbor: its connections end, and begin anew after a damping pause. */
-  #failed(error: unknown): void {
+  failed(error: unknown): void {
     this.#mistakes++;
     this.#logger.error({ neighbor: this.config.address, error: traceOf(error) }, 'bug');
     const notification = cease({ subcode: 0, hardReset: true });
