@@ -1,5 +1,6 @@
 /** Entry of the `filament` command. */
 import { ExitCode } from './cli-error.js';
+import { keepMemoryFromDumps } from './core-dump.js';
 import { processOutput } from './output.js';
 import { runProgram } from './program.js';
 
@@ -16,6 +17,8 @@ process.on('uncaughtException', (error) => {
   bug(error);
   process.exit(ExitCode.failed);
 });
+
+keepMemoryFromDumps();
 
 // Otherwise Node would open its debugger to whoever reaches the port.
 process.on('SIGUSR1', () => undefined);

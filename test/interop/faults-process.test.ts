@@ -189,6 +189,11 @@ describe('I07 the log has no reader', () => {
   });
 });
 
+/** At SIGUSR2 the heap fills up. */
+const FILLER = `if (require('node:worker_threads').isMainThread) process.on('SIGUSR2', () => {
+  for (const all = []; ; ) all.push(new Array(1000).fill(all.length));
+});`;
+
 describe('I14 nothing looks into the process', () => {
   test('I14 it listens where the configuration says and nowhere else, also after SIGUSR1, which opens the debugger of Node', async () => {
     const one = await Process.start();
@@ -201,10 +206,44 @@ describe('I14 nothing looks into the process', () => {
     expect((await fetch(`${one.api}/healthz`)).ok).toBe(true);
   });
 
-  test('I14 it writes no dump or report anywhere by itself', async () => {
-    const one = await Process.start();
-    const words = readFileSync(`/proc/${one.pid}/cmdline`, 'utf8').split('\0');
-    expect(words.filter((word) => /inspect|heapsnapshot|report|abort-on/.test(word))).toEqual([]);
+  const TOKEN = 'hush-hush-a-secret-token';
+
+  /** In a directory of its own, with core dumps as large as the system allows; `options` are those of Node. */
+  async function inDirectory(options = ''): Promise<{ one: Filament; files: () => readonly string[] }> {
+    const lab = new Lab('dump');
+    labs.push(lab);
+    const directory = lab.subdirectory('working-directory');
+    const dumps = 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"';
+    const one = await Filament.create(lab, {
+      autonomousSystem: 64512,
+      routerId: '192.0.2.1',
+      api: { token: TOKEN },
+      through: ['env', '-C', directory, `NODE_OPTIONS=${options}`, 'sh', '-c', dumps, 'sh'],
+    });
+    await one.start();
+    return { one, files: () => readdirSync(directory).map((name) => join(directory, name)) };
+  }
+
+  test('I14 a signal by which others take a heap snapshot or a report writes none', async () => {
+    const { one, files } = await inDirectory();
+    one.process.signal('SIGUSR2');
+    expect(await one.process.exited).toBe('SIGUSR2');
+    expect(files()).toEqual([]);
+  });
+
+  test('I14 at the end of its memory it writes no heap snapshot and no report, and what the system dumps has nothing of the memory', async () => {
+    const lab = new Lab('filler');
+    labs.push(lab);
+    const filler = `${lab.directory}/filler.cjs`;
+    writeFileSync(filler, FILLER);
+    const { one, files } = await inDirectory(`--max-old-space-size=200 --require=${filler}`);
+    expect(readFileSync(`/proc/${one.process.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+    one.process.signal('SIGUSR2');
+    expect(await one.process.exited).toBe('SIGABRT');
+    expect(one.logTail()).toContain('heap out of memory');
+    // A core file is here where the system writes such files at all, and into the working directory.
+    expect(files().filter((file) => !/\/core(\.\d+)?$/.test(file))).toEqual([]);
+    for (const file of files()) expect(readFileSync(file).includes(TOKEN)).toBe(false);
   });
 });
 
