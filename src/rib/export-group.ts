@@ -6,6 +6,7 @@ import { grownUint32, nextCapacity, putUint32 } from './columns.js';
 import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
 import { ExportBatch, octetsOf, workOf, type ExportStream } from './export-batch.js';
 import { cohortOf, ExportMember, nextOwed, type Delivery } from './export-member.js';
+import { DepartedRoutes } from './departed-routes.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { GroupRemains } from './group-remains.js';
 import { NO_ROUTE, type Payload, type SourceId } from './handles.js';
@@ -76,8 +77,7 @@ export class ExportGroup implements TableConsumer, Job {
   readonly #advertised = new BitSet();
   /** Changes with what is advertised and with who may have it. */
   #version = 0;
-  /** Slots whose route is no longer advertised but still needed: by how many deliveries and members out of step. */
-  readonly #departed = new Map<number, number>();
+  readonly #departed: DepartedRoutes;
 
   #delivery: Delivery | undefined;
   #ticket = 0;
@@ -94,6 +94,7 @@ export class ExportGroup implements TableConsumer, Job {
     this.table = table;
     this.#exporter = exporter;
     this.#scheduler = scheduler;
+    this.#departed = new DepartedRoutes(rib, table);
     this.#audiences = new Audiences(exporter, this.#members);
     for (let slot = 0; slot < table.slotCount; slot++) if (table.routeAt(slot) !== NO_ROUTE) this.#pending.add(slot);
     this.#fillRemaining = this.#pending.size;
@@ -161,8 +162,8 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   leave(member: ExportMember): void {
-    const owed = member.owed;
-    if (owed !== undefined) for (const slot of owed.heldSlots()) this.#departedServed(slot);
+    if (member.owed !== undefined) this.#departed.memberLeft(member.owed);
+    if (this.#departed.hasLeft) this.#scheduler.schedule(this);
     member.owed = undefined;
     member.ticket = 0;
     this.#outOfStep.delete(member);
@@ -279,6 +280,7 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   run(slice: Slice): boolean {
+    if (!this.#departed.letGo(slice)) return false;
     for (;;) {
       if (this.#delivery !== undefined) {
         // Again in the middle: a hundred groups may be about to send a hundred megabytes each.
@@ -319,7 +321,7 @@ export class ExportGroup implements TableConsumer, Job {
 
     // The delivery itself still needs the routes that are going; members out of step may need them longer.
     for (const slot of slots) {
-      if (this.#content[slot] === NOTHING) this.#departed.set(slot, 1);
+      if (this.#content[slot] === NOTHING) this.#departed.add(slot);
       this.#exporter.runs?.forget(this.#runs, slot >>> 5);
     }
     for (const member of this.#outOfStep) this.#oweBatch(member, slots, before);
@@ -364,7 +366,7 @@ export class ExportGroup implements TableConsumer, Job {
     if (known && oldSource === next.source) return;
     let oldAudience: Audience | undefined;
     if (oldContent !== NOTHING) oldAudience = this.#audienceAt(slot);
-    else if (!this.#departed.delete(slot)) this.#rib.holdRoute(route);
+    else if (!this.#departed.revive(slot)) this.#rib.holdRoute(route);
     this.#exporter.hold(next.content, next.payload);
     if (oldContent !== NOTHING) this.#exporter.release(oldContent, oldPayload);
     if (oldContent === NOTHING || oldSource !== next.source) {
@@ -520,8 +522,7 @@ export class ExportGroup implements TableConsumer, Job {
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       owed.owe(slot, before[i]?.has(member.index) ?? false);
-      const waiting = this.#departed.get(slot);
-      if (waiting !== undefined && owed.holds(slot)) this.#departed.set(slot, waiting + 1);
+      if (owed.holds(slot)) this.#departed.await(slot);
     }
   }
 
@@ -552,7 +553,7 @@ export class ExportGroup implements TableConsumer, Job {
           member.ticket = 0;
           for (const stream of streams) if (stream.audience.has(member.index)) member.receiver.send(stream.chunks);
           if (delivery.lastWord > 0) {
-            for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departedServed(slot);
+            for (const slot of member.owed!.serve(delivery.firstWord, delivery.lastWord)) this.#departed.served(slot);
           }
         } else if (delivery.lastWord > 0) member.ticket = 0;
         else this.#putOutOfStep(member);
@@ -567,7 +568,7 @@ export class ExportGroup implements TableConsumer, Job {
   #endDelivery(): true {
     const { slots } = this.#delivery!;
     this.#delivery = undefined;
-    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departedServed(slot);
+    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.served(slot);
     return true;
   }
 
@@ -575,17 +576,6 @@ export class ExportGroup implements TableConsumer, Job {
 
   #audienceAt(slot: number): Audience {
     return this.#audiences.of(this.#content[slot]!, this.#source[slot] as SourceId);
-  }
-
-  /** One less has to be told that the route in this slot is gone; the last one lets go of the route. */
-  #departedServed(slot: number): void {
-    const left = this.#departed.get(slot);
-    if (left === undefined) return;
-    if (left > 1) this.#departed.set(slot, left - 1);
-    else {
-      this.#departed.delete(slot);
-      this.#rib.releaseRoute(this.table.routeAt(slot));
-    }
   }
 
   #grow(slots: number): void {

@@ -1,5 +1,6 @@
 import type { BitSet } from '../util/bitset.js';
 import type { Job, Slice } from '../util/scheduler.js';
+import type { DepartedRoutes } from './departed-routes.js';
 import type { Exporter } from './exporter.js';
 import type { Payload } from './handles.js';
 import type { Rib } from './rib.js';
@@ -16,7 +17,7 @@ interface Held {
   readonly content: Uint32Array;
   readonly payload: Uint32Array;
   /** Withdrawn, but not from everybody. */
-  readonly departed: ReadonlyMap<number, unknown>;
+  readonly departed: DepartedRoutes;
 }
 
 /**
@@ -37,7 +38,7 @@ export class GroupRemains implements Job {
     this.#table = table;
     this.#exporter = exporter;
     this.#held = held;
-    this.#departed = held.departed.keys();
+    this.#departed = held.departed.slots();
   }
 
   run(slice: Slice): boolean {

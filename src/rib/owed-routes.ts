@@ -28,6 +28,10 @@ export class OwedRoutes {
     return this.#held.has(slot);
   }
 
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
   /** Slots of which an older state is held. */
   heldSlots(): number[] {
     return [...this.#held];

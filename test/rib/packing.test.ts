@@ -207,6 +207,25 @@ describe.each(SHAPES)('a full table of $name', (shape) => {
     expect([world.rib.attributes.size, world.rib.payloads.size, world.table.routeCount]).toEqual([0, 0, 0]);
   });
 
+  test('a receiver leaves that has not been told of withdrawals: the routes go in slices', () => {
+    const world = new World(shape);
+    const { rib, hand, table } = world;
+    world.join(2);
+    hand.settle();
+    world.announce(200, 1_000_000);
+    const [stuck] = world.receivers;
+    stuck!.credit = 0;
+    rib.removePathsOf(world.sender, Infinity);
+    hand.settle();
+    expect(table.routeCount).toBe(SETS * ROUTES_PER_SET);
+    world.memberships[0]!.leave();
+    expect(table.routeCount).toBe(SETS * ROUTES_PER_SET);
+    let turns = 0;
+    while (hand.turn(4)) turns++;
+    expect(turns).toBeGreaterThan(5);
+    expect([table.routeCount, rib.payloads.size]).toEqual([0, 0]);
+  });
+
   test('the last receiver leaves: who watches the table is told when the routes are gone that only the group held', () => {
     const world = new World(shape);
     world.join(1);
