@@ -79,11 +79,25 @@ export function sortUniqueExtendedCommunities(bytes: Uint8Array): Uint8Array {
 
 /** `present` and then those of `more` that are not in it, in order; memory of its own. */
 export function addExtendedCommunities(present: Uint8Array | undefined, more: Uint8Array): Uint8Array {
-  const members = present ? splitExtendedCommunities(present) : [];
-  for (const member of splitExtendedCommunities(more)) {
-    if (!members.some((each) => Buffer.compare(each, member) === 0)) members.push(member);
+  // Without a view of each member: made for every set that leaves a VRF, one for each agent when thousands join.
+  let end = present?.length ?? 0;
+  const added = new Uint8Array(end + more.length);
+  if (present) added.set(present);
+  for (let at = 0; at < more.length; at += EXTENDED_COMMUNITY_OCTETS) {
+    if (isAmong(added, end, more, at)) continue;
+    for (let i = 0; i < EXTENDED_COMMUNITY_OCTETS; i++) added[end++] = more[at + i]!;
   }
-  return joinMembers(members);
+  return end === added.length ? added : added.slice(0, end);
+}
+
+/** Is the member at `offset` of `bytes` one of those in the first `end` octets of `members`? */
+function isAmong(members: Uint8Array, end: number, bytes: Uint8Array, offset: number): boolean {
+  for (let at = 0; at < end; at += EXTENDED_COMMUNITY_OCTETS) {
+    let same = 0;
+    while (same < EXTENDED_COMMUNITY_OCTETS && members[at + same] === bytes[offset + same]) same++;
+    if (same === EXTENDED_COMMUNITY_OCTETS) return true;
+  }
+  return false;
 }
 
 /** The members that `keep` accepts (it gets the octets and the member's offset); `undefined` when none is left, as the attribute may not be empty. */
