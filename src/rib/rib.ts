@@ -18,7 +18,7 @@ import { PathFlag, UNUSABLE } from './path-flags.js';
 import { PathSelection } from './path-selection.js';
 import { PayloadStore } from './payload-store.js';
 import { RouteTable, type RouteTableOptions } from './route-table.js';
-import { Source, type SourceOptions } from './source.js';
+import { Counted, Source, type SourceOptions } from './source.js';
 import { TargetListStore } from './target-lists.js';
 
 /** The route waits for a flush; its paths stand as they came, or were put in order since the last change. */
@@ -525,11 +525,11 @@ export class Rib {
     if ((flags & PathFlag.secondary) !== 0) return;
     const family = table.family.id;
     if (table.hidden) {
-      source.count('raw', family, by);
+      source.count(Counted.raw, family, by);
       return;
     }
-    source.count('received', family, by);
-    if ((flags & UNUSABLE) === 0) source.count('accepted', family, by);
+    source.count(Counted.received, family, by);
+    if ((flags & UNUSABLE) === 0) source.count(Counted.accepted, family, by);
   }
 
   #createRoute(table: RouteTable, key: Uint8Array, start: number, length: number, hash: number): RouteId {

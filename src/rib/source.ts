@@ -6,9 +6,12 @@ export const SourceKind = { static: 3, serviceChain: 2, agent: 1, bgp: 0 } as co
 export type SourceKind = (typeof SourceKind)[keyof typeof SourceKind];
 
 const FAMILY_SLOTS = 16;
-/** What is counted per family. Paths in hidden tables (`raw`): what a CE neighbor said, before its next hops were resolved. */
-const COUNTED = { received: 0, accepted: 1, raw: 2 } as const;
-type Counted = keyof typeof COUNTED;
+/**
+ * What is counted per family, and where its counts begin. Paths in hidden tables (`raw`): what a CE neighbor said, before its next
+ * hops were resolved.
+ */
+export const Counted = { received: 0, accepted: FAMILY_SLOTS, raw: 2 * FAMILY_SLOTS } as const;
+type Counted = (typeof Counted)[keyof typeof Counted];
 
 /** Knows which paths of a source its speaker has not repeated since it was lost (RFC 4724 §4.2). */
 export interface Staleness {
@@ -35,8 +38,8 @@ export class Source {
   readonly routerId: number;
   /** Address of the sender: the last step of path selection. */
   readonly address: Uint8Array;
-  /** Of {@link COUNTED}, one array for all: an array of V8 takes 200 octets besides what is in it. */
-  readonly #counts = new Uint32Array(FAMILY_SLOTS * Object.keys(COUNTED).length);
+  /** Of all that is {@link Counted}: an array of V8 takes 200 octets besides what is in it. */
+  readonly #counts = new Uint32Array(3 * FAMILY_SLOTS);
   /** Head of the chain of this source's paths; kept by the RIB. */
   firstPath: PathId = NO_PATH;
   pathCount = 0;
@@ -58,17 +61,17 @@ export class Source {
 
   /** Paths received. Secondary paths do not count, and those in hidden tables are counted by themselves. */
   receivedOf(family: FamilyId): number {
-    return this.#counts[family]!;
+    return this.#counts[Counted.received + family]!;
   }
 
   /** Paths received that may be used. */
   acceptedOf(family: FamilyId): number {
-    return this.#counts[COUNTED.accepted * FAMILY_SLOTS + family]!;
+    return this.#counts[Counted.accepted + family]!;
   }
 
   /** Paths in hidden tables. */
   rawOf(family: FamilyId): number {
-    return this.#counts[COUNTED.raw * FAMILY_SLOTS + family]!;
+    return this.#counts[Counted.raw + family]!;
   }
 
   /** Paths received of all families. */
@@ -78,7 +81,7 @@ export class Source {
 
   /** Kept by the RIB. */
   count(what: Counted, family: FamilyId, by: 1 | -1): void {
-    this.#counts[COUNTED[what] * FAMILY_SLOTS + family]! += by;
+    this.#counts[what + family]! += by;
   }
 }
 
