@@ -551,12 +551,15 @@ export class BgpNeighbor implements NeighborHandler {
   }
 
   #refreshOut(session: Session, family: FamilyId, state: FamilyState): void {
-    if (state.membership === undefined) return;
+    const { membership } = state;
+    // Either everything is still to come, or the neighbor gets nothing at all (RFC 8212 §3), and is told so.
+    if (membership === undefined && !state.endOfRibSent) return;
     if (session.negotiated.enhancedRouteRefresh && !state.refreshing) {
       state.refreshing = true;
       this.#sendRefreshMark(family, RouteRefreshSubtype.beginning);
     }
-    state.membership.refresh();
+    if (membership === undefined) this.#synchronized(session, family, state);
+    else membership.refresh();
   }
 
   /** What the neighbor has not repeated goes (RFC 7313 §4). */

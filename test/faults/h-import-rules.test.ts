@@ -12,12 +12,16 @@ import {
   PEER_AS,
   type Kind,
 } from '../support/fault-lab.js';
+import { bgpMessage } from '../support/raw-client.js';
 import { RawRouter } from '../support/raw-router.js';
-import { attribute } from '../support/update-messages.js';
+import { attribute, octets } from '../support/update-messages.js';
 
 const PREFIX = '18 0a0900';
 const ROUTE = '1/1 180a0900';
 const COMMUNITIES = 8;
+const BGP_ROUTE_REFRESH = 5;
+/** The capability of RFC 7313. */
+const ENHANCED_REFRESH = '4600';
 const OTC = 35;
 
 let lab: FaultLab;
@@ -41,14 +45,20 @@ describe('RFC 8212', () => {
   test('H03 eBGP without policy: nothing is imported, nothing exported, End-of-RIB comes, and the status says so (RFC 8212 §3)', async () => {
     lab = await FaultLab.start({ session: { eBGP: ', requirePolicy: true' } });
     lab.observer.update({ attributes: goodAttributes('client').join(''), nlri: '18 0a0800' });
-    const router = await lab.router('eBGP');
+    const router = await lab.router('eBGP', { capabilities: ENHANCED_REFRESH });
     await router.until('End-of-RIB of all families', () => router.endsOfRib.length === 6);
     router.update({ attributes: goodAttributes('eBGP').join(''), nlri: PREFIX });
     await eventually('the route is there', () => path('10.9.0.0/24') !== undefined);
     expect(path('10.9.0.0/24')).toMatchObject({ best: false, flags: ['rejected-by-policy'] });
-    await lab.sentinel(lab.observer, 'client', await lab.router('client'));
-    expect(lab.observer.routes.has(ROUTE)).toBe(false);
-    expect([...router.routes.keys()]).toEqual([]);
+    // The observer gets a route that was sent after it; the router, which gets none, the end of a refresh that it asked for.
+    const other = await lab.router('client');
+    await lab.sentinel(lab.observer, 'client', other);
+    await lab.sentinel(other, 'client');
+    expect(lab.observer.history).not.toContain(`+${ROUTE}`);
+    router.send(bgpMessage(BGP_ROUTE_REFRESH, octets('0001 00 01')));
+    await router.until('its refresh has ended', () => router.refreshMarks.includes('end'));
+    expect(router.refreshMarks).toEqual(['begin', 'end']);
+    expect(router.history).toEqual([]);
     expect(lab.neighbor(router)).toMatchObject({
       blocked: 'no import policy and no export policy (RFC 8212)',
       families: [{ family: 'ipv4-unicast', received: 1, accepted: 0, advertised: 0 }, {}, {}, {}, {}, {}],
