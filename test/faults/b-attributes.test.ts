@@ -309,13 +309,13 @@ describeUpdates('attributes that are optional', [
     eitherWay(discarded(26), kept({ 26: '01 000b 0000000000000001' })),
   ),
   ofValue(
-    'B36 PMSI_TUNNEL of a type that we do not know is for others to judge',
+    'B36 PMSI_TUNNEL of a type that others use (BIER) is for them to judge',
     0xc0,
     22,
     '00 0b 000000 0a000001',
     kept({ 22: '00 0b 000000 0a000001' }),
   ),
-  ...['00 06 000000 0a00', '00 06 0000', '00 ff 000000 0a000001'].map((value) =>
+  ...['00 06 000000 0a00', '00 06 0000', '00 ff 000000 0a000001', '00 20 000000 0a000001'].map((value) =>
     ofValue('B36 malformed PMSI_TUNNEL (RFC 6514 §5)', 0xc0, 22, value, WITHDRAWN),
   ),
   ofValue(

@@ -30,6 +30,11 @@ const unreach = (value: string): string => attribute(0x90, 15, value);
 /** A new IPv4 prefix of 32 bits. */
 const fresh = (): string => `20 0ac8${(0x1000 + ++serial).toString(16)}`;
 const key = (nlri: string): string => `1/1 ${nlri.replaceAll(' ', '')}`;
+/** As people write it. */
+const textOf = (nlri: string): string => {
+  const [length, ...address] = Buffer.from(nlri.replaceAll(' ', ''), 'hex');
+  return `${address.join('.')}/${length}`;
+};
 const NOTHING_MALFORMED = {
   ignore: 0,
   'attribute-discard': 0,
@@ -452,8 +457,15 @@ describe('between kinds of neighbors', () => {
     expect(lab.neighbor(external)).toMatchObject({ state: 'established', flaps: 0 });
     // It is counted for each group of neighbors that it is kept from, and told.
     expect(lab.faults('bgp-route-too-large')).toBeGreaterThan(before);
-    await eventually('it is in the log', () =>
-      lab.warnings.slice(warned).some(({ message }) => message.startsWith('routes withdrawn')),
+    await eventually('it is in the log, by name', () =>
+      lab.warnings
+        .slice(warned)
+        .some(
+          ({ message, fields: { family, prefixes } }) =>
+            message.startsWith('routes withdrawn') &&
+            family === 'ipv4-unicast' &&
+            (prefixes as readonly string[]).includes(textOf(nlri)),
+        ),
     );
     // When there is room again it comes back.
     source().update({ attributes: goodAttributes('client').join(''), nlri });

@@ -62,6 +62,14 @@ const EXPLAINED: ReadonlyArray<{
   { daemon: /./, theirs: /^(kept|withdrawn|reset 3\/1)$/, ours: /^reset 3\/2$/, reason: /not recognised/ },
   // RFC 7606 §3 f discards these two whatever is wrong with them; §3 c by itself would withdraw.
   { daemon: /bird|gobgp/, theirs: /^withdrawn$/, ours: /^kept$/, reason: /^(aggregator|atomic-aggregate): flags/ },
+  // The wrong flags made one that is there twice: it resets the session for that (RFC 7606 §3 g keeps the first).
+  { daemon: /frr/, theirs: /^reset 3\/1$/, ours: /^kept$/, reason: /^(aggregator|atomic-aggregate): flags/ },
+  // With the flags of a well-known attribute it is one that others do not know. RFC 8669 §6 discards Prefix-SID for any error; RFC 7606 §3 c
+  // withdraws for the flags of the rest.
+  { daemon: /./, theirs: /^(withdrawn|reset)/, ours: /^kept$/, reason: /^prefix-sid: flags/ },
+  { daemon: /frr|gobgp/, theirs: /^reset 3\/[12]$/, ours: /^withdrawn$/, reason: /^attr-set: flags/ },
+  // Discarded unread in a session with 4-octet AS numbers (RFC 6793 §6).
+  { daemon: /gobgp/, theirs: /^reset 3\/1$/, ours: /^kept$/, reason: /^as4-(path|aggregator): sent by a 4-octet/ },
   // RFC 7311 §3.2 discards an AIGP attribute, and does not say that its flags are different.
   { daemon: /gobgp/, theirs: /^withdrawn$/, ours: /^kept$/, reason: /^aigp: flags/ },
   // The lower four bits of the flags are to be ignored (RFC 4271 §4.3).

@@ -37,7 +37,7 @@ function joinFirst([first, rest]: [number, Uint8Array]): Uint8Array {
 
 const pmsiTunnel: fc.Arbitrary<PmsiTunnel> = fc.record({
   flags: fc.nat({ max: 255 }),
-  tunnelType: fc.constantFrom(0, 1, 3, 10, 252),
+  tunnelType: fc.constantFrom(0, 1, 3, 10, 0x8b, 252),
   label: fc.nat({ max: 0xffffff }),
   identifier: fc.uint8Array({ maxLength: 24 }),
 });
@@ -120,6 +120,9 @@ export const pathAttributes: fc.Arbitrary<PathAttributes> = fc
       pmsiTunnel,
       tunnelEncapsulation,
       aigp,
+      nextHopCharacteristics: tlvs(2, fc.nat({ max: 300 })).map((list) =>
+        Uint8Array.of(0, 1, 128, 4, 192, 0, 2, 1, ...list),
+      ),
       prefixSid: tlvs(1, fc.constantFrom(5, 6, 200)),
       onlyToCustomer: u32,
       attributeSet,

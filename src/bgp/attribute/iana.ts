@@ -24,6 +24,7 @@ export const AttributeType = {
   linkState: 29,
   largeCommunities: 32,
   onlyToCustomer: 35,
+  nextHopCharacteristics: 39,
   prefixSid: 40,
   attributeSet: 128,
 } as const;

@@ -27,6 +27,8 @@ export interface PathAttributes {
   readonly tunnelEncapsulation?: Uint8Array;
   /** Value of AIGP (RFC 7311), structure checked. */
   readonly aigp?: Uint8Array;
+  /** Value of Next Hop Dependent Characteristics (draft-ietf-idr-nhc), structure checked. */
+  readonly nextHopCharacteristics?: Uint8Array;
   /** Value of BGP Prefix-SID (RFC 8669), structure checked. */
   readonly prefixSid?: Uint8Array;
   /** Only to Customer (RFC 9234). */

@@ -14,12 +14,16 @@ import type { PmsiTunnel } from './path-attributes.js';
  *   3 octets   MPLS label in the high 20 bits, or a VNI in all 24 (RFC 8365 §9)
  *   rest       tunnel identifier, its form depends on the type
  */
-const PmsiTunnelType = {
-  none: 0,
-  ingressReplication: 6,
-  /** Reserved by RFC 7385 §4: on no wire. */
-  reserved: 255,
-} as const;
+const INGRESS_REPLICATION = 6;
+
+/**
+ * Tunnel types that say something on an EVPN route: of RFC 6514 (0 to 7), assisted replication (RFC 9574), BIER (RFC 8556), and trees of
+ * segment routing (10 to 13); with the high bit composite tunnels (RFC 8317 §3.2); and those for experiments (RFC 8317 §7).
+ */
+function isDefined(tunnelType: number): boolean {
+  const type = tunnelType & 0x7f;
+  return type <= 7 || (type >= 10 && type <= 13) || (type >= 0x7b && type <= 0x7e);
+}
 
 /** `type 6 label 100 192.0.2.1`: tunnel type, 24-bit label field, identifier. */
 function formatPmsiTunnel({ tunnelType, label, identifier }: PmsiTunnel): string {
@@ -29,8 +33,8 @@ function formatPmsiTunnel({ tunnelType, label, identifier }: PmsiTunnel): string
 }
 
 /**
- * Malformed (too short, a reserved type, or ingress replication without an address): treat-as-withdraw, since RFC 6514
- * asks for it where the tunnel is essential and names nothing milder. Tunnel types that we do not know are carried as they are.
+ * Malformed (too short, an undefined type, or ingress replication without an address): treat-as-withdraw (RFC 6514 §5). What identifies
+ * a tunnel of another type is carried as it is.
  */
 export const pmsiTunnelCodec: AttributeCodec<'pmsiTunnel'> = {
   type: AttributeType.pmsiTunnel,
@@ -45,10 +49,8 @@ export const pmsiTunnelCodec: AttributeCodec<'pmsiTunnel'> = {
     const tunnelType = r.u8();
     const label = r.u24();
     const octets = r.remaining;
-    if (tunnelType === PmsiTunnelType.reserved) return undefined;
-    if (tunnelType === PmsiTunnelType.ingressReplication && octets !== IPV4_OCTETS && octets !== IPV6_OCTETS) {
-      return undefined;
-    }
+    if (!isDefined(tunnelType)) return undefined;
+    if (tunnelType === INGRESS_REPLICATION && octets !== IPV4_OCTETS && octets !== IPV6_OCTETS) return undefined;
     return { flags, tunnelType, label, identifier: new Uint8Array(r.rest()) };
   },
   encode(w, { flags, tunnelType, label, identifier }) {

@@ -14,6 +14,7 @@ import { largeCommunitiesCodec } from './large-communities.js';
 import { linkStateCodec } from './link-state.js';
 import { localPreferenceCodec } from './local-preference.js';
 import { multiExitDiscriminatorCodec } from './multi-exit-discriminator.js';
+import { nextHopCharacteristicsCodec } from './next-hop-characteristics.js';
 import { onlyToCustomerCodec } from './only-to-customer.js';
 import { originCodec } from './origin.js';
 import { originatorIdCodec } from './originator-id.js';
@@ -45,6 +46,7 @@ export const ATTRIBUTE_CODECS: readonly AttributeCodec[] = [
   linkStateCodec,
   largeCommunitiesCodec,
   onlyToCustomerCodec,
+  nextHopCharacteristicsCodec,
   prefixSidCodec,
   attributeSetCodec,
 ];

@@ -40,6 +40,9 @@ const GOOD: ReadonlyArray<readonly [type: number, hex: string, text: string]> = 
   [AttributeType.as4Aggregator, 'fa56ea00c0000201', '4200000000 192.0.2.1'],
   [AttributeType.pmsiTunnel, '0006000065c0000201', 'type 6 label 101 192.0.2.1'],
   [AttributeType.pmsiTunnel, '0000000000', 'type 0 label 0'],
+  // BIER, and a composite tunnel (RFC 8317 §3.2)
+  [AttributeType.pmsiTunnel, '000b0000000a000001', 'type 11 label 0 10.0.0.1'],
+  [AttributeType.pmsiTunnel, '0082000065000001', 'type 130 label 101 0x000001'],
   [AttributeType.tunnelEncapsulation, '000800040402fc00', '0x000800040402fc00'],
   [AttributeType.tunnelEncapsulation, '000f0005' + '82000200ff', '0x000f000582000200ff'],
   [AttributeType.ipv6ExtendedCommunities, '000220010db8000000000000000000000001000a', 'target:2001:db8::1:10'],
@@ -47,6 +50,8 @@ const GOOD: ReadonlyArray<readonly [type: number, hex: string, text: string]> = 
   [AttributeType.linkState, '0400000100', 'true'],
   [AttributeType.largeCommunities, '0000fc000000000100000002', '64512:1:2'],
   [AttributeType.onlyToCustomer, '0000fc00', '64512'],
+  [AttributeType.nextHopCharacteristics, '00018004c00002010001000101', '0x00018004c00002010001000101'],
+  [AttributeType.nextHopCharacteristics, '00010104c0000201', '0x00010104c0000201'],
   [AttributeType.prefixSid, '01000700000000000001', '0x01000700000000000001'],
   [AttributeType.attributeSet, '0000fc0040010100', '0x0000fc0040010100'],
 ];
@@ -76,6 +81,9 @@ const BAD: ReadonlyArray<readonly [what: string, type: number, hex: string, ctx?
   ['seven octets of extended communities (RFC 7606 §7.14)', AttributeType.extendedCommunities, '0002fc00000000'],
   ['AS4_PATH of one octet (RFC 6793 §6)', AttributeType.as4Path, '02'],
   ['ingress replication to an address of 5 octets (RFC 6514 §5)', AttributeType.pmsiTunnel, '0006000065c000020101'],
+  ['a reserved tunnel type (RFC 7385 §4)', AttributeType.pmsiTunnel, '00ff0000650a000001'],
+  ['a tunnel type that nobody defined (RFC 6514 §5)', AttributeType.pmsiTunnel, '00200000650a000001'],
+  ['a tunnel type that means nothing here (RFC 6514 §5)', AttributeType.pmsiTunnel, '00080000650a000001'],
   ['a tunnel longer than the attribute (RFC 9012 §13)', AttributeType.tunnelEncapsulation, '000800050402fc00'],
   ['a sub-TLV longer than its tunnel (RFC 9012 §13)', AttributeType.tunnelEncapsulation, '000800040403fc00'],
   ['19 octets of IPv6 communities (RFC 7606 §7.15)', AttributeType.ipv6ExtendedCommunities, '00'.repeat(19)],
@@ -83,6 +91,8 @@ const BAD: ReadonlyArray<readonly [what: string, type: number, hex: string, ctx?
   ['an AIGP TLV of another length (RFC 7311 §3)', AttributeType.aigp, '01000c000000000000000a00'],
   ['an AIGP TLV shorter than its header (RFC 7311 §3)', AttributeType.aigp, '010002'],
   ['13 octets of large communities (RFC 8092 §6)', AttributeType.largeCommunities, '00'.repeat(13)],
+  ['characteristics without a whole next hop', AttributeType.nextHopCharacteristics, '00010104c00002'],
+  ['a TLV of characteristics that runs past the end', AttributeType.nextHopCharacteristics, '000101000001000200'],
   ['a label index TLV of six octets (RFC 8669 §3.1)', AttributeType.prefixSid, '010006000000000001'],
   ['an SRGB TLV without a whole range (RFC 8669 §3.2)', AttributeType.prefixSid, '0300040000ffff'],
 ];
@@ -175,7 +185,7 @@ describe('attribute codecs', () => {
       ...Object.fromEntries([1, 2, 5, 6].map((type) => [type, AttributeKind.wellKnown])),
       ...Object.fromEntries([4, 9, 10, 26, 29].map((type) => [type, AttributeKind.optionalNonTransitive])),
       ...Object.fromEntries(
-        [7, 8, 16, 17, 18, 22, 23, 25, 32, 35, 40, 128].map((type) => [type, AttributeKind.optionalTransitive]),
+        [7, 8, 16, 17, 18, 22, 23, 25, 32, 35, 39, 40, 128].map((type) => [type, AttributeKind.optionalTransitive]),
       ),
     });
   });
