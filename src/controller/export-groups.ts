@@ -20,6 +20,8 @@ interface Oversized {
   readonly table: string;
   readonly family: string;
   readonly routes: number;
+  /** The first of them. */
+  readonly prefixes: readonly string[];
 }
 
 /** A receiver's place in the export group of one table. */
@@ -117,10 +119,12 @@ export class ExportGroups {
   takeOversized(): readonly Oversized[] {
     const taken: Oversized[] = [];
     for (const entry of this.#entries.values()) {
+      const { exporter, group } = entry;
       const routes = oversizedOf(entry) - entry.oversizedTold;
-      if (routes === 0) continue;
+      if (routes === 0 || !(exporter instanceof BgpExporter)) continue;
       entry.oversizedTold += routes;
-      taken.push({ table: entry.group.table.name, family: entry.group.table.family.name, routes });
+      const prefixes = exporter.takeOversizedPrefixes();
+      taken.push({ table: group.table.name, family: group.table.family.name, routes, prefixes });
     }
     return taken;
   }

@@ -6,7 +6,7 @@ const CHECK_MS = 10_000;
 
 /**
  * Says in the log which routes were withdrawn from neighbors because their attributes, with those that we add, leave no room for
- * them in a message (RFC 4271 §9.2): at most one record for each group of neighbors in ten seconds.
+ * them in a message (RFC 4271 §9.2), the first ten by name: at most one record for each group of neighbors in ten seconds.
  */
 export class OversizedRoutes {
   readonly #clock: Clock;

@@ -78,6 +78,8 @@ const ELIGIBILITY_TARGETS = 2 ** 32;
 /** Flags, type and extended length of an MP attribute. */
 const MP_HEADER_OCTETS = 4;
 const AFI_SAFI_OCTETS = 3;
+/** Prefixes that did not fit in a message and are kept to be told. */
+const MAX_OVERSIZED_PREFIXES = 10;
 
 /**
  * Encodes the routes of a table for one kind of BGP neighbor: which routes they may have, the attributes as they must
@@ -101,6 +103,8 @@ export class BgpExporter implements Exporter {
   readonly #pathKeys = new Map<string, number>();
   #interests = 0;
   #oversized = 0;
+  /** The first of those that {@link takeOversizedPrefixes} has not returned yet. */
+  #oversizedPrefixes: string[] = [];
   #updates = 0;
 
   constructor(rib: Rib, options: BgpExportOptions) {
@@ -139,6 +143,13 @@ export class BgpExporter implements Exporter {
   /** Routes that could not be sent because their attributes leave no room in a message; they were withdrawn instead. */
   get oversized(): number {
     return this.#oversized;
+  }
+
+  /** Prefixes of such routes since this was last asked, {@link MAX_OVERSIZED_PREFIXES} at most; they may be gone by now. */
+  takeOversizedPrefixes(): readonly string[] {
+    const taken = this.#oversizedPrefixes;
+    this.#oversizedPrefixes = [];
+    return taken;
   }
 
   /** UPDATE messages encoded, each counted once whatever the number of receivers. */
@@ -303,14 +314,24 @@ export class BgpExporter implements Exporter {
       const sent = classic ? this.#classicUpdate(w, routes, payloads, from) : this.#mpUpdate(w, routes, payloads, from);
       if (sent === from) {
         // Not even one route fits beside these attributes: what the receivers have is not true any more.
-        this.#oversized += routes.length - from;
-        this.#withdraw(w, routes.slice(from));
+        const tooLarge = routes.slice(from);
+        this.#noteOversized(tooLarge);
+        this.#withdraw(w, tooLarge);
         break;
       }
       this.#updates++;
       from = sent;
     }
     out.push(w.copy());
+  }
+
+  #noteOversized(routes: readonly RouteId[]): void {
+    const rib = this.#rib;
+    this.#oversized += routes.length;
+    for (const route of routes.slice(0, MAX_OVERSIZED_PREFIXES - this.#oversizedPrefixes.length)) {
+      const prefix = this.family.format(rib.keyBytes, rib.keyOffsetOf(route), rib.keyLengthOf(route));
+      this.#oversizedPrefixes.push(prefix);
+    }
   }
 
   encodeWithdrawals(routes: readonly RouteId[], out: Uint8Array[]): void {
