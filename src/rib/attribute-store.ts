@@ -1,8 +1,9 @@
-import { decodeCanonical, encodeCanonical } from '../bgp/attribute/canonical.js';
+import { decodeCanonical, writeCanonical } from '../bgp/attribute/canonical.js';
 import { AttributeTooLongError } from '../bgp/attribute/encode-attributes.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { assert } from '../util/assert.js';
 import { hashBytes } from '../wire/hash.js';
+import { Writer } from '../wire/writer.js';
 import { asesAmong, countAs } from './as-path-scan.js';
 import { AttributeFeature, featuresOf } from './attribute-features.js';
 import { ByteArena, equalBytes } from './byte-arena.js';
@@ -44,6 +45,7 @@ interface Alias {
  */
 export class AttributeStore {
   readonly #targets: TargetListStore;
+  readonly #canonical = new Writer(1024);
   readonly #arena = new ByteArena(1 << 14);
   readonly #index = new HashIndex(256);
   readonly #aliases = new Map<string, Alias>();
@@ -116,9 +118,9 @@ export class AttributeStore {
     context: DecodeContext,
     attributes: PathAttributes,
   ): AttributeSetId {
-    const canonical = encodeCanonical(attributes);
-    const set = this.#intern(canonical, 0, canonical.length, attributes);
-    if (canonical.length === end - start && equalBytes(canonical, 0, bytes, start, canonical.length)) {
+    const { bytes: canonical, position: length } = this.#encode(attributes);
+    const set = this.#intern(canonical, 0, length, attributes);
+    if (length === end - start && equalBytes(canonical, 0, bytes, start, length)) {
       this.#contexts[set]! |= context;
     } else if (end - start <= MAX_ALIAS_OCTETS) {
       if (this.#aliases.size >= MAX_ALIASES) this.#aliases.clear();
@@ -132,8 +134,8 @@ export class AttributeStore {
    * @throws AttributeTooLongError  when the set has no canonical form
    */
   intern(attributes: PathAttributes): AttributeSetId {
-    const canonical = encodeCanonical(attributes);
-    return this.#intern(canonical, 0, canonical.length, attributes);
+    const { bytes, position } = this.#encode(attributes);
+    return this.#intern(bytes, 0, position, attributes);
   }
 
   /** As {@link intern}; {@link NO_SET} for a set that has no canonical form, because an attribute is too long to be sent. */
@@ -236,6 +238,13 @@ export class AttributeStore {
       }
     }
     return NO_SET;
+  }
+
+  /** Canonical octets, in memory that the next set takes: a buffer for each takes longer than what is written to it. */
+  #encode(attributes: PathAttributes): Writer {
+    this.#canonical.reset();
+    writeCanonical(this.#canonical, attributes);
+    return this.#canonical;
   }
 
   #intern(bytes: Uint8Array, start: number, end: number, attributes: PathAttributes): AttributeSetId {

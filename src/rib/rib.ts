@@ -16,6 +16,7 @@ import {
 import { HashIndex } from './hash-index.js';
 import { PathFlag, UNUSABLE } from './path-flags.js';
 import { PathSelection } from './path-selection.js';
+import { PathTime } from './path-time.js';
 import { PayloadStore } from './payload-store.js';
 import { RouteTable, type RouteTableOptions } from './route-table.js';
 import { Counted, Source, type SourceOptions } from './source.js';
@@ -23,10 +24,9 @@ import { TargetListStore } from './target-lists.js';
 
 /** The route waits for a flush; its paths stand as they came, or were put in order since the last change. */
 const ROUTE_DIRTY = 1;
+const ROUTE_DIRTY_ORDERED = 2;
 /** Source ids that are not used again yet. */
 const RESTING_SOURCES = 1024;
-const ROUTE_DIRTY_ORDERED = 2;
-
 /** Chains are walked up to here; beyond it an index takes over, until half as many paths are left. */
 const MANY_PATHS = 64;
 
@@ -52,7 +52,7 @@ export class Rib {
   readonly attributes = new AttributeStore(this.targets);
   readonly payloads = new PayloadStore();
   readonly selection: PathSelection;
-  readonly #nowSec: () => number;
+  readonly time: PathTime;
 
   readonly #keys = new ByteArena(1 << 12);
   readonly #index = new HashIndex(1 << 8);
@@ -95,7 +95,7 @@ export class Rib {
 
   /** @param nowSec  monotonic seconds, for the age of paths */
   constructor(nowSec: () => number) {
-    this.#nowSec = nowSec;
+    this.time = new PathTime(nowSec);
     this.selection = new PathSelection(this);
   }
 
@@ -295,7 +295,7 @@ export class Rib {
 
   /** Seconds since the path was announced or last changed. */
   ageSecOf(path: PathId): number {
-    return this.#nowSec() - this.#pathSince[path]!;
+    return this.time.nowSec - this.#pathSince[path]!;
   }
 
   /**
@@ -333,7 +333,7 @@ export class Rib {
     putUint32(this.#pathPayload, path, payload);
     this.#pathFlags[path] = flags;
     putUint32(this.#pathOrigin, path, origin);
-    this.#pathSince[path] = this.#nowSec();
+    this.#pathSince[path] = this.time.nowSec;
     putUint32(this.#pathNext, path, this.#routeFirst[route]!);
     this.#routeFirst[route] = path;
     if (this.#chains.size > 0) this.#chains.get(route)?.added(path);
@@ -516,7 +516,7 @@ export class Rib {
     this.#pathSet[path] = set;
     this.#pathPayload[path] = payload;
     this.#pathFlags[path] = flags;
-    this.#pathSince[path] = this.#nowSec();
+    this.#pathSince[path] = this.time.nowSec;
     this.markDirty(table, this.#pathRoute[path] as RouteId);
     table.observer?.pathChanged(path);
   }

@@ -84,7 +84,13 @@ export class UpdateReceiver {
    */
   receive(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
     this.#worst = undefined;
-    return this.#receive(bytes, start, end) ?? this.#worst;
+    const { time } = this.#rib;
+    time.hold();
+    try {
+      return this.#receive(bytes, start, end) ?? this.#worst;
+    } finally {
+      time.goOn();
+    }
   }
 
   #receive(bytes: Uint8Array, start: number, end: number): ProtocolFault | undefined {
