@@ -1,4 +1,5 @@
 /** The other ends of the rehearsal's sockets: they say what they were given to say, and count what they are told. */
+import type { Capability } from '../bgp/capability/capability.js';
 import { encodeOpen } from '../bgp/message/open.js';
 import { KEEPALIVE } from '../bgp/message/keepalive.js';
 import { localOpen } from '../bgp/session/negotiation.js';
@@ -56,15 +57,28 @@ function connect(network: Network, localAddress: string, port: number): Promise<
   });
 }
 
+export interface BgpPeerOptions {
+  readonly address: string;
+  readonly asn: number;
+  readonly routerId: number;
+  readonly families: readonly FamilyId[];
+  readonly isPlain: boolean;
+}
+
+/** Capabilities that a plain speaker does not have. */
+const EXTENSIONS: ReadonlySet<Capability['kind']> = new Set(['extended-message', 'extended-next-hop']);
+
 /** A BGP session. What the speaker says is not read, so its OPEN is believed to be in order. */
 export class BgpPeer extends CountingPeer {
   static async connect(
     network: Network,
     port: number,
-    { address, asn, routerId, families }: { address: string; asn: number; routerId: number; families: FamilyId[] },
+    { address, asn, routerId, families, isPlain }: BgpPeerOptions,
   ): Promise<BgpPeer> {
     const peer = new BgpPeer(await connect(network, address, port));
-    peer.write(encodeOpen(localOpen({ localAs: asn, peerAs: 'any', routerId, families, holdTimeSec: 0 })));
+    const open = localOpen({ localAs: asn, peerAs: 'any', routerId, families, holdTimeSec: 0 });
+    const capabilities = isPlain ? open.capabilities.filter(({ kind }) => !EXTENSIONS.has(kind)) : open.capabilities;
+    peer.write(encodeOpen({ ...open, capabilities }));
     peer.write(KEEPALIVE);
     return peer;
   }

@@ -8,7 +8,6 @@
  */
 import type { FamilyId } from '../bgp/nlri/family.js';
 import { endOfRib } from '../bgp/message/update-encode.js';
-import { rtc } from '../bgp/nlri/rtc.js';
 import { familyByName } from '../bgp/nlri/registry.js';
 import { workloadRoute } from '../agent/workload.js';
 import type { ResolvedConfig } from '../config/resolved.js';
@@ -16,15 +15,16 @@ import { Controller } from '../controller/controller.js';
 import { TcpNetwork } from '../net/tcp-transport.js';
 import { assert, defined } from '../util/assert.js';
 import { systemClock } from '../util/clock.js';
-import { silentLogger } from '../util/logger.js';
+import { silentLogger, type Logger } from '../util/logger.js';
 import { AgentPeer, BgpPeer } from './peers.js';
 import { stageFor, VRFS, type StageConfig, type StagePeer } from './stage-config.js';
-import { defaultMembership, hasTable, updatesOf } from './table.js';
+import { defaultMembership, hasTable, updatesOf, withdrawalOf } from './table.js';
 
 /** Routes of a table; enough for V8 to optimise what is called per route. */
 const ROUTES = 3000;
 /** Routes that change alone. */
 const LONE_CHANGES = 100;
+const LONE_WITHDRAWALS = 30;
 const AGENTS = 4;
 /** Of each agent, in each VRF. */
 const ROUTES_PER_AGENT = 100;
@@ -58,19 +58,23 @@ class Stage {
   readonly #config: StageConfig;
   readonly #controller: Controller;
   readonly #network = new TcpNetwork(systemClock);
+  /** What the controller has to say of what is played to it: nothing, or it is not what it was meant to be. */
+  readonly #warnings: string[] = [];
   readonly #peers: (BgpPeer | AgentPeer)[] = [];
   readonly #deadlineMs: number;
 
   constructor(config: StageConfig, deadlineMs: number) {
     this.#deadlineMs = deadlineMs;
     this.#config = config;
-    this.#controller = new Controller(config.config, { clock: systemClock, logger: silentLogger });
+    this.#controller = new Controller(config.config, { clock: systemClock, logger: noting(this.#warnings) });
   }
 
   async play(): Promise<{ bgp: number; agents: number }> {
     await this.#controller.start();
     const bgp = await this.#playBgp();
     const agents = this.#config.withAgents ? await this.#playAgents() : 0;
+    const [warning] = this.#warnings;
+    assert(warning === undefined, `the stage is not understood: ${warning ?? ''}`);
     return { bgp, agents };
   }
 
@@ -80,8 +84,8 @@ class Stage {
   }
 
   /**
-   * A table from each sender of each kind, the same routes every time, so that each has several paths; receivers from the start and late
-   * ones; changes of single routes; the end of all sessions.
+   * A table from each sender of each kind, the same routes every time, so that each has several paths, one after the other and then
+   * all at once; receivers from the start and late ones; changes of single routes, some of which go; the end of all sessions.
    * @returns octets received
    */
   async #playBgp(): Promise<number> {
@@ -90,17 +94,17 @@ class Stage {
     const join = async (peer: StagePeer): Promise<BgpPeer> => {
       const member = await this.#join(peer);
       joined.push(member);
-      if (peer.families.includes('rtc')) {
-        member.write(defaultMembership(peer.asn));
-        member.write(endOfRib(rtc));
-      }
+      if (peer.families.includes('rtc')) member.write(defaultMembership(peer.asn));
+      for (const name of peer.families) member.write(endOfRib(defined(familyByName(name), name)));
       await this.#settled(joined);
       return member;
     };
     const [early, late] = split(peers.filter(({ sends }) => !sends));
     for (const peer of early) await join(peer);
+    const senders: [StagePeer, BgpPeer][] = [];
     for (const sender of peers.filter(({ sends }) => sends)) {
       const member = await join(sender);
+      senders.push([sender, member]);
       for (const family of tablesOf(sender)) {
         for (const update of updatesOf(family, { ...sender, routes: ROUTES })) member.write(update);
         await this.#settled(joined);
@@ -108,8 +112,18 @@ class Stage {
           member.write(update);
           await this.#settled(joined, 1);
         }
+        for (let number = 0; number < LONE_WITHDRAWALS; number++) {
+          member.write(withdrawalOf(family, number));
+          await this.#settled(joined, 1);
+        }
       }
     }
+    for (const [sender, member] of senders) {
+      for (const family of tablesOf(sender)) {
+        for (const update of updatesOf(family, { ...sender, routes: ROUTES, med: 2 })) member.write(update);
+      }
+    }
+    await this.#settled(joined);
     for (const peer of late) await join(peer);
     const octets = joined.reduce((sum, peer) => sum + peer.receivedOctets, 0);
     for (const peer of joined) peer.close();
@@ -117,17 +131,17 @@ class Stage {
     return octets;
   }
 
-  async #join({ address, asn, families }: StagePeer): Promise<BgpPeer> {
+  async #join({ address, asn, families, isPlain }: StagePeer): Promise<BgpPeer> {
     const port = defined(this.#controller.neighbors.listener.addresses[0], 'bgp.listen').port;
     const routerId = 0x7f4d0000 + this.#peers.length;
     const ids = families.map((name) => defined(familyByName(name), name).id);
-    const peer = await BgpPeer.connect(this.#network, port, { address, asn, routerId, families: ids });
+    const peer = await BgpPeer.connect(this.#network, port, { address, asn, routerId, families: ids, isPlain });
     this.#peers.push(peer);
     return peer;
   }
 
   /**
-   * Agents that announce routes in every VRF; routes that change alone, and go; an agent that leaves, and a late one.
+   * Agents that announce routes in every VRF; routes that come alone, move to another agent, and go; an agent that leaves, and a late one.
    * @returns octets received
    */
   async #playAgents(): Promise<number> {
@@ -135,13 +149,20 @@ class Stage {
     for (let index = 0; index < AGENTS; index++) agents.push(await this.#agent(index));
     await this.#settled(agents);
     const [first, ...others] = agents;
-    assert(first !== undefined, 'there are agents');
+    const [second] = others;
+    assert(first !== undefined && second !== undefined, 'there are agents');
     for (let i = 0; i < LONE_CHANGES; i++) {
       const vrf = defined(this.#config.vrfs[i % VRFS], 'a VRF');
-      const route = workloadRoute('ipv4-unicast', 0, AGENTS * ROUTES_PER_AGENT + i);
+      const number = AGENTS * ROUTES_PER_AGENT + i;
+      const route = workloadRoute('ipv4-unicast', 0, number);
       first.publish(vrf, route);
       await this.#settled(others, 1);
-      if (i % 2 === 0) first.withdraw(vrf, route);
+      if (i % 2 !== 0) continue;
+      const moved = { ...workloadRoute('ipv4-unicast', 1, number), sequence: 1 };
+      second.publish(vrf, moved);
+      await this.#settled(others, 1);
+      first.withdraw(vrf, route);
+      second.withdraw(vrf, moved);
       await this.#settled(others, 1);
     }
     first.close();
@@ -184,6 +205,15 @@ class Stage {
       assert(systemClock.nowMs() < this.#deadlineMs, 'the rehearsal takes too long');
     }
   }
+}
+
+/** A logger that only keeps warnings and errors. */
+function noting(warnings: string[]): Logger {
+  const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    warnings.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const logger: Logger = { ...silentLogger, warn: note, error: note, child: () => logger };
+  return logger;
 }
 
 function tablesOf({ families }: StagePeer): FamilyId[] {

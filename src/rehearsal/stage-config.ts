@@ -19,6 +19,8 @@ export interface StagePeer {
   readonly asn: number;
   readonly families: ResolvedSession['families'];
   readonly sends: boolean;
+  /** Offers neither extended messages nor IPv6 next hops of IPv4 routes: what it is sent is made another way. */
+  readonly isPlain: boolean;
   /** Among its kind. */
   readonly number: number;
 }
@@ -94,6 +96,7 @@ export function stageFor(config: ResolvedConfig): StageConfig {
       families: kind.families,
       // What a CE announces counts only where agents have made its next hop known.
       sends: n < SENDERS_PER_KIND && !kind.inVrf,
+      isPlain: n % 2 === 0,
       number: n,
     })),
     vrfs,

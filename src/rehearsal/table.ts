@@ -2,7 +2,7 @@
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { finishMessage, MAX_MESSAGE_OCTETS, writeHeader } from '../bgp/message/header.js';
 import { MessageType } from '../bgp/message/iana.js';
-import { writeAttributes } from '../bgp/message/update-encode.js';
+import { finishMpAttribute, writeAttributes, writeMpUnreachHeader } from '../bgp/message/update-encode.js';
 import { FamilyId, type Family } from '../bgp/nlri/family.js';
 import { familyById } from '../bgp/nlri/registry.js';
 import { rtc, RTC_DEFAULT_KEY } from '../bgp/nlri/rtc.js';
@@ -12,6 +12,7 @@ import { LOCAL_AS, VRFS } from './stage-config.js';
 
 const ROUTES_PER_UPDATE = 8;
 const NO_PAYLOAD = new Uint8Array(0);
+const TRANSIT = Array.from({ length: 10 }, () => 4_200_000_000);
 
 /** A route of each family that is loaded in bulk; its last two octets count. */
 const TEMPLATES: ReadonlyMap<FamilyId, { readonly route: string; readonly payload: Uint8Array }> = new Map([
@@ -40,21 +41,40 @@ export interface TableOptions {
 export function updatesOf(familyId: FamilyId, options: TableOptions): Uint8Array[] {
   const { routes, routesPerUpdate = ROUTES_PER_UPDATE } = options;
   const family = familyById(familyId);
-  const { route, payload } = defined(TEMPLATES.get(familyId), family.name);
-  const key = defined(family.parse(route), route);
   const updates: Uint8Array[] = [];
   for (let from = 0; from < routes; from += routesPerUpdate) {
-    const attributes = attributesOf(Math.floor(from / routesPerUpdate), options);
+    const attributes = attributesOf(family, Math.floor(from / routesPerUpdate), options);
     const update = encodeUpdate(family, attributes, (w) => {
-      for (let i = from; i < from + routesPerUpdate; i++) {
-        key[key.length - 2] = i >>> 8;
-        key[key.length - 1] = i;
-        family.encode(w, key, 0, key.length, payload, 0, payload.length, false);
-      }
+      for (let i = from; i < from + routesPerUpdate; i++) writeRoute(w, family, i);
     });
     updates.push(update);
   }
   return updates;
+}
+
+/** An UPDATE that withdraws one route of {@link updatesOf}. */
+export function withdrawalOf(familyId: FamilyId, number: number): Uint8Array {
+  const family = familyById(familyId);
+  const w = new Writer(MAX_MESSAGE_OCTETS);
+  const message = writeHeader(w, MessageType.update);
+  const classic = family.id === FamilyId.ipv4Unicast;
+  if (!classic) w.u16(0); // withdrawn routes length
+  const lengthAt = w.reserve16();
+  const unreach = classic ? undefined : writeMpUnreachHeader(w, family);
+  writeRoute(w, family, number);
+  if (unreach !== undefined) finishMpAttribute(w, unreach);
+  w.patch16(lengthAt, w.position - lengthAt - 2);
+  if (classic) w.u16(0); // total path attribute length
+  finishMessage(w, message);
+  return w.copy();
+}
+
+function writeRoute(w: Writer, family: Family, number: number): void {
+  const { route, payload } = defined(TEMPLATES.get(family.id), family.name);
+  const key = defined(family.parse(route), route);
+  key[key.length - 2] = number >>> 8;
+  key[key.length - 1] = number;
+  family.encode(w, key, 0, key.length, payload, 0, payload.length, false);
 }
 
 /** The default membership: every route target is wanted (RFC 4684 §4). */
@@ -82,19 +102,23 @@ function encodeUpdate(family: Family, attributes: PathAttributes, nlri: (w: Writ
   return w.copy();
 }
 
-/** @param index  of the UPDATE */
-function attributesOf(index: number, { asn, number, med = 0 }: TableOptions): PathAttributes {
+/** Not all sets have the same attributes: V8 learns more than one shape of them. @param index  of the UPDATE */
+function attributesOf(family: Family, index: number, { asn, number, med = 0 }: TableOptions): PathAttributes {
   const external = asn !== LOCAL_AS;
   const vrf = index % VRFS;
   const path = [external ? asn : 4_200_000_000, 4_200_000_001 + index];
+  // Short sets and such as take more than a small block of memory.
+  const asns = (index + number) % 3 === 0 ? path : [...path, ...TRANSIT];
   return {
     nextHop: Uint8Array.of(198, 18, 0, number + 1),
     origin: 0,
-    asPath: [{ type: 2, asns: (index + number) % 3 === 0 ? path : [...path, 4_200_000_000] }],
-    med,
-    ...(external ? {} : { localPreference: 100 }),
-    communities: Uint8Array.of(0xfd, 0xe7, index >>> 8, index),
+    asPath: [{ type: 2, asns }],
+    ...(index % 4 !== 0 && { med }),
+    ...(!external && { localPreference: 100 }),
+    ...(index % 4 !== 1 && { communities: Uint8Array.of(0xfd, 0xe7, index >>> 8, index) }),
     // target:64512:<vrf + 1>
-    extendedCommunities: Uint8Array.of(0, 2, LOCAL_AS >>> 8, LOCAL_AS & 0xff, 0, 0, 0, vrf + 1),
+    ...(family.id !== FamilyId.ipv4Unicast && {
+      extendedCommunities: Uint8Array.of(0, 2, LOCAL_AS >>> 8, LOCAL_AS & 0xff, 0, 0, 0, vrf + 1),
+    }),
   };
 }
