@@ -43,6 +43,11 @@ export interface TcpListenerOptions {
   readonly unprotected?: (address: string, reason: string) => void;
 }
 
+/**
+ * Connections that the system keeps for us until we accept them; it may allow less (net.core.somaxconn, 4096 on Linux). Those of all
+ * agents of a fabric that dial at one moment fit: of one too many the SYN is dropped, and sent again after 1, 3 and 7 seconds.
+ */
+const BACKLOG = 4096;
 /** How often an address that cannot be used yet is tried again. */
 const BIND_RETRY_MS = 1000;
 /** What may pass: somebody else has the address, or nobody yet. */
@@ -110,10 +115,10 @@ export class TcpListener {
         this.#listening.add({ server, address, version });
         resolve(address);
       });
-      if (!this.#protects) server.listen({ host: where.address, port: where.port, ipv6Only: false });
+      if (!this.#protects) server.listen({ host: where.address, port: where.port, ipv6Only: false, backlog: BACKLOG });
       else {
         try {
-          server.listen({ fd: this.#open(where, version) });
+          server.listen({ fd: this.#open(where, version), backlog: BACKLOG });
         } catch (error) {
           refused(error as TransportError);
         }

@@ -253,6 +253,9 @@ export class TcpTransport implements Transport, WaitingInput {
     this.#uncork();
     plain.off('data', this.#onData);
     plain.off('end', this.#onEnd);
+    // An end that it has read already, behind octets that nobody took, comes out with those and not of the secure socket;
+    // who ended its side before TLS began cannot finish a handshake.
+    plain.once('end', () => this.destroy());
     plain.off('drain', this.#onDrain);
     plain.pause();
     // The secure socket takes what the plain one has buffered as if it had just been read.

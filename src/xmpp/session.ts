@@ -91,6 +91,8 @@ export class AgentSession {
   #heldBackOctets = 0;
   /** When its socket had too much queued; absent while it takes more. */
   #blockedSinceMs: number | undefined;
+  /** One was due behind output that waits; it leaves when there is room. */
+  #keepaliveOwed = false;
   /** What the operating system had taken when it was last seen to take something, and when that was. */
   #takenOctets = 0;
   #takenMs = 0;
@@ -415,18 +417,18 @@ export class AgentSession {
   }
 
   #release(): void {
-    const held = this.#heldBack;
-    if (!held) return;
+    for (const bytes of this.#heldBack ?? []) this.#transport.write(bytes);
     this.#heldBack = undefined;
     this.#heldBackOctets = 0;
     this.#timers.stop('hold-back');
-    for (const bytes of held) this.#transport.write(bytes);
   }
 
   #drained(): void {
     if (this.#blockedSinceMs === undefined) return;
     this.#blockedSinceMs = undefined;
-    if (this.state === 'established') this.#owner.handler.writable(this);
+    if (this.state !== 'established') return;
+    if (this.#keepaliveOwed) this.#sendFixed('keepalive');
+    this.#owner.handler.writable(this);
   }
 
   #sendFixed(what: 'stream-header' | 'features' | 'proceed' | 'keepalive'): void {
@@ -441,8 +443,9 @@ export class AgentSession {
         this.#transport.write(PROCEED);
         break;
       case 'keepalive':
-        // A keepalive behind a backlog tells nobody anything, and an agent that never reads must not collect them.
-        if (this.#heldBack || this.writableLength >= HIGH_WATER_OCTETS) break;
+        // A keepalive behind a backlog tells nobody anything, and an agent that never reads must not collect them: one follows.
+        this.#keepaliveOwed = this.#heldBack !== undefined || !this.writable;
+        if (this.#keepaliveOwed) break;
         this.counters.sent.keepalive++;
         this.#transport.write(KEEPALIVE);
         break;
@@ -531,16 +534,14 @@ export class AgentSession {
         this.#heardMs = this.#clock.nowMs();
         this.#timers.set('hold', holdMs, () => this.#holdTimerFired());
         break;
-      case 'keepalive':
-        this.#timers.set(
-          'keepalive',
-          delayToGridBefore(this.#clock.nowMs(), holdMs / 3, holdMs / KEEPALIVE_GRID),
-          () => {
-            this.#watchSending(holdMs);
-            this.#run({ kind: 'keepalive-timer-expired' });
-          },
-        );
+      case 'keepalive': {
+        const delayMs = delayToGridBefore(this.#clock.nowMs(), holdMs / 3, holdMs / KEEPALIVE_GRID);
+        this.#timers.set('keepalive', delayMs, () => {
+          this.#watchSending(holdMs);
+          this.#run({ kind: 'keepalive-timer-expired' });
+        });
         break;
+      }
     }
   }
 

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { TLSSocket } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 
 import { ManualClock } from '../../src/util/clock.js';
 import { describeSocketError, formatEndpoint } from '../../src/net/errors.js';
@@ -488,6 +489,51 @@ describe('TLS in the middle of a stream', () => {
     const [, server] = await upgraded(true, name);
     await server.until(() => server.log.includes('closed'));
     expect(server.error?.message).toMatch(/certificate/);
+  });
+
+  test.each([
+    ['more than is taken in at once', Buffer.alloc(40_000, 0x16)],
+    ['the beginning of a handshake', Buffer.from('16030102000100', 'hex')],
+  ])(
+    'a client that has said %s and ended its side, unread, before TLS begins: the connection ends',
+    async (_what, octets) => {
+      const [client, server] = await connection();
+      client.transport.write(Buffer.from('starttls'));
+      await server.untilReceived(8);
+      const { transport } = server;
+      let secure = 0;
+      const closed = new Promise<Error | undefined>((resolve) => {
+        transport.attach({
+          // As an agent that has to wait for its turn.
+          data: () => transport.pauseReading(),
+          ended: () => transport.destroy(),
+          drained: () => undefined,
+          closed: resolve,
+        });
+      });
+      if (octets.length < 1000) transport.pauseReading();
+      client.transport.write(octets);
+      client.transport.close();
+      // All of it, and the end, lie in the socket or were read and not taken.
+      for (let turns = 0; turns < 50; turns++) await turn();
+      transport.upgradeToTls(tlsParameters('server', material['server']!, { verifyPeer: false }), () => secure++);
+      transport.resumeReading();
+      expect(await closed).toBeUndefined();
+      await client.until(() => client.log.includes('closed'));
+      expect(secure).toBe(0);
+    },
+  );
+
+  test('I08 a certificate whose verdict cannot be had for a mistake of ours is refused', async () => {
+    const verdict = jest.spyOn(TLSSocket.prototype, 'isSessionReused').mockImplementation(function (this: TLSSocket) {
+      const { _tlsOptions: options } = this as unknown as { readonly _tlsOptions: { readonly isServer?: boolean } };
+      if (options.isServer === true) throw new TypeError('a mistake of ours');
+      return false;
+    });
+    const [, server] = await upgraded(true, 'client');
+    await server.until(() => server.log.includes('closed'));
+    verdict.mockRestore();
+    expect(server.error?.message).toBe('the client certificate could not be verified');
   });
 
   test('plain octets where TLS must begin end the connection with an error', async () => {

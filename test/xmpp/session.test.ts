@@ -260,6 +260,22 @@ describe('keepalives and the hold time (agent-channel.md §2.6)', () => {
     }
     expect(transport.taken()).toBe('');
   });
+
+  test('the one that was due meanwhile leaves when there is room, before anything else', () => {
+    transport = establish();
+    transport.writableLength = 300_000;
+    clock.advance(45_000);
+    transport.receive(' ');
+    transport.writableLength = 0;
+    transport.drain();
+    expect(transport.taken()).toBe(KEEPALIVE);
+    sessionOf().push([BODY]);
+    transport.drain();
+    expect(transport.taken()).toBe(pushed());
+    clock.advance(15_000);
+    expect(transport.taken()).toBe(KEEPALIVE);
+    expect(sessionOf().counters.sent.keepalive).toBe(2);
+  });
 });
 
 describe('TLS (agent-channel.md §2.4)', () => {
