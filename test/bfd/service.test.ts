@@ -86,12 +86,16 @@ test('I06 the thread of BFD dies: it is started again and its sessions go on, un
   expect(far.states.slice(-1)).toEqual(['up']);
 });
 
-test('I06 the thread of BFD hangs: it is noticed, ended and started again', async () => {
+test.each([
+  ['I06 the thread of BFD hangs', 'for (;;);', 'it did nothing any more'],
+  ['I08 an exception in the thread of BFD', "throw new Error('a mistake of ours');", 'a mistake of ours'],
+  ['I08 a rejection in the thread of BFD', "Promise.reject(new Error('a mistake of ours'));", 'a mistake of ours'],
+])('%s: it is noticed, ended and started again', async (_what, fault, reason) => {
   const records: unknown[] = [];
   const first = new Worker(
     `const { parentPort } = require('node:worker_threads');
     parentPort.postMessage({ kind: 'counters', sessions: [], discarded: new Map() });
-    for (;;);`,
+    parentPort.on('message', () => { ${fault} });`,
     { eval: true },
   );
   const workers: Worker[] = [first];
@@ -115,7 +119,7 @@ test('I06 the thread of BFD hangs: it is noticed, ended and started again', asyn
     () => session.report?.snapshot.state === 'up' && far.isUp(),
   );
   expect(service.restarts).toBe(1);
-  expect(records).toEqual([{ thread: 'bfd', reason: 'it did nothing any more' }]);
+  expect(records).toEqual([{ thread: 'bfd', reason }]);
 });
 
 test('a thread that dies again and again is started after ever longer pauses, and sessions added meanwhile begin', async () => {

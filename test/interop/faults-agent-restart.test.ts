@@ -107,7 +107,7 @@ describeWithDaemons(['gobgp'], 'the only controller of many agents', () => {
   const expectedOf = (n: number): number => (vrfsOf(n).length * AGENTS * VRFS_PER_AGENT * PODS) / VRFS;
 
   test(
-    'D01, D03, D14, C23: is killed and started again under load: agents keep what they had, and lose what is really gone',
+    'D01, D03: is killed and started again under load: agents keep what they had, and lose what is really gone',
     async () => {
       await filament.crash();
       await eventually('all agents have noticed', () => agents.every(({ established }) => !established));

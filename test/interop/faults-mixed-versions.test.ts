@@ -2,9 +2,11 @@
  * A rolling upgrade of two controllers and the way back, with hosts that have a channel to both and a gateway that peers with both. It needs
  * another build of the product: FILAMENT_OTHER_MAIN is its `dist/cli/main.js`.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
+import { systemClock } from '../../src/util/clock.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
@@ -18,7 +20,11 @@ const HOSTS = 10;
 const PODS = 5;
 const BLUE = 'default-domain:demo:blue:blue';
 const FAMILY: FamilyName = 'l3vpn-ipv4-unicast';
-const LIMIT_MS = 600_000;
+/** Of changes after each step of the long form; at two of four steps the versions are mixed: ten minutes. */
+const DWELL_MS = process.env['FILAMENT_LONG_TESTS'] === '1' ? 300_000 : 0;
+/** Between changes. What agents have heard is kept, so there must not be too many. */
+const PAUSE_MS = 2000;
+const LIMIT_MS = 600_000 + 4 * DWELL_MS;
 
 const pod = (host: number, n: number): Announcement => ({
   family: 'ipv4-unicast',
@@ -123,7 +129,12 @@ describeWithDaemons(['gobgp'], 'two controllers of different versions', () => {
         expect(await controller.stop()).toBe(0);
         controller.describe({ main });
         await controller.start();
-        await converged();
+        const since = systemClock.nowMs();
+        for (;;) {
+          await converged();
+          if (systemClock.nowMs() - since >= DWELL_MS) break;
+          await sleep(PAUSE_MS);
+        }
       }
       expect(losses?.lost).toEqual([]);
       for (const channel of hosts.flat()) {
