@@ -25,7 +25,7 @@ const NODE_GLOBALS = {
 };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'node_modules/', 'fixtures/']),
+  globalIgnores(['dist/', 'coverage/', 'node_modules/', 'fixtures/', '.test-results/']),
   eslint.configs.recommended,
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },

@@ -27,6 +27,7 @@ const FIELDS = {
 
 /** Figures that are made of two fields. */
 function figures(raw) {
+  if (raw.die_retracts !== undefined) return { retracts: raw.die_retracts + raw.return_retracts };
   if (raw.others_p50_ms === undefined) return {};
   return {
     othersSlowdown: raw.others_p50_ms / raw.all_reading_p50_ms,

@@ -44,13 +44,12 @@ export const PEER_SCENARIOS = {
 
 const items = { measure: 'itemsPerSecond', ratio: 0.8 };
 const FLAP_TO_THE_LAST = ['appearP99Ms', 'moveP99Ms', 'goneP99Ms'].map((measure) => ({ measure, ratio: 1.3 }));
-const DEATHS = [
+const PROBES = [
   shown('probeQuietP99Ms'),
   { measure: 'probeDeathP99Ms', limit: 60 },
   { measure: 'probeReturnP99Ms', limit: 60 },
-  { measure: 'retractSeconds', ratio: 1.5 },
-  shown('returnSeconds'),
 ];
+const DEATHS = [...PROBES, { measure: 'retractSeconds', ratio: 1.5 }, shown('returnSeconds')];
 
 export const AGENT_SCENARIOS = {
   A1: [items, cpu(1.3), { measure: 'residentMb', limit: 500 }],
@@ -60,6 +59,8 @@ export const AGENT_SCENARIOS = {
   A2m: FLAP_TO_THE_LAST,
   A3: DEATHS,
   A3v: DEATHS,
+  // With graceful restart nobody may notice.
+  A3g: [...PROBES, { measure: 'retracts', limit: 0 }, shown('returnSeconds')],
   A4: [
     { measure: 'idleCpuPercent', limit: 3 },
     { measure: 'idleMb', limit: 250 },

@@ -24,6 +24,7 @@ export const MEASURES = {
   appearP99Ms: { title: 'appear p99, ms' },
   moveP99Ms: { title: 'move p99, ms' },
   goneP99Ms: { title: 'gone p99, ms' },
+  retracts: { title: 'retracts' },
   retractSeconds: { title: 'retracted, s' },
   returnSeconds: { title: 'returned, s' },
   probeQuietP99Ms: { title: 'probe p99 in quiet, ms' },

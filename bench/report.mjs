@@ -59,7 +59,7 @@ function comparison(scenario, target, bySpeaker) {
       .map(text)
       .join('; '),
     withRange(ours),
-    best ? `${(ours.median / best.value).toFixed(2)}×` : '',
+    best?.value ? `${(ours.median / best.value).toFixed(2)}×` : '',
     targetText(target, more),
     met(target, more, ours.median, best?.value),
   ];

@@ -17,6 +17,11 @@ const LONGEST = Math.max(ITEM.length, RETRACT.length);
 const iq = (agent, id, content) =>
   `<iq type="set" from="${agent}" to="${SERVER}" id="${id}"><pubsub xmlns="${PUBSUB}">${content}</pubsub></iq>`;
 
+export function streamHeader(agent) {
+  const attributes = `from="${agent}" to="${SERVER}" version="1.0" xml:lang="en" xmlns=""`;
+  return `<stream:stream ${attributes} xmlns:stream="http://etherx.jabber.org/streams" >`;
+}
+
 export function subscribe(agent, vrf, instanceId) {
   const options = `<options><instance-id>${instanceId}</instance-id></options>`;
   return iq(agent, 'subscribe', `<subscribe node="${vrf}">${options}</subscribe>`);
@@ -81,10 +86,7 @@ export class AgentSession {
       const socket = connect({ host: server.address, port: server.port, localAddress, noDelay: true });
       const session = new AgentSession(socket, onItems);
       socket.on('connect', () => {
-        socket.write(
-          `<stream:stream from="${name}" to="${SERVER}" version="1.0" xml:lang="en" xmlns="" ` +
-            'xmlns:stream="http://etherx.jabber.org/streams" >',
-        );
+        socket.write(streamHeader(name));
         session.#keepalives = setInterval(() => socket.write(KEEPALIVE), KEEPALIVE_MS);
       });
       socket.on('error', reject);
