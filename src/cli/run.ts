@@ -33,8 +33,8 @@ export interface RunningController {
   stop(forGood?: boolean): Promise<void>;
 }
 
-/** Compiles the way of a route before the first neighbor comes. */
-export type Rehearsal = (config: ResolvedConfig) => Promise<unknown>;
+/** Compiles the way of a route before the first neighbor comes; what it says of itself is for the log. */
+export type Rehearsal = (config: ResolvedConfig) => Promise<object>;
 
 export type ControllerFactory = (config: ResolvedConfig, dependencies: ControllerDependencies) => RunningController;
 
@@ -172,11 +172,11 @@ function setOptimisationBudget(bytecodes: number): void {
 }
 
 /** Two rehearsals: the first shows V8 what happens, in the second it optimises what it has seen. */
-async function warmUp(rehearse: Rehearsal, config: ResolvedConfig): Promise<void> {
+async function warmUp(rehearse: Rehearsal, config: ResolvedConfig): Promise<object> {
   try {
     await rehearse(config);
     setOptimisationBudget(REHEARSAL_BUDGET);
-    await rehearse(config);
+    return await rehearse(config);
   } finally {
     setOptimisationBudget(RUNNING_BUDGET);
   }
@@ -195,7 +195,7 @@ export async function runController(
   // Signals are taken from the start: one that comes early counts once the controller runs.
   const end = new EndSignal();
   try {
-    await warmUp(rehearse, options.config);
+    if (options.config.process.rehearsal) logger.debug({ sent: await warmUp(rehearse, options.config) }, 'rehearsed');
   } catch (error) {
     // A controller runs without it, only slower at first.
     logger.warn({ error: String(error) }, 'rehearsal failed');

@@ -189,6 +189,7 @@ interface ResolvedProcess {
   readonly group?: string;
   /** Megabytes. */
   readonly memoryLimit?: number;
+  readonly rehearsal: boolean;
 }
 
 /** When a MAC address is taken for a duplicate. */

@@ -89,6 +89,15 @@ describe('filament run', () => {
     expect(await command.end('SIGTERM')).toMatchObject({ exitCode: 0, err: '' });
   });
 
+  test.each([
+    ['by default', '', true],
+    ['when it is not wanted', 'process: { rehearsal: false }\n', false],
+  ])('rehearses before it listens: %s', async (_when, rest, rehearses) => {
+    const command = start('run', '--config', configFile(configText({}, rest)), '--log-level', 'debug');
+    await apiOf(command);
+    expect(command.out.includes('"msg":"rehearsed"')).toBe(rehearses);
+  });
+
   test.each(['bgp', 'agents', 'api'] as const)(
     'a taken port of %s is one line that names the option',
     async (listen) => {

@@ -46,7 +46,7 @@ describe('defaults', () => {
       evpn: { duplicateMac: { moves: 5, window: 180, retryTime: 540 } },
       reload: { watch: false },
       log: { level: 'info' },
-      process: {},
+      process: { rehearsal: true },
     });
   });
 

@@ -86,6 +86,7 @@ const DOCUMENT_SAMPLES: Readonly<Record<string, unknown>> = {
   'process.user': 'nobody',
   'process.group': 'nogroup',
   'process.memoryLimit': 4000,
+  'process.rehearsal': false,
 };
 /** What else a field needs to be valid. */
 const WITH: Readonly<Record<string, object>> = { 'process.group': { 'process.user': 'nobody' } };

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { BfdView } from '../../src/controller/view.js';
 import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
-import { Filament } from '../support/filament.js';
+import { Filament, REHEARSED } from '../support/filament.js';
 import { Lab } from '../support/lab.js';
 import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
 import { RawRouter } from '../support/raw-router.js';
@@ -57,7 +57,7 @@ describeWithDaemons(['bird'], 'BFD while the RIB is under load', () => {
   }
 
   beforeAll(async () => {
-    filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.1' });
+    filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.1', process: REHEARSED });
     bird = await Bird.create(lab, {
       autonomousSystem: AS,
       routerId: '10.255.0.3',

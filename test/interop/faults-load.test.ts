@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { Filament } from '../support/filament.js';
+import { Filament, REHEARSED } from '../support/filament.js';
 import { Lab } from '../support/lab.js';
 import { RawRouter } from '../support/raw-router.js';
 import { attribute, octets, updateBody } from '../support/update-messages.js';
@@ -73,7 +73,7 @@ interface Target {
 
 /** The product with a router that announces and some that are sent everything. */
 async function start(fields: readonly object[]): Promise<{ filament: Filament; sender: RawRouter; targets: Target[] }> {
-  const filament = await Filament.create(lab, { autonomousSystem: OWN_AS, routerId: '10.255.0.1' });
+  const filament = await Filament.create(lab, { autonomousSystem: OWN_AS, routerId: '10.255.0.1', process: REHEARSED });
   const session = { passive: true, families: ['ipv4-unicast'], holdTime: HOLD_TIME_SEC };
   const source = lab.nextAddress();
   const addresses = fields.map((more) => ({ address: lab.nextAddress(), more }));

@@ -5,7 +5,7 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { AgentSwarm, swarmAddresses, total, type SwarmAgent, type SwarmStatus } from '../support/agent-swarm.js';
 import { eventually } from '../support/eventually.js';
-import { Filament, type ConfigPart } from '../support/filament.js';
+import { type ConfigPart, Filament, REHEARSED } from '../support/filament.js';
 import { Lab } from '../support/lab.js';
 import { memoryMb, type MemoryMb } from '../support/process-memory.js';
 import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
@@ -111,6 +111,7 @@ class World {
     const filament = await Filament.create(lab, {
       autonomousSystem: AS,
       routerId: '10.255.3.1',
+      process: REHEARSED,
       bgp: {
         peerGroups: [{ ...group, holdTime: HOLD_TIME_SEC }],
         dynamicNeighbors: [{ prefix: lab.prefix, peerGroup: 'clients' }],

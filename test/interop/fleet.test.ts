@@ -1,7 +1,7 @@
 /** Five daemons at once as clients of Filament, the route reflector (RFC 4456): everybody's routes reach everybody. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { BgpDaemon } from '../support/bgp-daemon.js';
-import { Filament } from '../support/filament.js';
+import { Filament, REHEARSED } from '../support/filament.js';
 import { createFleet, FLEET, FLEET_AS, fleetRoutes, testExchange } from '../support/fleet.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -15,7 +15,7 @@ describeWithDaemons(['gobgp', 'frr', 'bird', 'exabgp', 'openbgpd'], 'five daemon
   let daemons: readonly BgpDaemon[];
 
   beforeAll(async () => {
-    filament = await Filament.create(lab, { autonomousSystem: FLEET_AS, routerId: CLUSTER_ID });
+    filament = await Filament.create(lab, { autonomousSystem: FLEET_AS, routerId: CLUSTER_ID, process: REHEARSED });
     daemons = await createFleet(lab, { address: filament.address, port: filament.bgpPort });
     filament.describe({
       neighbors: daemons.map(({ address, port }, index) => ({

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import type { BgpDaemon, DaemonDescription, ForegroundDaemon } from './bgp-daemon.js';
 import { eventually } from './eventually.js';
-import { Filament } from './filament.js';
+import { Filament, REHEARSED } from './filament.js';
 import { Gobgp } from './gobgp.js';
 import { Lab } from './lab.js';
 import { expectedLabels, prefixText, routeTargetsOf } from './routes.js';
@@ -113,6 +113,7 @@ export function describeSpeaker(traits: SpeakerTraits, more?: (speakers: () => S
     filament = await Filament.create(lab, {
       autonomousSystem: AS,
       routerId: '10.255.0.1',
+      process: REHEARSED,
       bgp: { clusterId: CLUSTER_ID },
     });
     const session = { address: filament.address, port: filament.bgpPort, autonomousSystem: AS, families };
