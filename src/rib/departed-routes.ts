@@ -1,15 +1,14 @@
-import type { Slice } from '../util/scheduler.js';
 import type { OwedRoutes } from './owed-routes.js';
 import type { Rib } from './rib.js';
 import type { RouteTable } from './route-table.js';
 
-/** Words of 32 routes between looks at the clock. */
+/** Words of 32 routes that are let go of between two deliveries. */
 const STEP_WORDS = 32;
 
 /**
  * Routes that an export group does not advertise any more but still needs, for who holds them must be told: by slot, how many
- * deliveries and members out of step that are. What a member held that has left is let go of in slices: a million routes
- * withdrawn while it did not read would take a third of a second.
+ * deliveries and members out of step that are. What a member held that has left is let go of in steps, between what the others
+ * are sent: a million routes withdrawn while it did not read take a third of a second.
  */
 export class DepartedRoutes {
   readonly #rib: Rib;
@@ -66,23 +65,19 @@ export class DepartedRoutes {
     return this.#waiting.delete(slot);
   }
 
-  /** A member has left; {@link letGo} must follow. */
+  /** A member has left; {@link letGo} must follow until nothing {@link hasLeft}. */
   memberLeft(owed: OwedRoutes): void {
     if (owed.heldCount > 0) this.#left.push(owed);
   }
 
-  /** @returns true when nothing is left of members that have left */
-  letGo(slice: Slice): boolean {
-    for (;;) {
-      const [owed] = this.#left;
-      if (owed === undefined) return true;
-      for (const slot of owed.serve(this.#doneWords, this.#doneWords + STEP_WORDS)) this.served(slot);
-      this.#doneWords += STEP_WORDS;
-      if (owed.heldCount === 0) {
-        this.#left.shift();
-        this.#doneWords = 0;
-      }
-      if (slice.expired) return this.#left.length === 0;
-    }
+  /** One step of what is left of members that have left. */
+  letGo(): void {
+    const [owed] = this.#left;
+    if (owed === undefined) return;
+    for (const slot of owed.serve(this.#doneWords, this.#doneWords + STEP_WORDS)) this.served(slot);
+    this.#doneWords += STEP_WORDS;
+    if (owed.heldCount > 0) return;
+    this.#left.shift();
+    this.#doneWords = 0;
   }
 }

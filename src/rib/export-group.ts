@@ -280,28 +280,34 @@ export class ExportGroup implements TableConsumer, Job {
   }
 
   run(slice: Slice): boolean {
-    if (!this.#departed.letGo(slice)) return false;
     for (;;) {
-      if (this.#delivery !== undefined) {
-        // Again in the middle: a hundred groups may be about to send a hundred megabytes each.
-        const { slots, lastWord } = this.#delivery;
-        if ((lastWord > 0 || slots.length > PACED_ROUTES) && this.#mustWait()) return true;
-        if (!this.#deliver(slice)) return false;
-      } else if (this.#pending.size > 0 && this.#owedTurn <= 0) {
-        if (this.#pending.size > PACED_ROUTES && this.#mustWait()) return true;
-        this.#startBatch();
-      } else {
-        if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
-        this.#announceSync();
-        const mustWait = this.#outOfStep.size > 0 && this.#mustWait();
-        if (mustWait || !this.#startOwed()) {
-          this.#owedTurn = 0;
-          if (this.#pending.size === 0 && this.#refreshing.size === 0) return true;
-          continue;
-        }
-      }
+      this.#departed.letGo();
+      const mayRest = this.#advance(slice);
+      if (mayRest && !this.#departed.hasLeft) return true;
       if (slice.expired) return false;
     }
+  }
+
+  /** The next piece of work. @returns true when there is none, or it has to wait */
+  #advance(slice: Slice): boolean {
+    if (this.#delivery !== undefined) {
+      // Again in the middle: a hundred groups may be about to send a hundred megabytes each.
+      const { slots, lastWord } = this.#delivery;
+      if ((lastWord > 0 || slots.length > PACED_ROUTES) && this.#mustWait()) return true;
+      this.#deliver(slice);
+      return false;
+    }
+    if (this.#pending.size > 0 && this.#owedTurn <= 0) {
+      if (this.#pending.size > PACED_ROUTES && this.#mustWait()) return true;
+      this.#startBatch();
+      return false;
+    }
+    if (this.#refreshing.size > 0 && !this.#oweRefreshes(slice)) return false;
+    this.#announceSync();
+    const mustWait = this.#outOfStep.size > 0 && this.#mustWait();
+    if (!mustWait && this.#startOwed()) return false;
+    this.#owedTurn = 0;
+    return this.#pending.size === 0 && this.#refreshing.size === 0;
   }
 
   // Batches --------------------------------------------------------------------------------------------------------
@@ -541,8 +547,8 @@ export class ExportGroup implements TableConsumer, Job {
     this.#delivery = { ticket, recipients, position: 0, streams, slots, before, firstWord, lastWord };
   }
 
-  /** @returns true when the delivery is complete, false when the slice is over */
-  #deliver(slice: Slice): boolean {
+  /** Goes on with the delivery until it is complete or the slice is over. */
+  #deliver(slice: Slice): void {
     const delivery = this.#delivery!;
     const { recipients, streams, ticket } = delivery;
     const step = Math.max(1, Math.min(DELIVERY_STEP, Math.floor(DELIVERY_OCTETS / octetsOf(streams))));
@@ -558,18 +564,11 @@ export class ExportGroup implements TableConsumer, Job {
         } else if (delivery.lastWord > 0) member.ticket = 0;
         else this.#putOutOfStep(member);
       }
-      if (delivery.position % step === 0 && slice.expired) {
-        return delivery.position >= recipients.length ? this.#endDelivery() : false;
-      }
+      if (delivery.position % step === 0 && slice.expired) break;
     }
-    return this.#endDelivery();
-  }
-
-  #endDelivery(): true {
-    const { slots } = this.#delivery!;
+    if (delivery.position < recipients.length) return;
     this.#delivery = undefined;
-    for (const slot of slots) if (this.#content[slot] === NOTHING) this.#departed.served(slot);
-    return true;
+    for (const slot of delivery.slots) if (this.#content[slot] === NOTHING) this.#departed.served(slot);
   }
 
   // Memory of what is advertised -------------------------------------------------------------------------------------

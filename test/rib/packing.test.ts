@@ -131,14 +131,15 @@ class World {
     let updates = 0;
     for (let set = 0; set < SETS; set++) {
       for (let from = 0; from < ROUTES_PER_SET; from += routesPerUpdate) {
-        this.#receive(set, from, Math.min(from + routesPerUpdate, ROUTES_PER_SET));
+        this.receive(set, from, Math.min(from + routesPerUpdate, ROUTES_PER_SET));
         if (++updates % updatesPerRead === 0) this.hand.settle();
       }
     }
     this.hand.settle();
   }
 
-  #receive(set: number, from: number, to: number): void {
+  /** An UPDATE with the routes `[from, to)` of a set. */
+  receive(set: number, from: number, to: number): void {
     const { payload, key: keyOf } = this.#shape;
     const w = new Writer(MAX_MESSAGE_OCTETS);
     const nlri = (out: Writer): void => {
@@ -224,6 +225,28 @@ describe.each(SHAPES)('a full table of $name', (shape) => {
     while (hand.turn(4)) turns++;
     expect(turns).toBeGreaterThan(5);
     expect([table.routeCount, rib.payloads.size]).toEqual([0, 0]);
+  });
+
+  test('while these go, those that stayed are served', () => {
+    const world = new World(shape);
+    const { rib, hand, table } = world;
+    world.join(2);
+    hand.settle();
+    world.announce(200, 1_000_000);
+    const [stuck, other] = world.receivers;
+    stuck!.credit = 0;
+    rib.removePathsOf(world.sender, Infinity);
+    hand.settle();
+    world.memberships[0]!.leave();
+    world.receive(SETS - 1, 0, 2);
+    while (other!.held.size < 2) expect(hand.turn(4)).toBe(true);
+    expect(table.routeCount).toBeGreaterThan((SETS * ROUTES_PER_SET) / 2);
+    rib.removePathsOf(world.sender, 1);
+    hand.settle();
+    expect([other!.held.size, table.routeCount]).toEqual([1, 1]);
+    rib.removePathsOf(world.sender, Infinity);
+    hand.settle();
+    expect([other!.held.size, table.routeCount, rib.payloads.size]).toEqual([0, 0, 0]);
   });
 
   test('the last receiver leaves: who watches the table is told when the routes are gone that only the group held', () => {
