@@ -74,14 +74,16 @@ describe('InputTurns', () => {
     expect(taken.join('')).toBe('abcEGdf');
   });
 
-  test('ends have 30 ms more', () => {
+  test('ends have 10 ms more', () => {
     const { taken, bring, check } = setUp();
     for (const name of 'abcd') bring(name);
     for (let n = 0; n < 20; n++) bring(String(n % 10));
-    expect(taken.join('')).toBe('abc012345678901234');
+    expect(taken.join('')).toBe('abc01234');
     check();
     // First who waited, and then they have what is left of the time.
-    expect(taken.join('')).toBe('abc012345678901234d56789');
+    expect(taken.join('')).toBe('abc01234d5678901');
+    check();
+    expect(taken.join('')).toBe('abc01234d567890123456789');
     check();
     expect(taken).toHaveLength(24);
   });
