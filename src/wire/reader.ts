@@ -1,11 +1,16 @@
 /** Octets ran out while a length promised more (thrown inside codecs, caught by the message decoder). */
 export class TruncatedError extends Error {
   readonly code = 'ERR_TRUNCATED';
+  /** In the bytes of the reader, which may hold more than one message. */
   readonly offset: number;
+  readonly wanted: number;
+  readonly available: number;
 
   constructor(offset: number, wanted: number, available: number) {
     super(`truncated at octet ${String(offset)}: ${String(wanted)} wanted, ${String(available)} there`);
     this.offset = offset;
+    this.wanted = wanted;
+    this.available = available;
   }
 }
 

@@ -3,7 +3,7 @@ import { Writer } from '../../wire/writer.js';
 import type { ProtocolFault } from '../attribute/fault.js';
 import type { Capability } from '../capability/capability.js';
 import { decodeCapabilities, encodeCapability } from '../capability/registry.js';
-import { finishMessage, writeHeader } from './header.js';
+import { finishMessage, HEADER_OCTETS, writeHeader } from './header.js';
 import { ErrorCode, MessageType, OpenErrorSubcode } from './iana.js';
 
 const BGP_VERSION = 4;
@@ -66,11 +66,12 @@ export function decodeOpen(bytes: Uint8Array, start: number, end: number): OpenM
   const identifier = r.u32();
   if (identifier === 0) return openFault(OpenErrorSubcode.badBgpIdentifier, 'identifier 0.0.0.0 (RFC 6286 §2.2)');
   const capabilities: Capability[] = [];
-  const fault = decodeParameters(r, capabilities);
+  const fault = decodeParameters(r, capabilities, start - HEADER_OCTETS);
   return fault ?? { asField, holdTimeSec, identifier, capabilities };
 }
 
-function decodeParameters(r: Reader, capabilities: Capability[]): ProtocolFault | undefined {
+/** @param messageStart  in the bytes of the reader: places are told from there */
+function decodeParameters(r: Reader, capabilities: Capability[], messageStart: number): ProtocolFault | undefined {
   try {
     let length = r.u8();
     const extended = length !== 0 && r.remaining > 0 && r.bytes[r.position] === ParameterType.extendedLength;
@@ -92,8 +93,10 @@ function decodeParameters(r: Reader, capabilities: Capability[]): ProtocolFault 
     }
     return undefined;
   } catch (error) {
-    if (error instanceof TruncatedError) return openFault(MALFORMED, `optional parameters: ${error.message}`);
-    throw error;
+    if (!(error instanceof TruncatedError)) throw error;
+    const { offset, wanted, available } = error;
+    const where = `octet ${offset - messageStart} of the message`;
+    return openFault(MALFORMED, `optional parameters: ${wanted} octets wanted at ${where}, ${available} are there`);
   }
 }
 

@@ -121,6 +121,16 @@ describe('faults of OPEN (RFC 4271 §6.2)', () => {
     }
     expect(accepted).toBeGreaterThan(1000);
   });
+
+  test('where something ends too early is told by its place in the message, wherever that lies in the input', () => {
+    const octets = body('04' + '0293aaaa');
+    for (const before of [HEADER_OCTETS, 100]) {
+      const bytes = Buffer.concat([Buffer.alloc(before), octets]);
+      expect(decodeOpen(bytes, before, bytes.length)).toMatchObject({
+        reason: 'OPEN: optional parameters: 147 octets wanted at octet 31 of the message, 2 are there (RFC 4271 §6.2)',
+      });
+    }
+  });
 });
 
 corpusTest(
