@@ -118,7 +118,7 @@ const tlsSchema = z.strictObject({
     .exactOptional()
     .meta({
       description:
-        'Refuse an agent whose name is not in its certificate: a DNS name, or the common name where there is none (RFC 6125). ' +
+        'Refuse an agent whose name is not in its certificate: a DNS name, or the common name where there is none (RFC 6125), as it is written there, in the same case. ' +
         'The value of `requireClientCertificate` when left out.',
     }),
 });

@@ -45,12 +45,14 @@ const SESSION_CONTEXT = 'filament';
 
 /**
  * Whether a verified certificate is that of `name` (RFC 6125 §6.4): one of its DNS names, or its common name when it has none.
- * Wildcards do not count: an agent is one node.
+ * Wildcards do not count: an agent is one node. Nor does another case, in which a DNS name would be the same: `allowed` and limits
+ * know agents by their names as they are written, and one certificate must not be good for many of them.
  */
 export function isCertificateOf(certificate: X509Certificate, name: string): boolean {
   // To OpenSSL a name with a leading dot means every name below it; a wildcard is nobody's name, though certificates have them.
   if (name.startsWith('.') || name.includes('*')) return false;
-  return certificate.checkHost(name, { subject: 'default', wildcards: false }) !== undefined;
+  // What comes back is the name as the certificate has it.
+  return certificate.checkHost(name, { subject: 'default', wildcards: false }) === name;
 }
 
 /** The subject of a certificate on one line, for logs. */

@@ -121,10 +121,20 @@ describeWithDaemons([], 'agents over TLS', () => {
     // From another address, and from that of the agent itself: the name must not be lost to either.
     expect(await attempt('bystander', readPair(mallory))).toBe('closed');
     expect(await attempt('bystander', readPair(mallory), bystander.address)).toBe('closed');
-    for (const name of ['node.example.org', '.example.org', '*.example.org', 'MALLORY2', 'mallory.example.org']) {
-      expect(await attempt(name, readPair(mallory))).toBe('closed');
-    }
-    expect(await closed('certificate-name-mismatch')).toBe(before + 7);
+    const names = [
+      'node.example.org',
+      '.example.org',
+      '*.example.org',
+      'MALLORY',
+      'Mallory',
+      'mallory2',
+      'mallory.example.org',
+    ];
+    for (const name of names) expect([name, await attempt(name, readPair(mallory))]).toEqual([name, 'closed']);
+    const unnamed = authority.issue({ commonName: 'trudy' });
+    expect(await attempt('Trudy', readPair(unnamed))).toBe('closed');
+    expect(await attempt('trudy', readPair(unnamed))).toBe('established');
+    expect(await closed('certificate-name-mismatch')).toBe(before + names.length + 3);
     expect(filament.logTail()).toMatch(/"level":"warn".*"reason":"certificate-name-mismatch".*CN=mallory/);
     expect(await attempt('mallory', readPair(mallory))).toBe('established');
   });
