@@ -347,13 +347,11 @@ const processSchema = z.strictObject({
       'Resident memory beyond which new sessions and agents are refused, and none are begun, until it is below 90 % of that: those that are there go on. In a container about 90 % of what it may have. No limit when left out; 80 % of what V8 allows for JavaScript objects (`NODE_OPTIONS=--max-old-space-size`) is one in any case.',
     effect: 'none',
   }),
-  rehearsal: flag()
-    .default(true)
-    .meta({
-      description:
-        'At the start, before anything is listened on, play a table of routes over loopback, so that the first real one is taken in at full speed. It costs one to three seconds of CPU time: where a start must be quick, or the CPU time is limited, do without. Counts at the next start.',
-      effect: 'none',
-    }),
+  rehearsal: flag().default(true).meta({
+    description:
+      'At the start, before anything is listened on, play a table of routes over loopback, so that the first real one is taken in at full speed. It costs one to three seconds of CPU time: where a start must be quick, or the CPU time is limited, do without. Counts at the next start.',
+    effect: 'none',
+  }),
 });
 
 /** The whole document. */
