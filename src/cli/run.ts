@@ -7,7 +7,6 @@
  *   SIGHUP            the configuration file is read again
  */
 import { dirname } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { ApiListenError, ApiServer } from '../api/server.js';
 import { isExposedSecret, readConfigText, unreadableFiles, type ConfigFile } from '../config/config-file.js';
 import { FileWatch } from '../config/file-watch.js';
@@ -21,6 +20,7 @@ import { CliError, ExitCode } from './cli-error.js';
 import { reloadConfig } from './configuration.js';
 import { PrivilegeDrop } from './privileges.js';
 import { EndSignal } from './end-signal.js';
+import { collectAsUsual, tuneEngine, warmUp } from './engine.js';
 import type { AdjustableLogger } from './logging.js';
 import { ReloadTrigger } from './reload-trigger.js';
 import { UnhandledRejections } from './unhandled-rejections.js';
@@ -150,38 +150,6 @@ function startError(error: unknown): unknown {
   return error;
 }
 
-/** Bytecodes that a function runs before V8 considers to optimise it: a controller's first minute is a full table from each neighbor. */
-const RUNNING_BUDGET = 400_000;
-/** The same in the rehearsal's second round, when everything has been seen once. */
-const REHEARSAL_BUDGET = 66_000;
-
-/**
- * Makes V8 compile everything with its baseline compiler at once and optimise late, when it knows all there is to know about a
- * function: with its defaults half of the CPU time of taking in 10,000 to 200,000 routes goes into optimising, deoptimising
- * and optimising again (docs/performance.md has the figures).
- */
-function tuneEngine(): void {
-  setFlagsFromString('--always-sparkplug');
-  setOptimisationBudget(RUNNING_BUDGET);
-  // Of a process that has become idle V8 collects the garbage three times in a row, 1 % of a core over 40 s each with 5,000 agents.
-  setFlagsFromString('--memory-reducer-single-gc');
-}
-
-function setOptimisationBudget(bytecodes: number): void {
-  setFlagsFromString(`--interrupt-budget=${bytecodes}`);
-}
-
-/** Two rehearsals: the first shows V8 what happens, in the second it optimises what it has seen. */
-async function warmUp(rehearse: Rehearsal, config: ResolvedConfig): Promise<object> {
-  try {
-    await rehearse(config);
-    setOptimisationBudget(REHEARSAL_BUDGET);
-    return await rehearse(config);
-  } finally {
-    setOptimisationBudget(RUNNING_BUDGET);
-  }
-}
-
 /** Runs until a signal ends it. */
 export async function runController(
   options: RunOptions,
@@ -195,7 +163,9 @@ export async function runController(
   // Signals are taken from the start: one that comes early counts once the controller runs.
   const end = new EndSignal();
   try {
-    if (options.config.process.rehearsal) logger.debug({ sent: await warmUp(rehearse, options.config) }, 'rehearsed');
+    if (options.config.process.rehearsal) {
+      logger.debug({ sent: await warmUp(() => rehearse(options.config)) }, 'rehearsed');
+    }
   } catch (error) {
     // A controller runs without it, only slower at first.
     logger.warn({ error: String(error) }, 'rehearsal failed');
@@ -223,6 +193,7 @@ export async function runController(
   let exitCode: ExitCode = ExitCode.failed;
   try {
     const service = await starting;
+    collectAsUsual();
     applied(options.config);
     const signal = await end.received;
     logger.info({ signal }, 'stopping');
