@@ -69,6 +69,7 @@ export class PathRenderings {
    * whoever looks for the first entry of a set walks over all that were deleted before it.
    */
   trim(maxOctets = this.#maxOctets): void {
+    if (maxOctets === 0) this.#shared.clear();
     if (this.#octets <= maxOctets) return;
     const keep = maxOctets * 0.875;
     for (const owner of this.#owners) {

@@ -21,12 +21,7 @@ import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import type { Source } from '../rib/source.js';
 import type { RouteTargetIndex } from './route-target-index.js';
-
-/** A membership of fewer than 96 bits: every target that begins with these bits (RFC 4684 §4). */
-interface PartialMembership {
-  readonly bits: number;
-  readonly bytes: Uint8Array;
-}
+import { TargetPrefixes, type TargetPrefix } from './target-prefixes.js';
 
 /** What one neighbor wants, as its route-target membership routes say. */
 export class NeighborInterest implements TargetInterest {
@@ -34,7 +29,7 @@ export class NeighborInterest implements TargetInterest {
   #everything = 0;
   /** Announcements per target: an interest may be announced for several origin ASes. */
   readonly #exact = new Map<TargetId, number>();
-  readonly #partial: PartialMembership[] = [];
+  readonly #partial = new TargetPrefixes();
 
   constructor(rib: Rib) {
     this.#rib = rib;
@@ -44,12 +39,7 @@ export class NeighborInterest implements TargetInterest {
     if (this.#everything > 0) return true;
     for (const target of this.#rib.targets.targetsOf(list)) {
       if (this.#exact.has(target)) return true;
-      if (
-        this.#partial.length > 0 &&
-        this.#partial.some((membership) => matches(membership, this.#rib.targets.targetBytes(target)))
-      ) {
-        return true;
-      }
+      if (this.#partial.size > 0 && this.#partial.covers(this.#rib.targets.targetBytes(target))) return true;
     }
     return false;
   }
@@ -62,13 +52,8 @@ export class NeighborInterest implements TargetInterest {
       const count = (this.#exact.get(target!) ?? 0) + (add ? 1 : -1);
       if (count > 0) this.#exact.set(target!, count);
       else this.#exact.delete(target!);
-    } else if (add) this.#partial.push(partial!);
-    else {
-      const at = this.#partial.findIndex(
-        (known) => known.bits === partial!.bits && Buffer.compare(known.bytes, partial!.bytes) === 0,
-      );
-      if (at >= 0) this.#partial.splice(at, 1);
-    }
+    } else if (add) this.#partial.add(partial!);
+    else this.#partial.delete(partial!);
   }
 }
 
@@ -76,7 +61,8 @@ export class NeighborInterest implements TargetInterest {
 export interface MembershipChange {
   readonly kind: 'everything' | 'exact' | 'partial';
   readonly target?: TargetId;
-  readonly partial?: PartialMembership;
+  /** Of fewer than 96 bits: every target that begins so (RFC 4684 §4). */
+  readonly partial?: TargetPrefix;
   readonly add: boolean;
 }
 
@@ -281,27 +267,17 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
 
   #listsConcerned(changes: readonly MembershipChange[]): ReadonlySet<TargetListId> | undefined {
     const lists = new Set<TargetListId>();
+    const partial = new TargetPrefixes();
     for (const change of changes) {
       if (change.kind === 'everything') return undefined;
       if (change.kind === 'exact') for (const list of this.#index.listsOf(change.target!)) lists.add(list);
-      else {
-        for (const list of this.#index.lists()) {
-          const targets = this.#rib.targets.targetsOf(list);
-          if (targets.some((target) => matches(change.partial!, this.#rib.targets.targetBytes(target)))) {
-            lists.add(list);
-          }
-        }
-      }
+      else partial.add(change.partial!);
+    }
+    if (partial.size === 0) return lists;
+    const { targets } = this.#rib;
+    for (const list of this.#index.lists()) {
+      if (targets.targetsOf(list).some((target) => partial.covers(targets.targetBytes(target)))) lists.add(list);
     }
     return lists;
   }
-}
-
-function matches({ bits, bytes }: PartialMembership, target: Uint8Array): boolean {
-  const whole = bits >>> 3;
-  for (let i = 0; i < whole; i++) if (bytes[i] !== target[i]) return false;
-  const rest = bits & 7;
-  if (rest === 0) return true;
-  const mask = (0xff00 >>> rest) & 0xff;
-  return (bytes[whole]! & mask) === (target[whole]! & mask);
 }

@@ -55,6 +55,7 @@ export type SubscriptionFault =
   | 'publish-into-deleted-vrf'
   | 'publish-without-instance-id'
   | 'subscription-limit'
+  | 'vrf-name-too-long'
   | 'deferred-limit'
   | 'vrf-wait-expired';
 
@@ -68,6 +69,9 @@ export interface SubscriptionLimits {
   /** Seconds that a transaction may wait. */
   readonly deferredSec: number;
 }
+
+/** Characters of the name of a VRF: as many as a configuration may give it. */
+const MAX_VRF_NAME_LENGTH = 255;
 
 export const DEFAULT_SUBSCRIPTION_LIMITS: SubscriptionLimits = {
   subscriptions: 8192,
@@ -130,6 +134,7 @@ export class Subscriptions {
   subscribe(vrf: string, instanceId: number, noRibOut: boolean): 'registered' | 'pending' | SubscriptionFault {
     if (this.#byVrf.has(vrf)) return 'duplicate-subscribe';
     if (this.#byVrf.size >= this.#limits.subscriptions) return 'subscription-limit';
+    if (vrf.length > MAX_VRF_NAME_LENGTH) return 'vrf-name-too-long';
     const state = this.#vrfState(vrf) === 'known' ? 'registered' : 'pending';
     this.#byVrf.set(vrf, { vrf, instanceId, noRibOut, state, waiting: [], lapsed: false });
     return state;

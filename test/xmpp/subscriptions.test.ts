@@ -192,6 +192,13 @@ describe('limits', () => {
     expect(subscriptions.subscribe('c', 1, false)).toBe('subscription-limit');
   });
 
+  test('a name that no VRF can have is a fault of its own name', () => {
+    const subscriptions = withVrfs({});
+    expect(subscriptions.subscribe('x'.repeat(255), 1, false)).toBe('pending');
+    expect(subscriptions.subscribe('x'.repeat(256), 1, false)).toBe('vrf-name-too-long');
+    expect(subscriptions.count).toBe(1);
+  });
+
   test('too many deferred transactions, over all VRFs, are a fault of its own name', () => {
     const subscriptions = withVrfs({}, limits);
     subscriptions.subscribe('a', 1, false);

@@ -14,6 +14,8 @@ import { escapeXml } from './xml-text.js';
 
 /** Most items of one message. */
 export const MAX_ITEMS_PER_MESSAGE = 32;
+/** Octets from which on a message is full, however few items it has: an item with all the communities of a neighbor takes 600 KB. */
+export const FULL_MESSAGE_OCTETS = 128 * 1024;
 /** Most retracts of one message. */
 export const MAX_RETRACTS_PER_MESSAGE = 256;
 
@@ -62,7 +64,7 @@ export class EventCollector {
   }
 
   end(): void {
-    if (++this.#count >= this.#limit) this.finish();
+    if (++this.#count >= this.#limit || this.#writer.position >= FULL_MESSAGE_OCTETS) this.finish();
   }
 
   /** Closes the open message, if there is one, and hands it over. */

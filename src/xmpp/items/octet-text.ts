@@ -67,16 +67,23 @@ export function writeMac(w: Writer, mac: Uint8Array, at = 0): void {
   }
 }
 
-/** Texts that a {@link SharedOctets} remembers. */
+/** Texts that a {@link SharedOctets} remembers, and their octets. */
 const MAX_SHARED = 1 << 12;
+const MAX_SHARED_OCTETS = 1 << 22;
+/**
+ * Longer texts are nobody's but their owner's. A neighbor decides how long they become, and of strings beyond 16,383 characters V8
+ * hashes nothing but the length: thousands of them of one length were compared with each other, one by one.
+ */
+const MAX_SHARED_LENGTH = 1 << 12;
 
 /**
  * Octets of texts, the same object for equal texts: what follows from attributes is mostly the same for all agents of a
- * network, and would be kept a thousand times. Beyond a number of texts the memory is cleared and fills again; whoever
- * has octets keeps them.
+ * network, and would be kept a thousand times. Beyond a number of texts or of octets the memory is cleared and fills again;
+ * whoever has octets keeps them.
  */
 export class SharedOctets {
   readonly #byText = new Map<string, Uint8Array>();
+  #octets = 0;
   #madeOctets = 0;
 
   /** Octets of all texts that were not remembered when they were asked for. */
@@ -84,13 +91,27 @@ export class SharedOctets {
     return this.#madeOctets;
   }
 
+  /** Octets that are remembered. */
+  get octets(): number {
+    return this.#octets;
+  }
+
   of(text: string): Uint8Array {
-    let octets = this.#byText.get(text);
-    if (octets === undefined) {
-      if (this.#byText.size >= MAX_SHARED) this.#byText.clear();
-      this.#byText.set(text, (octets = octetsOf(text)));
-      this.#madeOctets += octets.length;
+    const isShared = text.length <= MAX_SHARED_LENGTH;
+    const known = isShared ? this.#byText.get(text) : undefined;
+    if (known !== undefined) return known;
+    const octets = octetsOf(text);
+    this.#madeOctets += octets.length;
+    if (isShared) {
+      if (this.#byText.size >= MAX_SHARED || this.#octets + octets.length > MAX_SHARED_OCTETS) this.clear();
+      this.#byText.set(text, octets);
+      this.#octets += octets.length;
     }
     return octets;
+  }
+
+  clear(): void {
+    this.#byText.clear();
+    this.#octets = 0;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Writer } from '../../../src/wire/writer.js';
-import { EventCollector } from '../../../src/xmpp/items/envelope.js';
+import { EventCollector, FULL_MESSAGE_OCTETS } from '../../../src/xmpp/items/envelope.js';
 
 const CLOSE = '\t\t</items>\n\t</event>\n</message>\n';
 
@@ -28,6 +28,15 @@ describe('messages of several items', () => {
     items.finish();
     items.finish();
     expect(textsOf(out)).toEqual([`<ab${CLOSE}`, `<c${CLOSE}`]);
+  });
+
+  test('a message of many octets is full with few items', () => {
+    const out: Uint8Array[] = [];
+    const items = collector(new Writer(1), '<', 32);
+    const half = 'x'.repeat(FULL_MESSAGE_OCTETS / 2);
+    collect(items, out, half, half, half, 'a');
+    items.finish();
+    expect(textsOf(out)).toEqual([`<${half}${half}${CLOSE}`, `<${half}a${CLOSE}`]);
   });
 
   test('what goes elsewhere goes in a message of its own', () => {

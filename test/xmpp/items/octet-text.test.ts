@@ -61,4 +61,19 @@ describe('text written as octets', () => {
     expect(octets.of('a')).not.toBe(first);
     expect(octets.of('a')).toEqual(first);
   });
+
+  test('long texts are not remembered, nor are more octets than a few million', () => {
+    const octets = new SharedOctets();
+    const long = 'x'.repeat(4097);
+    expect(octets.of(long)).not.toBe(octets.of(long));
+    expect([octets.octets, octets.madeOctets]).toEqual([0, 2 * 4097]);
+    for (let i = 0; i < 4000; i++) {
+      octets.of(String(i).padEnd(4096));
+      expect(octets.octets).toBeLessThanOrEqual(4 * 1024 * 1024);
+    }
+    const kept = octets.of('kept');
+    octets.clear();
+    expect(octets.octets).toBe(0);
+    expect(octets.of('kept')).not.toBe(kept);
+  });
 });
