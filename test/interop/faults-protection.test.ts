@@ -16,9 +16,13 @@ const WRONG_KEY = 'Wrong-Key-3';
 
 describeWithDaemons(['bird'], 'protected sessions', () => {
   const lab = new Lab('protection');
+  /** A network of its own for a range with a key: everything in it must have the key. */
+  const otherLab = new Lab('protection-range');
   let filament: Filament;
   let bystander: Bird;
   let dynamicNeighbors: ConfigPart[] = [];
+  /** More fields of the peer group of dynamic neighbors, or others in place of its own. */
+  let keyedGroup: ConfigPart = {};
 
   async function bird(
     protection: { readonly password?: string; readonly ttlSecurity?: boolean },
@@ -51,7 +55,10 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
   /** Loads these neighbors beside the bystander. */
   async function configure(...neighbors: ConfigPart[]): Promise<void> {
     await filament.reload({
-      bgp: { peerGroups: [{ name: 'keyed', peerAs: AS, families: [FAMILY], md5Password: KEY }], dynamicNeighbors },
+      bgp: {
+        peerGroups: [{ name: 'keyed', peerAs: AS, families: [FAMILY], md5Password: KEY, ...keyedGroup }],
+        dynamicNeighbors,
+      },
       neighbors: [neighbor(bystander), ...neighbors],
     });
   }
@@ -76,6 +83,27 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     expect(await filament.neighbor(bystander.address)).toMatchObject({ state: 'established', flaps: 0 });
   }
 
+  /** The key of a session with a hold time of 9 seconds is changed here, then there: what is signed with the old one is refused. */
+  async function isRolled(
+    second: Filament,
+    here: () => Promise<unknown>,
+    there: () => Promise<unknown>,
+  ): Promise<void> {
+    const refused = await refusedSegments('md5-wrong');
+    await here();
+    // Keepalives come every three seconds.
+    await eventually('a keepalive is refused', async () => (await refusedSegments('md5-wrong')) > refused);
+    await there();
+    const { messages } = await filament.neighbor(second.address);
+    await eventually('keepalives come again', async () => {
+      const now = await filament.neighbor(second.address);
+      return now.messages.received.keepalive > messages.received.keepalive + 1;
+    });
+    for (const view of [await filament.neighbor(second.address), await second.neighbor(filament.address)]) {
+      expect(view).toMatchObject({ state: 'established', flaps: 0 });
+    }
+  }
+
   beforeAll(async () => {
     filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.254' });
     bystander = await bird({});
@@ -84,7 +112,10 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     await filament.established(bystander.address);
   });
 
-  afterAll(() => lab.close());
+  afterAll(async () => {
+    await lab.close();
+    await otherLab.close();
+  });
 
   test('A27 wrong TCP MD5 key: no session, counted and explained; with the right one BIRD connects', async () => {
     const peer = await bird({ password: KEY });
@@ -125,7 +156,64 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     await configure();
     await filament.established(peer.address);
     expect(await filament.neighbor(peer.address)).toMatchObject({ dynamic: true });
+    await peer.stop();
     dynamicNeighbors = [];
+    await configure();
+  });
+
+  test('A27 a dynamic neighbor that is dropped by a reload comes back: the key of a range of one address outlives it', async () => {
+    const peer = await bird({ password: KEY });
+    await peer.start();
+    dynamicNeighbors = [{ prefix: `${peer.address}/32`, peerGroup: 'keyed' }];
+    await configure();
+    await filament.established(peer.address);
+    expect(await filament.neighbor(peer.address)).toMatchObject({ dynamic: true, holdTime: 30 });
+    keyedGroup = { holdTime: 21 };
+    await configure();
+    await eventually('it is back, with the new hold time', async () => {
+      const { state, holdTime } = await filament.neighbor(peer.address);
+      return state === 'established' && holdTime === 21;
+    });
+    await peer.stop();
+    dynamicNeighbors = [];
+    keyedGroup = {};
+    await configure();
+  });
+
+  test('A27 the key of a range is rolled on both sides while a session is up: it does not flap', async () => {
+    const second = await Filament.create(
+      lab,
+      { autonomousSystem: AS, routerId: '10.255.0.252' },
+      otherLab.nextAddress(),
+    );
+    const back = (md5Password: string): ConfigPart => ({
+      ...neighbor({ address: filament.address, port: filament.bgpPort }, { md5Password, holdTime: 9 }),
+      localAddress: second.address,
+      routeReflectorClient: false,
+    });
+    second.describe({ neighbors: [back(KEY)] });
+    await second.start();
+    // A range of a whole network in which the others, without keys, are not.
+    dynamicNeighbors = [{ prefix: otherLab.prefix, peerGroup: 'keyed' }];
+    await configure();
+    await filament.established(second.address);
+    await isRolled(
+      second,
+      async () => {
+        keyedGroup = { md5Password: OTHER_KEY };
+        await configure();
+      },
+      () => second.reload({ neighbors: [back(OTHER_KEY)] }),
+    );
+    expect(await filament.neighbor(second.address)).toMatchObject({ dynamic: true });
+    // One that comes now needs the new key, too.
+    await second.stop();
+    await eventually('it is gone', async () => (await filament.neighbor(second.address)).state !== 'established');
+    await second.start();
+    await filament.established(second.address);
+    await second.stop();
+    dynamicNeighbors = [];
+    keyedGroup = {};
     await configure();
   });
 
@@ -142,19 +230,11 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     await second.start();
     await configure(towards(KEY));
     await filament.established(second.address);
-    const refused = await refusedSegments('md5-wrong');
-    await configure(towards(OTHER_KEY));
-    // The old key is refused now: keepalives come every three seconds.
-    await eventually('a keepalive is refused', async () => (await refusedSegments('md5-wrong')) > refused);
-    await second.reload({ neighbors: [back(OTHER_KEY)] });
-    const { messages } = await filament.neighbor(second.address);
-    await eventually('keepalives come again', async () => {
-      const now = await filament.neighbor(second.address);
-      return now.messages.received.keepalive > messages.received.keepalive + 1;
-    });
-    for (const view of [await filament.neighbor(second.address), await second.neighbor(filament.address)]) {
-      expect(view).toMatchObject({ state: 'established', flaps: 0 });
-    }
+    await isRolled(
+      second,
+      () => configure(towards(OTHER_KEY)),
+      () => second.reload({ neighbors: [back(OTHER_KEY)] }),
+    );
     await second.stop();
   });
 

@@ -56,6 +56,8 @@ export class BgpListener {
   readonly #gate: AcceptGate | undefined;
   readonly #full: () => boolean;
   readonly #neighbors = new Map<string, Neighbor>();
+  /** Those that {@link add} was told of, by host prefix: their keys are their own, also in a range of just that address. */
+  readonly #configured = new Map<string, Neighbor>();
   /** Longest prefix first. */
   #ranges: readonly DynamicRange[] = [];
   #refused = 0;
@@ -126,22 +128,28 @@ export class BgpListener {
   add(neighbor: Neighbor): void {
     const { address, protection } = neighbor.config;
     this.#neighbors.set(canonical(address), neighbor);
-    const octets = parseIp(address);
-    if (octets) this.#demand(hostPrefix(octets), protection);
+    const host = hostOf(address);
+    if (host === undefined) return;
+    this.#configured.set(formatPrefix(host), neighbor);
+    this.#demand(host, protection);
   }
 
+  /** Forgets a neighbor, and its key where that was its own: the key of a range stays, also that of just this address. */
   remove(neighbor: Neighbor): void {
-    const address = canonical(neighbor.config.address);
-    if (this.#neighbors.get(address) !== neighbor) return;
-    this.#neighbors.delete(address);
-    const octets = parseIp(address);
-    if (octets) this.#tcp.setKey(hostPrefix(octets), undefined);
+    const { address } = neighbor.config;
+    if (this.#neighbors.get(canonical(address)) !== neighbor) return;
+    this.#neighbors.delete(canonical(address));
+    const host = hostOf(address);
+    if (host === undefined || !this.#configured.delete(formatPrefix(host))) return;
+    const range = this.#ranges.find(({ prefix }) => formatPrefix(prefix) === formatPrefix(host));
+    if (range === undefined) this.#tcp.setKey(host, undefined);
+    else this.#demandOfRange(range);
   }
 
   /** Takes over a key that the neighbor has changed. @throws SocketOptionsError */
   keyChanged({ config: { address, protection } }: Neighbor): void {
-    const octets = parseIp(address);
-    if (octets) this.#demand(hostPrefix(octets), protection);
+    const host = hostOf(address);
+    if (host) this.#demand(host, protection);
   }
 
   /**
@@ -150,16 +158,21 @@ export class BgpListener {
    */
   setDynamicRanges(ranges: readonly DynamicRange[]): void {
     const kept = new Set(ranges.map(({ prefix }) => formatPrefix(prefix)));
-    for (const { prefix } of this.#ranges) if (!kept.has(formatPrefix(prefix))) this.#tcp.setKey(prefix, undefined);
+    for (const { prefix } of this.#ranges) {
+      const name = formatPrefix(prefix);
+      if (!kept.has(name) && !this.#configured.has(name)) this.#tcp.setKey(prefix, undefined);
+    }
     this.#ranges = [...ranges].sort((a, b) => b.prefix.lengthBits - a.prefix.lengthBits);
-    for (const range of ranges) {
-      try {
-        this.#demand(range.prefix, range.protection);
-      } catch (error) {
-        const reason = (error as Error).message;
-        this.#logger.error({ prefix: formatPrefix(range.prefix), reason }, 'dynamic neighbors cannot be accepted');
-        this.#ranges = this.#ranges.filter((other) => other !== range);
-      }
+    for (const range of ranges) if (!this.#configured.has(formatPrefix(range.prefix))) this.#demandOfRange(range);
+  }
+
+  #demandOfRange(range: DynamicRange): void {
+    try {
+      this.#demand(range.prefix, range.protection);
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.#logger.error({ prefix: formatPrefix(range.prefix), reason }, 'dynamic neighbors cannot be accepted');
+      this.#ranges = this.#ranges.filter((other) => other !== range);
     }
   }
 
@@ -208,8 +221,7 @@ export class BgpListener {
   }
 
   #rangeOf(address: string): DynamicRange | undefined {
-    const octets = parseIp(address);
-    const host = octets && hostPrefix(octets);
+    const host = hostOf(address);
     return host && this.#ranges.find(({ prefix }) => prefixContains(prefix, host));
   }
 
@@ -234,4 +246,10 @@ export class BgpListener {
 function canonical(address: string): string {
   const octets = parseIp(address);
   return octets ? formatIp(octets) : address;
+}
+
+/** The prefix of just this address; of a text that is none, nothing. */
+function hostOf(address: string): Prefix | undefined {
+  const octets = parseIp(address);
+  return octets && hostPrefix(octets);
 }

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../src/util/clock.js';
 import type { Logger } from '../../../src/util/logger.js';
 import { silentLogger } from '../../../src/util/logger.js';
+import type { SegmentProtection } from '../../../src/net/segment-protection.js';
 import { TcpNetwork } from '../../../src/net/tcp-transport.js';
+import type { Transport } from '../../../src/net/transport.js';
 import { encodeOpen } from '../../../src/bgp/message/open.js';
 import { KEEPALIVE } from '../../../src/bgp/message/keepalive.js';
 import { BgpListener } from '../../../src/bgp/session/listener.js';
@@ -11,6 +13,7 @@ import { Neighbor } from '../../../src/bgp/session/neighbor.js';
 import { localOpen } from '../../../src/bgp/session/negotiation.js';
 import { parsePrefix } from '../../../src/wire/prefix.js';
 import type { Prefix } from '../../../src/wire/prefix.js';
+import { eventually } from '../../support/eventually.js';
 import { DEFAULTS, RawPeer, Recorder } from './recorder.js';
 
 const clock = new ManualClock();
@@ -22,16 +25,26 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-async function listening(logger: Logger = silentLogger): Promise<{ listener: BgpListener; port: number }> {
+async function listening(
+  logger: Logger = silentLogger,
+  address = '127.0.0.1',
+): Promise<{ listener: BgpListener; port: number }> {
   const listener = new BgpListener({ clock, logger });
   stops.push(() => listener.close());
-  const { port } = await listener.listen({ address: '127.0.0.1', port: 0 });
+  const { port } = await listener.listen({ address, port: 0 });
   return { listener, port };
 }
 
-function neighborAt(address: string): { neighbor: Neighbor; recorder: Recorder } {
+function neighborAt(address: string, protection?: SegmentProtection): { neighbor: Neighbor; recorder: Recorder } {
   const recorder = new Recorder();
-  const config = { ...DEFAULTS, address, routerId: 1, passive: true, peerAs: 'any' as const };
+  const config = {
+    ...DEFAULTS,
+    address,
+    routerId: 1,
+    passive: true,
+    peerAs: 'any' as const,
+    ...(protection && { protection }),
+  };
   const neighbor = new Neighbor(config, recorder, {
     clock,
     logger: silentLogger,
@@ -47,6 +60,19 @@ async function connectFrom(address: string, port: number): Promise<RawPeer> {
   const peer = await RawPeer.connect('127.0.0.1', port, address);
   peers.push(peer);
   return peer;
+}
+
+/** Resolves when the kernel has let a connection with this key in, which it never does with a wrong one. */
+async function letsIn(
+  { localAddress, address = '127.0.0.1', port }: { localAddress: string; address?: string; port: number },
+  md5Key: string,
+): Promise<void> {
+  const transport = await new Promise<Transport>((connected, failed) => {
+    const target = { address, port, localAddress, protection: { md5Key } };
+    const dialing = new TcpNetwork(clock).dial(target, { connected, failed });
+    stops.push(async () => dialing.cancel());
+  });
+  transport.destroy();
 }
 
 const prefix = (text: string): Prefix => parsePrefix(text)!;
@@ -135,5 +161,49 @@ describe('inbound connections', () => {
     });
     await listener.close();
     expect(listener.addresses).toEqual([]);
+  });
+});
+
+describe('keys of ranges with one address (RFC 2385)', () => {
+  test.each([
+    ['IPv4', '127.0.0.1', '127.0.5.1', '127.0.5.1/32'],
+    ['IPv6', '::1', '::1', '::1/128'],
+  ])('%s: the key stays when the dynamic neighbor of the address goes', async (_, address, localAddress, range) => {
+    const { listener, port } = await listening(silentLogger, address);
+    const made: Neighbor[] = [];
+    const neighborFor = (from: string): Neighbor => {
+      const { neighbor } = neighborAt(from, { md5Key: 'range' });
+      neighbor.start();
+      made.push(neighbor);
+      return neighbor;
+    };
+    listener.setDynamicRanges([{ prefix: prefix(range), protection: { md5Key: 'range' }, neighborFor }]);
+    await letsIn({ localAddress, address, port }, 'range');
+    await eventually('it has been made', () => made.length === 1);
+    listener.remove(made[0]!);
+    await letsIn({ localAddress, address, port }, 'range');
+    await eventually('it has been made again', () => made.length === 2);
+  });
+
+  test('a configured neighbor of the address has its own key, and leaves that of the range behind', async () => {
+    const { listener, port } = await listening();
+    const localAddress = '127.0.5.2';
+    const { neighbor } = neighborAt(localAddress, { md5Key: 'own' });
+    const range = {
+      prefix: prefix(`${localAddress}/32`),
+      protection: { md5Key: 'range' },
+      neighborFor: () => ({ refuse: 8 }),
+    };
+    listener.add(neighbor);
+    listener.setDynamicRanges([range]);
+    await letsIn({ localAddress, port }, 'own');
+    listener.setDynamicRanges([]);
+    await letsIn({ localAddress, port }, 'own');
+    listener.setDynamicRanges([range]);
+    listener.remove(neighbor);
+    await letsIn({ localAddress, port }, 'range');
+    listener.setDynamicRanges([]);
+    // Without a key now.
+    expect(await (await connectFrom(localAddress, port)).notification()).toMatchObject({ code: 6, subcode: 5 });
   });
 });
