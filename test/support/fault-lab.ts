@@ -55,7 +55,7 @@ class RememberingLogger implements Logger {
   }
 }
 
-/** Families of all sessions; a text of YAML. */
+/** Families of all sessions, unless told otherwise; a text of YAML. */
 export const FAMILIES =
   '[ipv4-unicast, ipv6-unicast, ipv4-labelled-unicast, l3vpn-ipv4-unicast, l3vpn-ipv6-unicast, l2vpn-evpn, rtc]';
 
@@ -70,6 +70,8 @@ export const FAMILY_CODES: ReadonlyArray<readonly [afi: number, safi: number]> =
 ];
 
 export interface FaultLabOptions {
+  /** Families of all sessions in place of {@link FAMILIES}. */
+  readonly families?: string;
   /** More fields of every session of a kind, as YAML in flow style: `, enforceFirstAs: false`. */
   readonly session?: Partial<Record<Kind, string>>;
   /** More fields of `bgp`, as YAML lines of two spaces and more. */
@@ -111,7 +113,12 @@ export class FaultLab {
     });
   }
 
-  static async start({ session = {}, bgp = '', vrfs = [] }: FaultLabOptions = {}): Promise<FaultLab> {
+  static async start({
+    families = FAMILIES,
+    session = {},
+    bgp = '',
+    vrfs = [],
+  }: FaultLabOptions = {}): Promise<FaultLab> {
     const lab = new Lab('faults');
     const address = lab.nextAddress();
     const ports = [await freePort(address), await freePort(address)] as const;
@@ -119,7 +126,7 @@ export class FaultLab {
     // One /26 for each kind; the first one has this controller in it.
     const range = (kind: Kind): string => `${net}.${64 * (KINDS.indexOf(kind) + 1)}/26`;
     const group = (kind: Kind, fields: string): string =>
-      `    - { name: ${kind}, families: ${FAMILIES}, connectRetryTime: 1${fields}${session[kind] ?? ''} }`;
+      `    - { name: ${kind}, families: ${families}, connectRetryTime: 1${fields}${session[kind] ?? ''} }`;
     const text = [
       `routerId: ${ROUTER_ID}`,
       `autonomousSystem: ${OWN_AS}`,
