@@ -5,7 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { World } from '../controller/world.js';
 import { FakeTransport } from '../xmpp/fake-transport.js';
-import { net, RestartPeer, type RestartAnnouncement } from './restart-peer.js';
+import { net, net6, RestartPeer, type RestartAnnouncement } from './restart-peer.js';
 
 const SENTINEL = 250;
 
@@ -15,7 +15,7 @@ interface Scene {
   readonly observer: RestartPeer;
   readonly bystander: RestartPeer;
   /** Flags by route of the restarting neighbor. */
-  readonly held: () => Record<string, readonly string[]>;
+  readonly held: (family?: 'ipv4-unicast' | 'ipv6-unicast') => Record<string, readonly string[]>;
   /** What the observer was told since the last time, without the sentinel, which must be there. */
   readonly observed: () => string[];
 }
@@ -30,8 +30,8 @@ async function scene(config = '', observerSays?: RestartAnnouncement): Promise<S
   const observer = new RestartPeer(world, '192.0.2.2').connect(observerSays);
   const bystander = new RestartPeer(world, '192.0.2.3').connect();
   const restarting = new RestartPeer(world, '192.0.2.1');
-  const held = (): Record<string, readonly string[]> => {
-    const result = world.controller.view.routes({ family: 'ipv4-unicast' });
+  const held: Scene['held'] = (family = 'ipv4-unicast') => {
+    const result = world.controller.view.routes({ family });
     if (result.kind !== 'routes') throw new Error(result.kind);
     return Object.fromEntries(
       result.routes.flatMap(({ prefix, paths }) => {
@@ -380,6 +380,36 @@ describe('long-lived graceful restart', () => {
     world.clock.advance(1_000_000);
     world.settle();
     expect(held()).toEqual({ [net(1)]: [] });
+  });
+
+  test('D02 every family has its own long-lived stale time: its routes go when that is over (RFC 9494 §4.2)', async () => {
+    const saysBoth: RestartAnnouncement = { ...LLGR, longLivedIpv6Sec: 200 };
+    const all = await scene('enabled: true, longLivedTime: 500', saysBoth);
+    const { restarting, held, observed, world } = all;
+    // 500 s of IPv4, by the configuration, and 200 s of IPv6.
+    restarting.connect(saysBoth).announce([1]);
+    restarting.announceIpv6([1]);
+    expect(observed().sort()).toEqual([`+${net(1)}`, `+${net6(1)}`]);
+    restarting.lose();
+    const after = (seconds: number): void => {
+      world.clock.advance(seconds * 1000);
+      world.settle();
+    };
+    after(61);
+    expect([held(), held('ipv6-unicast')]).toEqual([{ [net(1)]: LONG }, { [net6(1)]: LONG }]);
+    expect(observed().sort()).toEqual([`+${net(1)}`, `+${net6(1)}`]);
+    after(198);
+    expect([held(), held('ipv6-unicast')]).toEqual([{ [net(1)]: LONG }, { [net6(1)]: LONG }]);
+    after(3);
+    expect([held(), held('ipv6-unicast')]).toEqual([{ [net(1)]: LONG }, {}]);
+    expect(observed()).toEqual([`-${net6(1)}`]);
+    after(297);
+    expect([held(), held('ipv6-unicast')]).toEqual([{ [net(1)]: LONG }, {}]);
+    expect(observed()).toEqual([]);
+    after(3);
+    expect([held(), held('ipv6-unicast')]).toEqual([{}, {}]);
+    expect(observed()).toEqual([`-${net(1)}`]);
+    expectBystanders(all);
   });
 
   test('D02 with restart time 0 they are long-lived stale at once (RFC 9494 §4.2)', async () => {

@@ -31,6 +31,8 @@ export interface RestartAnnouncement {
   readonly forwardingPreserved?: boolean | 'none';
   /** Long-lived stale time of IPv4 unicast. */
   readonly longLivedSec?: number;
+  /** That of IPv6 unicast, which the capability does not have otherwise. */
+  readonly longLivedIpv6Sec?: number;
 }
 
 export class RestartPeer {
@@ -75,12 +77,15 @@ export class RestartPeer {
         families: preserved === 'none' ? [] : families.map((f) => ({ ...f, forwardingPreserved: preserved })),
       });
     }
-    if (restart?.longLivedSec !== undefined) {
-      capabilities.push({
-        kind: 'long-lived-graceful-restart',
-        families: [{ ...IPV4_UNICAST, forwardingPreserved: preserved === true, staleTimeSec: restart.longLivedSec }],
-      });
-    }
+    const longLived = [
+      [IPV4_UNICAST, restart?.longLivedSec],
+      [IPV6_UNICAST, restart?.longLivedIpv6Sec],
+    ] as const;
+    const forwardingPreserved = preserved === true;
+    const staleTimes = longLived.flatMap(([family, staleTimeSec]) =>
+      staleTimeSec === undefined ? [] : [{ ...family, forwardingPreserved, staleTimeSec }],
+    );
+    if (staleTimes.length > 0) capabilities.push({ kind: 'long-lived-graceful-restart', families: staleTimes });
     const identifier = 0x0a000000 + Number(this.address.split('.')[3]);
     this.#transport.receive(encodeOpen({ asField: this.#asn, holdTimeSec: 0, identifier, capabilities }));
     this.#world.settle();
@@ -100,6 +105,14 @@ export class RestartPeer {
     if (communities !== '') attributes.push(attribute(0xc0, 8, communities));
     const nlri = numbers.map((n) => `100a${n.toString(16).padStart(2, '0')}`).join('');
     this.#update(updateBody({ attributes: attributes.join(''), nlri }));
+  }
+
+  /** Announces 2001:db8:n::/48. */
+  announceIpv6(numbers: readonly number[]): void {
+    const asPath = attribute(0x40, 2, `0201${this.#asn.toString(16).padStart(8, '0')}`);
+    const nlri = numbers.map((n) => `30 20010db8 ${n.toString(16).padStart(4, '0')}`).join('');
+    const reach = attribute(0x90, 14, `000201 10 20010db8${'00'.repeat(11)}01 00 ${nlri}`);
+    this.#update(updateBody({ attributes: reach + ORIGIN + asPath }));
   }
 
   /** Withdraws 10.n.0.0/16. */
@@ -182,3 +195,5 @@ export class RestartPeer {
 
 /** `10.n.0.0/16`. */
 export const net = (n: number): string => `10.${n}.0.0/16`;
+/** `2001:db8:n::/48`. */
+export const net6 = (n: number): string => `2001:db8:${n.toString(16)}::/48`;
