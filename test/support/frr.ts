@@ -192,6 +192,12 @@ export class Frr extends ForegroundDaemon {
     return asJson(shown[neighbor])['bgpState'] === 'Established';
   }
 
+  /** How often a session with a neighbor has ended since this daemon was started. */
+  async drops(neighbor: string): Promise<number> {
+    const shown = asJson(JSON.parse(await this.show(`show bgp neighbors ${neighbor} json`)));
+    return Number(asJson(shown[neighbor])['connectionsDropped']);
+  }
+
   async routes(family: FamilyName): Promise<readonly SeenRoute[]> {
     switch (family) {
       case 'ipv4-unicast':
