@@ -30,6 +30,10 @@ export interface AgentExportOptions {
  * of next hops, in stanzas of at most 32 items or 256 retracts that all agents share.
  */
 export class AgentExporter implements Exporter {
+  sizeOf(content: number): number {
+    return this.#lists.sizeOf(content);
+  }
+
   /** Every agent of a VRF sees all of it. */
   readonly isSelective = false;
   readonly runs: EncodedRuns;

@@ -57,6 +57,10 @@ interface PathKind extends RenderingOwner {
   members: number;
 }
 
+const OCTETS_OF_NEXT_HOP = 300;
+/** A community is four octets in an attribute and forty in an item. */
+const OCTETS_OF_ATTRIBUTE_OCTET = 10;
+
 /** What an item shows beside its key. */
 interface ItemContent {
   /** Each once, the best path's first. */
@@ -143,6 +147,15 @@ export class AgentPathLists {
     for (const { kind } of nextHops) this.#renderingOf(kind);
     const best = defined(nextHops[0], 'the best path of a list');
     return { nextHops, tail: this.#renderingOf(best.kind).tail };
+  }
+
+  /** Octets of an item of a list, roughly: what is a few octets in an attribute is an element in the item. */
+  sizeOf(list: number): number {
+    let octets = 0;
+    for (const { kind } of this.#list(list).nextHops) {
+      octets += OCTETS_OF_NEXT_HOP + OCTETS_OF_ATTRIBUTE_OCTET * this.#rib.attributes.lengthOf(kind.set);
+    }
+    return octets;
   }
 
   hold(list: number): void {

@@ -255,6 +255,10 @@ export class BgpExporter implements Exporter {
     this.#rib.payloads.hold(payload);
   }
 
+  sizeOf(content: number, isKnown: boolean): number {
+    return isKnown ? 0 : this.#rib.attributes.lengthOf(content as AttributeSetId);
+  }
+
   release(content: number, payload: Payload): void {
     this.#rib.attributes.release(content as AttributeSetId);
     this.#rib.payloads.release(payload);

@@ -31,6 +31,8 @@ export class ExportBatch {
 
   /** Octets of what was encoded before. */
   appendedOctets = 0;
+  /** Octets of the announcements for each audience together, roughly. */
+  octets = 0;
   /** Content announced last; 0 for none. */
   lastContent = 0;
 
@@ -49,6 +51,7 @@ export class ExportBatch {
     const first = this.#buckets.get(content);
     let bucket = first;
     while (bucket !== undefined && !this.#fits(bucket, source, audience)) bucket = bucket.next;
+    this.octets += this.#exporter.sizeOf(content, bucket !== undefined);
     if (bucket === undefined) {
       // Mostly one route has a content: an array that grows has room for seventeen at once.
       bucket = { content, source, audience, routes: [route], payloads: [payload], next: first };

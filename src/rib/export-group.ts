@@ -18,6 +18,8 @@ import type { RouteTable, TableConsumer } from './route-table.js';
 /** Changed routes evaluated and encoded together. Larger batches pack better, smaller ones bound the time of a slice. */
 const BATCH_ROUTES = 2048;
 const MAX_BATCH_ROUTES = 2 * BATCH_ROUTES;
+/** Octets encoded together, roughly: a neighbor decides how many communities its routes have, 16,000 are 600 KB for an agent. */
+const BATCH_OCTETS = 8 * 1024 * 1024;
 /** Words of the owed bitmap served at a time: 64 × 32 routes. */
 const RANGE_WORDS = 64;
 /** Words of the advertised routes owed for a refresh between looks at the clock. */
@@ -317,7 +319,8 @@ export class ExportGroup implements TableConsumer, Job {
     const before: (Audience | undefined)[] = [];
     const batch = new ExportBatch(this.#exporter);
     let taken = 0;
-    while (this.#pending.size > 0 && (taken < BATCH_ROUTES || (taken < MAX_BATCH_ROUTES && this.#continues(batch)))) {
+    const isOpen = (): boolean => taken < BATCH_ROUTES && batch.octets < BATCH_OCTETS;
+    while (this.#pending.size > 0 && (isOpen() || (taken < MAX_BATCH_ROUTES && this.#continues(batch)))) {
       this.#evaluate(this.#pending.take(), slots, before, batch);
       taken++;
     }
@@ -432,7 +435,7 @@ export class ExportGroup implements TableConsumer, Job {
     const next = nextOwed(this.#outOfStep, this.#cursor);
     if (next === undefined) return false;
     const { member: leader, word: first } = next;
-    const last = first + RANGE_WORDS;
+    let last = first + RANGE_WORDS;
     const owed = leader.owed!;
     const { runs, pace } = this.#exporter;
     const batch = new ExportBatch(this.#exporter);
@@ -443,6 +446,9 @@ export class ExportGroup implements TableConsumer, Job {
       const isRun = runs !== undefined && to - from >= runs.leastRoutes && owed.isWhole(word, this.#advertised);
       if (isRun) batch.append(this.#audiences.everybody, this.#runOf(runs, owed, slots.slice(from, to)));
       else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
+      if (batch.octets + batch.appendedOctets < BATCH_OCTETS) continue;
+      last = word + 1;
+      slots.length = to;
     }
     const streams = this.#encode(batch);
     const limit = pace === undefined ? Infinity : Math.floor(PACED_OCTETS / octetsOf(streams));

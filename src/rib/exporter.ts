@@ -52,6 +52,12 @@ export interface Exporter {
   /** Holds back what members out of step are owed. */
   readonly pace?: OutputPace | undefined;
 
+  /**
+   * Octets that announcing one more route of this content takes, roughly: batches are bounded by it.
+   * @param isKnown  others of the same content are announced with it
+   */
+  sizeOf(content: number, isKnown: boolean): number;
+
   /** True when what receivers are sent of this content does not depend on which of the two sources it came from. */
   rendersAlike(content: number, a: SourceId, b: SourceId): boolean;
 
