@@ -1,7 +1,8 @@
 /** A configuration file, which is read when the controller starts and whenever somebody asks for that again. */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { FileReadError, limitedFileFault, readLimitedFile } from '../util/limited-file.js';
 import { runAtOnce, type Steps } from '../util/steps.js';
 import { shown } from './field.js';
 import type { LoadResult } from './load.js';
@@ -75,9 +76,14 @@ function checkTlsFiles(result: Extract<LoadResult, { kind: 'loaded' }>): LoadRes
   return problems.length > 0 ? { kind: 'invalid', file, problems } : result;
 }
 
-/** Why a PEM file cannot be used, as far as its mode says. */
+/** Largest certificate, key, CA or revocation list; larger ones are not read. */
+export const MAXIMUM_PEM_OCTETS = 1024 * 1024;
+
+/** Why a PEM file cannot be used, as far as what it is and its mode say. */
 function fileFault(name: string, isSecret: boolean): string | undefined {
   if (!isReadable(name)) return `${shown(name)} cannot be read; allowed: a readable PEM file`;
+  const fault = limitedFileFault(name, MAXIMUM_PEM_OCTETS);
+  if (fault !== undefined) return `${shown(name)} cannot be read: ${fault}`;
   if (!isSecret || !isExposed(name)) return undefined;
   return `${shown(name)} can be read by everybody on this host; allowed: a mode without access for others, such as 640`;
 }
@@ -114,27 +120,14 @@ function isReadable(file: string): boolean {
 /** Larger files are not read at all; 10,000 VRFs take about 3 MiB. */
 const MAXIMUM_FILE_OCTETS = 64 * 1024 * 1024;
 
-const READ_ERRORS: Readonly<Partial<Record<string, string>>> = {
-  ENOENT: 'no such file',
-  EACCES: 'permission denied',
-  EISDIR: 'it is a directory',
-};
-
 /** @throws ConfigUnreadableError  when there is no such file, or it is no text */
 export function readText(file: string): string {
   let octets: Buffer;
   try {
-    const { size } = statSync(file);
-    if (size > MAXIMUM_FILE_OCTETS) {
-      throw new ConfigUnreadableError(
-        `cannot read ${file}: it has ${size} octets; allowed: at most ${MAXIMUM_FILE_OCTETS}`,
-      );
-    }
-    octets = readFileSync(file);
+    octets = readLimitedFile(file, MAXIMUM_FILE_OCTETS);
   } catch (error) {
-    if (error instanceof ConfigUnreadableError) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new ConfigUnreadableError(`cannot read ${file}: ${READ_ERRORS[code] ?? code}`, { cause: error });
+    if (error instanceof FileReadError) throw new ConfigUnreadableError(error.message, { cause: error });
+    throw error;
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(octets);

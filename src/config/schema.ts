@@ -165,7 +165,7 @@ const agentsSchema = z.strictObject({
   tls: tlsSchema.exactOptional().meta({
     description:
       'Encrypt the agent channel; agents without TLS are then refused. Its files are read again at each reload, for ' +
-      'connections from then on; whether there is TLS cannot change without a restart.',
+      'connections from then on; each is a regular file (or a link to one) of at most 1 MiB. Whether there is TLS cannot change without a restart.',
     effect: 'none',
   }),
   allowed: list(allowedAgentSchema)

@@ -1,9 +1,10 @@
 /** Certificates and keys of the agent channel: read when the controller starts and again at each reload. */
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { MAXIMUM_PEM_OCTETS } from '../config/config-file.js';
 import type { ResolvedTls } from '../config/resolved.js';
 import { TlsMaterialError } from '../net/errors.js';
 import { tlsParameters, type TlsParameters } from '../net/tls.js';
+import { readLimitedFile } from '../util/limited-file.js';
 
 /** What the files of a configuration hold. */
 export interface AgentTls {
@@ -20,7 +21,7 @@ export interface AgentTls {
 export function readAgentTls(tls: ResolvedTls): AgentTls {
   const read = (file: string): Buffer => {
     try {
-      return readFileSync(file);
+      return readLimitedFile(file, MAXIMUM_PEM_OCTETS);
     } catch (cause) {
       throw new TlsMaterialError(cause);
     }

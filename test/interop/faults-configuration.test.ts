@@ -1,5 +1,6 @@
 /** Section E of the fault catalogue, on the real process: what becomes of a configuration that follows another one. */
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -133,6 +134,57 @@ describe('a configuration that cannot be used', () => {
     const { exitCode, err } = await filament('run', '--config', file);
     expect(exitCode).toBe(2);
     expect(err).toMatch(new RegExp(`^${file}:\\d+:\\d+: `));
+  });
+
+  test('E02 a path that leads to no regular file, or to one that is too large, is refused with its place, and nobody waits', async () => {
+    const controller = await running([BLUE]);
+    const at = (name: string): string => join(controller.directory, name);
+    // Good enough for a key, as far as its mode goes.
+    chmodSync(controller.file, 0o600);
+    execFileSync('mkfifo', [at('pipe')]);
+    symlinkSync('pipe', at('link'));
+    mkdirSync(at('folder'));
+    writeFileSync(at('large'), Buffer.alloc(1024 * 1024 + 1));
+    const allowed = 'allowed: a regular file of at most 1048576 octets';
+    const faults = {
+      pipe: `it is a pipe; ${allowed}`,
+      link: `it is a pipe; ${allowed}`,
+      folder: `it is a directory; ${allowed}`,
+      '/dev/zero': `it is a device; ${allowed}`,
+      large: 'it has 1048577 octets; allowed: at most 1048576',
+    };
+    for (const [name, fault] of Object.entries(faults)) {
+      for (const field of ['certificate', 'key', 'ca', 'revocationList']) {
+        const files = { certificate: 'ctl.yaml', key: 'ctl.yaml', ca: 'ctl.yaml', [field]: name };
+        const text = controller.text([BLUE]).replace('agents: {', `agents: { tls: ${JSON.stringify(files)},`);
+        const response = await fetch(`${controller.api}/api/v1/config/check`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/yaml' },
+          body: text,
+          signal: AbortSignal.timeout(20_000),
+        });
+        const { problems } = (await response.json()) as { problems: unknown };
+        expect({ status: response.status, problems }).toMatchObject({
+          status: 422,
+          problems: [{ path: `agents.tls.${field}`, message: expect.stringContaining(`cannot be read: ${fault}`) }],
+        });
+        expect((await fetch(`${controller.api}/healthz`)).status).toBe(200);
+      }
+    }
+    // And the file of the configuration itself.
+    unlinkSync(controller.file);
+    symlinkSync('pipe', controller.file);
+    const response = await fetch(`${controller.api}/api/v1/config/reload`, {
+      method: 'POST',
+      signal: AbortSignal.timeout(20_000),
+    });
+    const rule = 'allowed: a regular file of at most 67108864 octets';
+    expect({ status: response.status, body: await response.json() }).toMatchObject({
+      status: 422,
+      body: { problems: [{ message: `cannot read ${controller.file}: it is a pipe; ${rule}` }] },
+    });
+    expect((await fetch(`${controller.api}/healthz`)).status).toBe(200);
+    expect(await controller.vrfs()).toEqual(['blue']);
   });
 
   test('E02 all errors are told at once, each with its path', async () => {
