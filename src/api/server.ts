@@ -15,7 +15,7 @@ import { ApiConnections } from './connections.js';
 import { addEndpoints } from './endpoints.js';
 import { MetricsExporter } from './metrics.js';
 
-/** Largest request body; the longest one that means anything is far below. */
+/** Largest body of a request that names no limit of its own; the longest one that means anything is far below. */
 const MAXIMUM_BODY_OCTETS = 16 * 1024;
 const MAXIMUM_HEADER_OCTETS = 16 * 1024;
 /** Longest name in a path. */
@@ -146,7 +146,7 @@ async function createApp(
     routerOptions: { maxParamLength: MAXIMUM_PARAMETER_LENGTH },
     // What the router itself refuses: a path that is not properly percent-encoded.
     frameworkErrors: (error, _request, reply) => {
-      const refused = apiErrorOf(error);
+      const refused = apiErrorOf(error, MAXIMUM_BODY_OCTETS);
       void (reply as FastifyReply).code(refused.status).send(refused.toJson());
     },
   });
@@ -154,7 +154,7 @@ async function createApp(
   // Answers are made by the controller and not checked against their schema again: a page of routes can be megabytes.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler<FastifyError | ApiError>(async (error, request, reply) => {
-    const known = apiErrorOf(error);
+    const known = apiErrorOf(error, request.routeOptions.bodyLimit);
     if (known.code === 'internal') {
       logger.error({ error, method: request.method, url: request.routeOptions.url }, 'request');
     }
@@ -209,8 +209,12 @@ async function createApp(
   return app;
 }
 
-/** The answer to whatever was thrown; unknown errors say nothing to the outside. */
-function apiErrorOf(error: FastifyError | ApiError): ApiError {
+/**
+ * The answer to whatever was thrown; unknown errors say nothing to the outside.
+ *
+ * @param bodyLimit  octets that the body of this request may have
+ */
+function apiErrorOf(error: FastifyError | ApiError, bodyLimit: number): ApiError {
   if (error instanceof ApiError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const part = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
@@ -222,7 +226,7 @@ function apiErrorOf(error: FastifyError | ApiError): ApiError {
   }
   switch (error.statusCode) {
     case 413:
-      return new ApiError('request-too-large', `a request body has at most ${MAXIMUM_BODY_OCTETS} octets`);
+      return new ApiError('request-too-large', `a request body has at most ${bodyLimit} octets`);
     case 415:
       return new ApiError('unsupported-media-type', 'a request body is application/json');
     case undefined:

@@ -87,6 +87,18 @@ describe('POST /api/v1/config/check', () => {
     expect(view.checked).toEqual([]);
   });
 
+  test('E09 a text that is too large is told the limit of this request', async () => {
+    expect(await post('/api/v1/config/check', 'x'.repeat(16 * 1024 * 1024 + 1))).toEqual({
+      status: 413,
+      body: { error: { code: 'request-too-large', message: 'a request body has at most 16777216 octets' } },
+    });
+    // One that has no limit of its own.
+    expect(await post('/api/v1/config/reload', 'x'.repeat(16 * 1024 + 1))).toEqual({
+      status: 413,
+      body: { error: { code: 'request-too-large', message: 'a request body has at most 16384 octets' } },
+    });
+  });
+
   test('a file name with control characters is refused', async () => {
     expect((await post('/api/v1/config/check?file=a%0Ab', 'x: 1')).status).toBe(400);
   });
