@@ -9,8 +9,11 @@
  *   npm run faults -- --phase=unit  without the tests that start real daemons; --phase=interop: only them
  *   npm run faults -- --list        runs nothing: the rows and the files that name them
  *
- *   pass       every test of the row passed          FAIL       one failed, or its file could not run
+ *   pass       every test that ran passed            FAIL       one failed, or its file could not run
  *   skipped    its tests did not run here            not built  there is no test; the reason where one is known
+ *
+ * A row whose tests passed as far as they ran is pass too, with the number of those that were skipped behind it and
+ * `skipped here: FILE: TITLE` for each beneath; the last line counts such rows.
  *
  * The list is on stdout, jest's own report on stderr. Exit code 1 with a FAIL, 2 with wrong arguments.
  */
@@ -18,6 +21,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { reasonOf, reportOf } from './faults-report.mjs';
 import { PHASES, root, runPhase } from './jest-phase.mjs';
 
 const ROWS = JSON.parse(readFileSync(join(root, 'test', 'faults', 'catalogue.json'), 'utf8'));
@@ -75,15 +79,11 @@ const tellUnknown = () => {
 
 if (options.list) {
   for (const id of ids) {
-    const where = named.has(id) ? [...named.get(id)].join(', ') : `not built${reasonOf(id)}`;
+    const where = named.has(id) ? [...named.get(id)].join(', ') : `not built${reasonOf(ROWS[id])}`;
     process.stdout.write(`${id}  ${ROWS[id].title}: ${where}\n`);
   }
   tellUnknown();
   process.exit(unknown.length > 0 ? 1 : 0);
-}
-
-function reasonOf(id) {
-  return ROWS[id].notBuilt === undefined ? '' : ` (${ROWS[id].notBuilt})`;
 }
 
 /** Runs the tests of the wanted rows. @returns identifier → [{ status, file, title, reason }] */
@@ -138,38 +138,8 @@ async function run() {
 }
 
 const evidence = await run();
-const counts = { pass: 0, FAIL: 0, skipped: 0, 'not built': 0 };
-for (const id of ids) {
-  const tests = evidence.get(id);
-  const failed = tests.filter(({ status }) => status === 'failed');
-  const passed = tests.filter(({ status }) => status === 'passed');
-  const verdict =
-    failed.length > 0
-      ? 'FAIL'
-      : passed.length > 0
-        ? 'pass'
-        : tests.length > 0 || named.has(id)
-          ? 'skipped'
-          : 'not built';
-  counts[verdict]++;
-  process.stdout.write(
-    `${id}  ${verdict.padEnd(9)}  ${ROWS[id].title}${verdict === 'not built' ? reasonOf(id) : ''}\n`,
-  );
-  const shown = failed.length > 0 ? failed : passed.length > 0 ? passed : tests;
-  // Failures one by one; of what is well, one title a file.
-  const told = failed.length > 0 ? shown : [...new Map(shown.map((each) => [each.file, each])).values()];
-  for (const { file, title, reason } of told) {
-    const others = shown.filter((each) => each.file === file).length - 1;
-    const more = failed.length > 0 || others === 0 ? '' : ` (and ${others} more)`;
-    process.stdout.write(`                  ${file}: ${title}${more}\n`);
-    const line = reason?.split('\n').find((each) => /[^\s●]/.test(each) && !each.includes('●'));
-    if (line !== undefined) process.stdout.write(`                    ${line.trim()}\n`);
-  }
-}
+const { text, sums, hasFailed } = reportOf(Object.fromEntries(ids.map((id) => [id, ROWS[id]])), evidence, named);
+process.stdout.write(text);
 tellUnknown();
-process.stdout.write(
-  `${ids.length} rows: ${Object.entries(counts)
-    .map(([verdict, count]) => `${count} ${verdict}`)
-    .join(', ')}\n`,
-);
-if (counts.FAIL > 0 || unknown.length > 0) process.exitCode = 1;
+process.stdout.write(`${ids.length} rows: ${sums}\n`);
+if (hasFailed || unknown.length > 0) process.exitCode = 1;
