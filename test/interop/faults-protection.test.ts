@@ -52,9 +52,9 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     ...more,
   });
 
-  /** Loads these neighbors beside the bystander. */
-  async function configure(...neighbors: ConfigPart[]): Promise<void> {
-    await filament.reload({
+  /** Loads these neighbors beside the bystander. @returns what the answer calls changed */
+  async function configure(...neighbors: ConfigPart[]): Promise<readonly string[]> {
+    return filament.reload({
       bgp: {
         peerGroups: [{ name: 'keyed', peerAs: AS, families: [FAMILY], md5Password: KEY, ...keyedGroup }],
         dynamicNeighbors,
@@ -283,7 +283,17 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
   });
 
   test('E11 the keys are in no log, answer or metric', async () => {
-    const texts = [filament.logTail()];
+    const texts: string[] = [];
+    // By itself too, without the tests above: each key is taken, and each is replaced.
+    const place = { address: lab.nextAddress(), port: await freePort(filament.address) };
+    for (const md5Password of [KEY, OTHER_KEY, WRONG_KEY, KEY]) {
+      texts.push(...(await configure(neighbor(place, { md5Password }))));
+    }
+    expect(texts.filter((change) => change.includes('md5Password'))).toHaveLength(3);
+    const log = filament.process.logTail(Number.MAX_SAFE_INTEGER);
+    // All of it, from the start on.
+    expect(log).toContain('"msg":"listening"');
+    texts.push(log);
     for (const path of ['/api/v1/neighbors', '/metrics']) {
       texts.push(await (await fetch(filament.apiUrl + path)).text());
     }
