@@ -10,6 +10,7 @@ import type { ConfigProblem, FieldPath, FieldProblem } from './problem.js';
 import { resolveConfig } from './resolved.js';
 import type { ResolveContext, ResolvedConfig } from './resolved.js';
 import { configSchema } from './schema.js';
+import { usableParts } from './usable-parts.js';
 import { VrfResolver } from './vrf-resolver.js';
 import { NOTHING_SHARED } from './vrf-texts.js';
 
@@ -35,8 +36,12 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
     return { kind: 'invalid', file, problems: parsed.problems.map((problem) => ({ file, ...problem })) };
   }
   // An empty file is an empty document: what is missing is said field by field.
-  const result = configSchema.safeParse(parsed.value ?? {}, { reportInput: true });
-  if (!result.success) return invalid(file, parsed, result.error.issues.flatMap(problemsOfIssue));
+  const value = parsed.value ?? {};
+  const result = configSchema.safeParse(value, { reportInput: true });
+  if (!result.success) {
+    const problems = result.error.issues.flatMap(problemsOfIssue);
+    return invalid(file, parsed, [...problems, ...checkDocument(usableParts(configSchema, value))]);
+  }
   const problems = checkDocument(result.data);
   if (problems.length > 0) return invalid(file, parsed, problems);
   const { routerId, vrfs } = result.data;

@@ -1,5 +1,6 @@
 import type { Steps } from '../util/steps.js';
-import { checkSections, VrfChecks } from './check.js';
+import { checkSections } from './check.js';
+import { VrfChecks } from './check-vrfs.js';
 import { parseText, type ParsedText, type Position } from './document.js';
 import { loadConfig, type LoadResult } from './load.js';
 import type { FieldPath } from './problem.js';

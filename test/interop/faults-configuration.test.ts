@@ -197,8 +197,12 @@ describe('a configuration that cannot be used', () => {
     const { status, body } = await controller.post('config/reload');
     expect(status).toBe(422);
     const paths = (body as { problems: { path: string }[] }).problems.map(({ path }) => path);
-    expect(paths).toEqual(['bgp.neighbors[0].peerAs', 'vrfs[0].staticRoutes[0].prefix']);
-    // What refers to other fields is judged as soon as each field is right by itself.
+    expect(paths).toEqual([
+      'bgp.neighbors[0].peerAs',
+      'vrfs[0].staticRoutes[0].prefix',
+      'vrfs[1].name',
+      'vrfs[1].virtualNetwork.id',
+    ]);
     writeFileSync(
       controller.file,
       controller
