@@ -364,7 +364,7 @@ export const neighborSchema = z.strictObject({
 export const dynamicNeighborSchema = z.strictObject({
   prefix: prefix().meta({
     description:
-      'Connections from this range that belong to no configured neighbor are accepted; the longest match counts.',
+      'Connections from this range that belong to no configured neighbor are accepted; the longest match counts. When ranges change, a neighbor that is in one with the same session fields keeps its session.',
     effect: 'session-reset',
   }),
   peerGroup: text().meta({ description: 'Name of the peer group that describes these neighbors.', effect: 'none' }),

@@ -6,12 +6,15 @@ import { changeEffect, compareConfigs } from '../../src/config/difference.js';
 import { documentEffects, EFFECTS, statedEffect, type Effect } from '../../src/config/effect.js';
 import { loadConfig } from '../../src/config/load.js';
 import { configSchema, vrfSchema } from '../../src/config/schema.js';
-import { neighborSchema, sessionFields } from '../../src/config/session-schema.js';
+import { dynamicNeighborSchema, neighborSchema, sessionFields } from '../../src/config/session-schema.js';
 import { runAtOnce } from '../../src/util/steps.js';
 import { World } from '../controller/world.js';
 
 const CHANGED = '192.0.2.9';
 const BYSTANDER = '192.0.2.10';
+
+/** A neighbor of the range {@link ranges} does not change. */
+const OTHER_RANGE = '192.0.2.20';
 
 /** Another value of fields for which the schema alone does not give one. */
 const SAMPLES: Readonly<Record<string, unknown>> = {
@@ -90,7 +93,7 @@ const DOCUMENT_SAMPLES: Readonly<Record<string, unknown>> = {
 };
 /** What else a field needs to be valid. */
 const WITH: Readonly<Record<string, object>> = { 'process.group': { 'process.user': 'nobody' } };
-/** Fields with rows of their own here (neighbors, VRFs), with files behind them (C13), or that every world sets. */
+/** Fields with rows of their own here (neighbors, ranges, VRFs), with files behind them (C13), or that every world sets. */
 const ELSEWHERE = [
   ...['bgp.neighbors', 'bgp.dynamicNeighbors', 'vrfs', 'agents.tls'],
   ...['routerId', 'autonomousSystem', 'api.listen', 'api.token'],
@@ -161,6 +164,36 @@ function twoNeighbors(fields: Readonly<Record<string, unknown>>): string {
   return `bgp: ${JSON.stringify({ neighbors })}\nvrfs: ${JSON.stringify(vrfs)}\n`;
 }
 
+/** Two ranges of dynamic neighbors, of which the first has another prefix or group, or these fields in its group besides. */
+function ranges({
+  prefix = '192.0.2.0/28',
+  peerGroup = 'changed',
+  ...fields
+}: Readonly<Record<string, unknown>>): string {
+  const base = { peerAs: 64512, families: ['ipv4-unicast'] };
+  const bgp = {
+    peerGroups: [
+      { name: 'changed', ...base, ...fields },
+      { name: 'same', ...base },
+    ],
+    dynamicNeighbors: [
+      { prefix, peerGroup },
+      { prefix: '192.0.2.16/28', peerGroup: 'same' },
+    ],
+  };
+  return `bgp: ${JSON.stringify(bgp)}\nvrfs: ${JSON.stringify([{ name: 'blue', virtualNetwork: { name: 'blue', id: 1 } }])}\n`;
+}
+
+/** A session through each of {@link ranges}, the first one with `peerAs`. */
+async function withRanges(before: Readonly<Record<string, unknown>>, peerAs?: number) {
+  const world = await World.start(ranges(before));
+  const changed = world.peer(CHANGED, [FamilyId.ipv4Unicast], peerAs);
+  world.peer(OTHER_RANGE, [FamilyId.ipv4Unicast]);
+  const state = (address: string): string | undefined => world.controller.view.neighbor(address)?.state;
+  expect([state(CHANGED), state(OTHER_RANGE)]).toEqual(['established', 'established']);
+  return { world, changed, state };
+}
+
 describe('E06 a changed field does what the schema says, and nothing more', () => {
   test.each(Object.keys(sessionFields))('E06 %s of a neighbor', async (name) => {
     const before = EXTERNAL_ONLY.has(name) ? { peerAs: 65009 } : name === 'localAs' ? { localAs: 64999 } : {};
@@ -179,6 +212,41 @@ describe('E06 a changed field does what the schema says, and nothing more', () =
     expect(neighbors()).toMatchObject([{ flaps: isReset ? 1 : 0 }, { state: 'established', flaps: 0 }]);
     if (!isReset) expect(neighbors()).toMatchObject([{ state: 'established' }, {}]);
     expect(line?.includes('routes evaluated again')).toBe(effect === 'soft');
+  });
+
+  test.each(Object.keys(sessionFields))('E06 %s of the peer group of a range of dynamic neighbors', async (name) => {
+    const before = EXTERNAL_ONLY.has(name) ? { peerAs: 65009 } : name === 'localAs' ? { localAs: 64999 } : {};
+    const { world, changed, state } = await withRanges(before, before.peerAs);
+    const after = ranges({ ...before, [name]: anotherValue(name) });
+    const effect = statedEffect(sessionFields[name as keyof typeof sessionFields]);
+    expect(foretold(ranges(before), after)).toEqual([effect]);
+    expect(world.reload(after)).toEqual([expect.stringContaining(`192.0.2.0/28 changed: ${name}`)]);
+    const isReset = effect === 'session-reset';
+    expect(changed.isClosed).toBe(isReset);
+    if (!isReset) expect(state(CHANGED)).toBe('established');
+    expect(state(OTHER_RANGE)).toBe('established');
+  });
+
+  test.each([
+    ['its sessions end', '192.0.2.32/28', true],
+    ['one whose neighbor the new prefix holds stays', '192.0.2.8/29', false],
+  ])('E06 prefix of a range of dynamic neighbors: %s', async (_what, prefix, isReset) => {
+    expect(statedEffect(dynamicNeighborSchema.shape.prefix)).toBe('session-reset');
+    const { world, changed, state } = await withRanges({});
+    const after = ranges({ prefix });
+    // With another prefix it is another range: the old one goes.
+    expect(foretold(ranges({}), after)).toEqual(['session-reset', 'none']);
+    expect(world.reload(after)).toHaveLength(2);
+    expect([changed.isClosed, state(OTHER_RANGE)]).toEqual([isReset, 'established']);
+  });
+
+  test('E06 peerGroup of a range of dynamic neighbors: what differs between the groups counts, not the name', async () => {
+    expect(statedEffect(dynamicNeighborSchema.shape.peerGroup)).toBe('none');
+    const { world, changed, state } = await withRanges({});
+    const after = ranges({ peerGroup: 'same' });
+    expect(foretold(ranges({}), after)).toEqual(['none']);
+    expect(world.reload(after)).toEqual([expect.stringContaining('192.0.2.0/28 changed: peerGroup')]);
+    expect([changed.isClosed, state(CHANGED), state(OTHER_RANGE)]).toEqual([false, 'established', 'established']);
   });
 
   test.each(
@@ -212,6 +280,46 @@ describe('E06 a changed field does what the schema says, and nothing more', () =
       expect(foretold(wholeDocument({}), after)).toEqual(said);
       expect(world.reload(after)).toHaveLength(said.length);
       expect(sessions()).toEqual(UNTOUCHED);
+    },
+  );
+
+  // Over real connections C15 shows the first of these and H12 the second (test/interop/faults-agent-input.test.ts).
+  test.each([
+    [
+      'agents.allowed',
+      configSchema,
+      { 'agents.allowed': [{ name: 'compute', vrfs: ['green'] }, { name: 'other' }] },
+      {},
+    ],
+    ['allowedPrefixes of a VRF', vrfSchema, {}, { allowedPrefixes: ['10.1.0.0/17'] }],
+  ] as const)(
+    'E06 %s: the session of the agent that the change concerns, and no other',
+    async (name, schema, fields, vrf) => {
+      const [before, after] = [
+        wholeDocument({}, { allowedPrefixes: ['10.1.0.0/16'] }),
+        wholeDocument(fields, { allowedPrefixes: ['10.1.0.0/16'], ...vrf }),
+      ];
+      const effect = documentEffects(schema).find(({ path }) => name.startsWith(path.join('.')))?.effect;
+      expect(effect).toBe('session-reset');
+      const world = await World.start(before);
+      world.peer(BYSTANDER, [FamilyId.ipv4Unicast]);
+      const concerned = world.agent('compute', '192.0.2.21');
+      const other = world.agent('other', '192.0.2.22');
+      for (const agent of [concerned, other]) agent.subscribe('blue');
+      const route = { family: 'ipv4-unicast', nextHop: '192.0.2.21', label: 17 } as const;
+      concerned.publish('blue', { ...route, prefix: '10.1.0.1/32' });
+      // Refused, which is what makes a change of the prefixes its own.
+      concerned.publish('blue', { ...route, prefix: '10.2.0.1/32' });
+      other.publish('blue', { ...route, nextHop: '192.0.2.22', prefix: '10.1.0.2/32' });
+      expect(foretold(before, after)).toEqual([effect]);
+      expect(world.reload(after)).toHaveLength(1);
+      expect([concerned.transport.closing, other.transport.closing]).toEqual([true, false]);
+      const { view } = world.controller;
+      expect(view.agent('compute')?.lastError).toBe('permission-changed');
+      expect([view.agent('other'), view.neighbor(BYSTANDER)]).toMatchObject([
+        { state: 'established', flaps: 0 },
+        { state: 'established', flaps: 0 },
+      ]);
     },
   );
 
