@@ -32,6 +32,10 @@ export type Step =
       readonly label: number;
     }
   | { readonly kind: 'retire'; readonly gateway: number; readonly vrf: number; readonly n: number }
+  /** kill -9 of the daemon: its sessions are lost without a word; it is back, with its routes, before the network is quiet. */
+  | { readonly kind: 'lose'; readonly gateway: number }
+  /** The gateway ends its session with one controller, and begins it anew. */
+  | { readonly kind: 'clear'; readonly gateway: number; readonly controller: number }
   /** VRF `vrf` begins or ceases to import the target of VRF `from`. */
   | { readonly kind: 'import'; readonly vrf: number; readonly from: number }
   /** kill -9; it is back before the network is quiet. */
@@ -57,6 +61,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('cut' as const), host, channel: below(2) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('announce' as const), gateway, vrf, n, label }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('retire' as const), gateway, vrf, n }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose' as const), gateway }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), gateway, controller }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('import' as const), vrf, from: vrf }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const), controller }) },
   {

@@ -1,7 +1,7 @@
 /** The network that histories happen to: three controllers in a mesh, five hosts with a channel to two of them, two gateways. */
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import { TestAgent } from './agent.js';
-import type { BgpDaemon } from './bgp-daemon.js';
+import type { ForegroundDaemon } from './bgp-daemon.js';
 import { Bird } from './bird.js';
 import { eventually } from './eventually.js';
 import { Filament, type ConfigPart } from './filament.js';
@@ -30,13 +30,14 @@ interface Host {
 export class HistoryWorld {
   readonly #controllers: readonly Filament[];
   readonly #hosts: readonly Host[];
-  readonly #gateways: readonly BgpDaemon[];
+  readonly #gateways: readonly ForegroundDaemon[];
   #model = new HistoryModel();
   readonly #down = new Set<number>();
+  readonly #lostGateways = new Set<number>();
   /** Sessions that are shut down, as `<controller>-<other>`, by the first of them. */
   readonly #isolated = new Set<string>();
 
-  private constructor(controllers: readonly Filament[], hosts: readonly Host[], gateways: readonly BgpDaemon[]) {
+  private constructor(controllers: readonly Filament[], hosts: readonly Host[], gateways: readonly ForegroundDaemon[]) {
     this.#controllers = controllers;
     this.#hosts = hosts;
     this.#gateways = gateways;
@@ -118,6 +119,7 @@ export class HistoryWorld {
 
   /** Takes everything back, so that the next history begins with an empty network. */
   async reset(): Promise<void> {
+    await this.#restoreGateways();
     for (const vrf of VRFS.keys()) {
       for (let host = 0; host < HOSTS; host++) await this.apply({ kind: 'unsubscribe', host, vrf });
       for (let gateway = 0; gateway < GATEWAYS; gateway++) {
@@ -153,6 +155,15 @@ export class HistoryWorld {
       case 'announce':
       case 'retire':
         await this.#offer(step);
+        return;
+      case 'lose':
+        if (this.#lostGateways.has(step.gateway)) return;
+        this.#lostGateways.add(step.gateway);
+        await this.#gateways[step.gateway]!.crash();
+        return;
+      case 'clear':
+        if (this.#lostGateways.has(step.gateway)) return;
+        await this.#gateways[step.gateway]!.clear(this.#controllers[step.controller]!.address);
         return;
       case 'import':
         if (model.toggleImport(step.vrf, step.from)) await this.#reconfigure(this.#controllers.keys());
@@ -193,6 +204,7 @@ export class HistoryWorld {
   }
 
   async #offer(step: Step & { kind: 'announce' | 'retire' }): Promise<void> {
+    if (this.#lostGateways.has(step.gateway)) return;
     const by = { kind: 'gateway', number: step.gateway } as const;
     const gateway = this.#gateways[step.gateway]!;
     const route: VpnRoute = {
@@ -220,6 +232,11 @@ export class HistoryWorld {
     } else await this.#controllers[controller]!.reset(this.#controllers[other]!.address);
   }
 
+  async #restoreGateways(): Promise<void> {
+    for (const gateway of this.#lostGateways) await this.#gateways[gateway]!.start();
+    this.#lostGateways.clear();
+  }
+
   /** Brings everything up again and waits until all tables are those of the model. */
   async quiet(): Promise<void> {
     const healed = new Set([...this.#isolated].map((pair) => Number(pair.split('-')[0])));
@@ -227,6 +244,7 @@ export class HistoryWorld {
     await this.#reconfigure(healed);
     for (const c of this.#down) await this.#controllers[c]!.start();
     this.#down.clear();
+    await this.#restoreGateways();
     const expected = JSON.stringify(this.#expected(), null, 1);
     let actual = '';
     await eventually(
