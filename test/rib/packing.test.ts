@@ -102,7 +102,7 @@ class World {
     });
   }
 
-  join(count: number): void {
+  join(count: number, maxMessageLength = MAX_MESSAGE_OCTETS): void {
     const options: BgpExportOptions = {
       family: this.#family,
       kind: 'client',
@@ -110,7 +110,7 @@ class World {
       routerId: ROUTER_ID,
       clusterId: ROUTER_ID,
       fourOctetAs: true,
-      maxMessageLength: MAX_MESSAGE_OCTETS,
+      maxMessageLength,
       routeServerClient: false,
       asOverride: 0,
       removePrivateAs: 'none',
@@ -138,8 +138,8 @@ class World {
     this.hand.settle();
   }
 
-  /** An UPDATE with the routes `[from, to)` of a set. */
-  receive(set: number, from: number, to: number): void {
+  /** An UPDATE with the routes `[from, to)` of a set, which may have other attributes than the set itself. */
+  receive(set: number, from: number, to: number, attributes = attributesOf(set)): void {
     const { payload, key: keyOf } = this.#shape;
     const w = new Writer(MAX_MESSAGE_OCTETS);
     const nlri = (out: Writer): void => {
@@ -151,7 +151,7 @@ class World {
     w.u16(0);
     const at = w.reserve16();
     const classic = this.#family.id === FamilyId.ipv4Unicast;
-    writeAttributes(w, attributesOf(set), { fourOctetAs: true }, classic ? undefined : { family: this.#family, nlri });
+    writeAttributes(w, attributes, { fourOctetAs: true }, classic ? undefined : { family: this.#family, nlri });
     w.patch16(at, w.position - at - 2);
     if (classic) nlri(w);
     const bytes = Buffer.concat([Buffer.alloc(HEADER_OCTETS), w.copy()]);
@@ -192,6 +192,28 @@ describe.each(SHAPES)('a full table of $name', (shape) => {
     world.hand.settle();
     expect(world.receivers.at(-1)!.held.size).toBe(SETS * ROUTES_PER_SET);
     expect(group!.encodedOctets).toBe(before + world.receivers.at(-1)!.octets);
+  });
+
+  test('routes with large attributes go in several batches, to those in step and to a late one', () => {
+    const world = new World(shape);
+    const [sets, communities] = [3 * 8 * 16, 0xffff >>> 3];
+    world.join(1, 0xffff);
+    world.hand.settle();
+    for (let i = 0; i < sets; i++) {
+      const octets = new Uint8Array(4 * communities);
+      new DataView(octets.buffer).setUint32(0, i);
+      world.receive(0, i, i + 1, { ...attributesOf(0), communities: octets });
+    }
+    const deliveries = (receiver: FakeNeighbor): number => {
+      let count = 0;
+      receiver.onSend = () => count++;
+      world.hand.settle();
+      expect([receiver.held.size, receiver.faults]).toEqual([sets, []]);
+      return count;
+    };
+    expect(deliveries(world.receivers[0]!)).toBe(2);
+    world.join(1, 0xffff);
+    expect(deliveries(world.receivers[1]!)).toBe(2);
   });
 
   test('the last receiver leaves: the group lets go in slices', () => {
