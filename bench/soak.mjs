@@ -105,6 +105,15 @@ const speaker = await SpeakerProcess.start(
   bgp,
 );
 
+/** What the process says of its memory: a rest that is higher than the one before should say of what. */
+async function parts() {
+  const text = await (await fetch(`http://${SERVER}:${apiPort}/metrics`)).text();
+  const value = (name) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  const megabytes = (name) => (value(name) / 1e6).toFixed(0);
+  const sets = value('filament_attribute_sets');
+  return `heap ${megabytes('nodejs_heap_size_used_bytes')} MB, buffers ${megabytes('nodejs_external_memory_bytes')} MB, ${sets} attribute sets`;
+}
+
 async function api(path, method = 'GET') {
   const answer = await fetch(`http://${SERVER}:${apiPort}/api/v1/${path}`, {
     method,
@@ -308,8 +317,9 @@ try {
     const { resident, peak } = memoryMb(speaker.pid);
     if (isRest) memory.push(resident);
     const minute = Math.round((performance.now() - startedMs) / 60_000);
+    const rest = isRest ? ` at rest: ${await parts()}` : '';
     process.stdout.write(
-      `minute ${minute}: as it must be after ${tookMs} ms, ${resident.toFixed(0)} MB${isRest ? ' at rest' : ''} (peak ${peak.toFixed(0)})\n`,
+      `minute ${minute}: as it must be after ${tookMs} ms, ${resident.toFixed(0)} MB (peak ${peak.toFixed(0)})${rest}\n`,
     );
   }
 } catch (error) {
