@@ -57,7 +57,7 @@ const routesQuery = z.strictObject({
     .min(1, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
     .max(MAXIMUM_ROUTE_LIMIT, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
     .default(DEFAULT_ROUTE_LIMIT)
-    .meta({ description: 'At most this many routes.' }),
+    .meta({ description: 'At most this many routes; fewer, with a cursor, where their attributes are large.' }),
   cursor: z.string().exactOptional().meta({ description: 'That of the answer before, for the next page.' }),
 });
 
@@ -261,14 +261,20 @@ function checkReset(result: ResetResult, address: string): void {
   }
 }
 
+/** Attributes from which on an answer ends, with a cursor: it is made into text in one turn, five times as long. */
+const MAX_ATTRIBUTE_OCTETS = 8 * 1024 * 1024;
+
 /** Asks for routes until there are as many as are wanted, with a turn of the event loop for others in between. */
 async function collectRoutes(view: ControllerView, query: RoutesQuery & { limit: number }): Promise<RoutesResult> {
   const routes: RouteView[] = [];
+  let attributeOctets = 0;
   let result = view.routes(query);
   while (result.kind === 'routes') {
     routes.push(...result.routes);
+    attributeOctets += result.attributeOctets;
     const { cursor } = result;
-    if (cursor === undefined || routes.length >= query.limit) return { ...result, routes };
+    const isFull = routes.length >= query.limit || attributeOctets >= MAX_ATTRIBUTE_OCTETS;
+    if (cursor === undefined || isFull) return { ...result, routes, attributeOctets };
     await nextTurn();
     result = view.routes({ ...query, limit: query.limit - routes.length, cursor });
   }

@@ -64,7 +64,9 @@ function problemsOfIssue(issue: z.core.$ZodIssue): FieldProblem[] {
   }
   if (issue.code === 'invalid_type' && issue.expected === 'object') {
     const known = fieldNamesAt(path).join(', ');
-    const what = issue.input === undefined ? 'missing' : `${shown(issue.input)} is not valid`;
+    // A value in the place of a section may be a secret that belongs one level deeper: it is not shown.
+    const isValue = ['string', 'number', 'boolean'].includes(typeof issue.input);
+    const what = issue.input === undefined ? 'missing' : `${isValue ? 'a value' : shown(issue.input)} is not valid`;
     return [{ path, message: `${what}; allowed: a section with the fields ${known}` }];
   }
   return [{ path, message: issue.message }];

@@ -17,6 +17,7 @@ import { AttributeFeature } from '../rib/attribute-features.js';
 import { formatPathFlags, PathFlag } from '../rib/path-flags.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable } from '../rib/route-table.js';
+import { parseDecimal } from '../wire/decimal.js';
 import { formatIp } from '../wire/ip.js';
 import { formatIpv4 } from '../wire/ipv4.js';
 import { parseIp } from '../wire/ip.js';
@@ -28,6 +29,8 @@ const DEFAULT_LIMIT = 1000;
 /** Routes looked at, and routes shown, in one turn of the event loop: each a few milliseconds. */
 const MAX_LOOKED_AT = 8192;
 const MAX_SHOWN = 256;
+/** Octets of the attributes shown in one turn: the communities of a neighbor may be 64 KB a route, and five times that as text. */
+const MAX_SHOWN_OCTETS = 256 * 1024;
 
 /** Routes of a table as the API shows them. Texts and objects are made here and nowhere earlier. */
 export class RouteViews {
@@ -76,24 +79,40 @@ export class RouteViews {
   }
 
   #single(route: RouteId): RoutesResult {
-    const shown = route !== NO_ROUTE && this.#rib.firstPathOf(route) !== NO_PATH;
-    return { kind: 'routes', routes: shown ? [this.#view(this.#rib.tableOf(route), route)] : [] };
+    if (route === NO_ROUTE || this.#rib.firstPathOf(route) === NO_PATH) {
+      return { kind: 'routes', routes: [], attributeOctets: 0 };
+    }
+    const routes = [this.#view(this.#rib.tableOf(route), route)];
+    return { kind: 'routes', routes, attributeOctets: this.#attributeOctets(route) };
+  }
+
+  #attributeOctets(route: RouteId): number {
+    const rib = this.#rib;
+    let octets = 0;
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      octets += rib.attributes.lengthOf(rib.setOf(path));
+    }
+    return octets;
   }
 
   #page(table: RouteTable, query: RoutesQuery, accept: (route: RouteId) => boolean): RoutesResult {
-    const first = query.cursor === undefined ? 0 : Number(query.cursor);
-    if (!Number.isSafeInteger(first) || first < 0) return { kind: 'invalid-cursor' };
+    const first = query.cursor === undefined ? 0 : parseDecimal(query.cursor, Number.MAX_SAFE_INTEGER);
+    if (first === undefined) return { kind: 'invalid-cursor' };
     const limit = Math.min(query.limit ?? DEFAULT_LIMIT, MAX_SHOWN);
     const last = first + MAX_LOOKED_AT;
     const routes: RouteView[] = [];
+    let attributeOctets = 0;
     for (let slot = first; slot < table.slotCount; slot++) {
-      if (slot >= last) return { kind: 'routes', routes, cursor: String(slot) };
+      if (slot >= last) return { kind: 'routes', routes, attributeOctets, cursor: String(slot) };
       const route = table.routeAt(slot);
       if (route === NO_ROUTE || this.#rib.firstPathOf(route) === NO_PATH || !accept(route)) continue;
-      if (routes.length >= limit) return { kind: 'routes', routes, cursor: String(slot) };
+      if (routes.length >= limit || attributeOctets >= MAX_SHOWN_OCTETS) {
+        return { kind: 'routes', routes, attributeOctets, cursor: String(slot) };
+      }
       routes.push(this.#view(table, route));
+      attributeOctets += this.#attributeOctets(route);
     }
-    return { kind: 'routes', routes };
+    return { kind: 'routes', routes, attributeOctets };
   }
 
   #prefixText(table: RouteTable, route: RouteId): string {

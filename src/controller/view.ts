@@ -334,6 +334,8 @@ export type RoutesResult =
   | {
       readonly kind: 'routes';
       readonly routes: readonly RouteView[];
+      /** Attributes of the paths shown: what the answer takes grows with them. */
+      readonly attributeOctets: number;
       /** Absent on the last page. One that is not the last may have fewer routes than the limit, or none. */
       readonly cursor?: string;
     }

@@ -34,8 +34,8 @@ export const END_OF_RIB_BODY: Uint8Array = Buffer.from(
 );
 
 const STREAM_NAMESPACE = 'http://etherx.jabber.org/streams';
-/** Line ends and control characters: names are shown in logs, tables and stanzas. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]/u;
+/** Line ends, control characters and those that change how others are shown: names are shown in logs, tables and stanzas. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 /** Longest agent name, in UTF-16 units; agents write headers into 1 KiB. */
 const MAX_AGENT_NAME_LENGTH = 255;

@@ -194,6 +194,8 @@ export class FakeView implements ControllerView {
 
   /** Routes of one answer at most, as a view has it that must not work for long. */
   mostRoutesAtOnce = Infinity;
+  /** Octets of the attributes of each route. */
+  attributeOctetsOfRoute = 100;
 
   routes(query: RoutesQuery): RoutesResult {
     this.queries.push(query);
@@ -208,9 +210,11 @@ export class FakeView implements ControllerView {
     if (!Number.isInteger(start)) return { kind: 'invalid-cursor' };
     const matching = query.prefix === undefined ? ROUTES : ROUTES.filter((route) => route.prefix === query.prefix);
     const end = start + Math.min(query.limit ?? matching.length, this.mostRoutesAtOnce);
+    const routes = matching.slice(start, end);
     return {
       kind: 'routes',
-      routes: matching.slice(start, end),
+      routes,
+      attributeOctets: routes.length * this.attributeOctetsOfRoute,
       ...(end < matching.length ? { cursor: String(end) } : {}),
     };
   }

@@ -125,6 +125,13 @@ describe('GET /api/v1/routes', () => {
     expect(routesAnswer.parse(all.body)).toEqual({ routes: ROUTES });
   });
 
+  test('an answer ends, with a cursor, when the attributes of its routes are large', async () => {
+    view.mostRoutesAtOnce = 1;
+    view.attributeOctetsOfRoute = 3 * 1024 * 1024;
+    const { body } = await get('/api/v1/routes?family=ipv4-unicast&limit=10');
+    expect(routesAnswer.parse(body)).toEqual({ routes: ROUTES.slice(0, 3), cursor: '3' });
+  });
+
   test('pages with limit and cursor until there is no cursor any more', async () => {
     const seen: string[] = [];
     let cursor = '';

@@ -14,7 +14,7 @@ import { FaultLab, goodAttributes } from '../support/fault-lab.js';
 class LargeView extends FakeView {
   override routes(): RoutesResult {
     const [route] = ROUTES;
-    return { kind: 'routes', routes: Array.from({ length: 25_000 }, () => route!) };
+    return { kind: 'routes', routes: Array.from({ length: 25_000 }, () => route!), attributeOctets: 1 };
   }
 }
 

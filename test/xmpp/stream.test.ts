@@ -46,6 +46,7 @@ describe('stream header (agent-channel.md §2.2, §2.3)', () => {
     ['compute1/dns', '', 'dns-agent'],
     ['x'.repeat(256), '', 'agent-name-too-long'],
     ['compute\n1', '', 'agent-name-unprintable'],
+    ['compute\u202e1', '', 'agent-name-unprintable'],
     ['compute1', '', undefined],
   ] as const)('name %j with namespace %j: %s', (from, namespace, expected) => {
     expect(headerFault({ from, to: '', namespace }, '')).toBe(expected);
