@@ -2,8 +2,8 @@
  * Text of a configuration (YAML 1.2, of which JSON is a part) as plain data, together with the way back from a field to
  * its line and column.
  */
-import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, YAMLParseError } from 'yaml';
-import type { CST, Document, ErrorCode, Node } from 'yaml';
+import { Composer, CST, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, YAMLParseError } from 'yaml';
+import type { Document, ErrorCode, Node } from 'yaml';
 import { formatFieldPath } from './problem.js';
 import type { FieldPath, FieldProblem } from './problem.js';
 
@@ -33,8 +33,11 @@ export interface UnreadableText {
 
 /** Longer texts are refused; 10,000 VRFs take about 3 MiB. */
 const MAXIMUM_TEXT_LENGTH = 64 * 1024 * 1024;
-/** How many nodes the aliases of a text may make together; a handful of anchors is reasonable, a bomb is not. */
+/** Aliases of a text, and nodes that they may make together; a handful of anchors is reasonable, a bomb is not. */
 const MAXIMUM_ALIAS_COUNT = 1000;
+/** Fields of a section, each of which the parser compares with all before it, and items of a list: more is no configuration. */
+const MAXIMUM_FIELDS = 1000;
+const MAXIMUM_ITEMS = 200_000;
 /** Deeper nesting than any field has; keeps the recursive parser off the end of the stack. */
 const MAXIMUM_DEPTH = 64;
 
@@ -79,11 +82,12 @@ function parseJson(text: string): ParsedText | undefined {
   };
 }
 
-/** How many keys all objects inside `value` have; NaN when it is nested too deeply. */
+/** How many keys all objects inside `value` have; NaN when it is nested too deeply, or one of them is too large. */
 function countKeys(value: unknown, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0;
   if (depth > MAXIMUM_DEPTH) return Number.NaN;
   const members = Object.values(value);
+  if (members.length > (Array.isArray(value) ? MAXIMUM_ITEMS : MAXIMUM_FIELDS)) return Number.NaN;
   let count = Array.isArray(value) ? 0 : members.length;
   for (const member of members) count += countKeys(member, depth + 1);
   return count;
@@ -104,61 +108,94 @@ function countColons(text: string): number {
 
 const TOO_DEEP = `nested deeper than ${MAXIMUM_DEPTH} levels; no field is that deep`;
 
-/** A collection lies too deep for what works on the tree by recursion. */
-class TooDeepError extends Error {
+const TOO_MANY_FIELDS = `a section of more than ${MAXIMUM_FIELDS} fields; no section has as many`;
+const TOO_MANY_ITEMS = `a list of more than ${MAXIMUM_ITEMS} items; allowed: at most that`;
+const TOO_MANY_ALIASES =
+  'the aliases of this file expand without reasonable bound; allowed: plain values, or few aliases';
+
+/** A text is refused before it has become a tree. */
+class RefusedTextError extends Error {
   readonly offset: number;
 
-  constructor(offset: number) {
-    super(TOO_DEEP);
+  constructor(offset: number, message: string) {
+    super(message);
     this.offset = offset;
   }
 }
 
 /**
  * The tree of a text, as `parseDocument` makes it, but what nests too deeply is refused before anything recursive sees it: beyond the
- * end of the stack V8 ends the process when it is about to compile a regular expression.
+ * end of the stack V8 ends the process when it is about to compile a regular expression. Nor is there time for what is larger than any
+ * configuration in one place.
  *
- * @returns the offset of what lies too deep, instead of a tree
+ * @throws RefusedTextError
  */
-function composeDocument(text: string, lineCounter: LineCounter): Document.Parsed | number {
+function composeDocument(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
   const composer = new Composer({ lineCounter, prettyErrors: false, stringKeys: true, logLevel: 'error' });
-  const tokens = shallowTokens(text, lineCounter);
+  const tokens = boundedTokens(text, lineCounter);
   let document: Document.Parsed | undefined;
-  try {
-    for (const next of composer.compose(tokens, true, text.length)) {
-      if (document !== undefined) {
-        document.errors.push(new YAMLParseError([next.range[0], next.range[1]], 'MULTIPLE_DOCS', 'another document'));
-        break;
-      }
-      document = next;
+  for (const next of composer.compose(tokens, true, text.length)) {
+    if (document !== undefined) {
+      document.errors.push(new YAMLParseError([next.range[0], next.range[1]], 'MULTIPLE_DOCS', 'another document'));
+      break;
     }
-  } catch (error) {
-    if (error instanceof TooDeepError) return error.offset;
-    throw error;
+    document = next;
   }
-  // With the end forced there is always one.
-  return document ?? 0;
+  return document;
 }
 
-/** What the parser makes of the text, as long as not too much of it is open at once: it closes what is open by recursion. */
-function* shallowTokens(text: string, lineCounter: LineCounter): Generator<CST.Token> {
+/** What the parser makes of the text, as long as not too much of it is open at once (it closes what is open by recursion), or in one place. */
+function* boundedTokens(text: string, lineCounter: LineCounter): Generator<CST.Token> {
   const parser = new Parser(lineCounter.addNewLine);
   lineCounter.addNewLine(0);
+  let aliases = 0;
+  let previous = '';
   for (const lexeme of new Lexer().lex(text)) {
     yield* parser.next(lexeme);
-    if (parser.stack.length > MAXIMUM_OPEN_TOKENS) throw new TooDeepError(parser.offset);
+    if (parser.stack.length > MAXIMUM_OPEN_TOKENS) throw new RefusedTextError(parser.offset, TOO_DEEP);
+    const isAliasLexeme = lexeme.startsWith('*') && previous !== CST.SCALAR;
+    if (isAliasLexeme && ++aliases > MAXIMUM_ALIAS_COUNT) throw new RefusedTextError(parser.offset, TOO_MANY_ALIASES);
+    const tooLarge = tooLargeOf(parser.stack.at(-1));
+    if (tooLarge !== undefined) throw new RefusedTextError(parser.offset, tooLarge);
+    previous = lexeme;
   }
   yield* parser.end();
 }
 
+/** Why a collection that is open is refused. */
+function tooLargeOf(token: CST.Token | undefined): string | undefined {
+  switch (token?.type) {
+    case 'block-map':
+      return token.items.length > MAXIMUM_FIELDS ? TOO_MANY_FIELDS : undefined;
+    case 'block-seq':
+      return token.items.length > MAXIMUM_ITEMS ? TOO_MANY_ITEMS : undefined;
+    case 'flow-collection': {
+      const isList = token.start.type === 'flow-seq-start';
+      if (token.items.length <= (isList ? MAXIMUM_ITEMS : MAXIMUM_FIELDS)) return undefined;
+      return isList ? TOO_MANY_ITEMS : TOO_MANY_FIELDS;
+    }
+    default:
+      return undefined;
+  }
+}
+
 function parseYaml(text: string): ParsedText | UnreadableText {
   const lines = new LineCounter();
-  const document = composeDocument(text, lines);
+  let document: Document.Parsed | undefined;
+  let tooMuch: RefusedTextError | undefined;
+  try {
+    document = composeDocument(text, lines);
+  } catch (error) {
+    if (!(error instanceof RefusedTextError)) throw error;
+    tooMuch = error;
+  }
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? START : { line, column: col };
   };
-  if (typeof document === 'number') return unreadable(at(document), TOO_DEEP);
+  if (tooMuch !== undefined) return unreadable(at(tooMuch.offset), tooMuch.message);
+  // With the end forced there is always a document.
+  if (document === undefined) return unreadable(START, 'there is no document');
   if (document.errors.length > 0) {
     // Behind the first real syntax error the parser only guesses; fields set twice are each worth a line.
     const first = document.errors.findIndex((error) => error.code !== 'DUPLICATE_KEY');
@@ -178,10 +215,7 @@ function parseYaml(text: string): ParsedText | UnreadableText {
   } catch (error) {
     // The only ways to fail here: an alias without anchor (checked above) and too many aliases.
     if (error instanceof ReferenceError || error instanceof RangeError) {
-      return unreadable(
-        START,
-        'the aliases of this file expand without reasonable bound; allowed: plain values, or few aliases',
-      );
+      return unreadable(START, TOO_MANY_ALIASES);
     }
     throw error;
   }
@@ -208,13 +242,22 @@ function syntaxMessage(code: ErrorCode): string {
 /** Refuses what is YAML but no configuration: endless nesting, aliases to nothing or to what they are part of. */
 function checkNodes(document: Document.Parsed, at: (offset: number) => Position): UnreadableText | undefined {
   let refused: UnreadableText | undefined;
+  // What an alias refers to is looked up in what is remembered here; without it each one walks through the whole document.
+  const context = {
+    anchors: new Map(),
+    doc: document,
+    keep: false,
+    mapAsMap: false,
+    mapKeyWarned: false,
+    maxAliasCount: -1,
+  };
   const refuse = (node: Node, message: string): void => {
     refused ??= unreadable(at(node.range?.[0] ?? 0), message);
   };
   const visit = (node: unknown, around: readonly Node[]): void => {
     if (refused) return;
     if (isAlias(node)) {
-      const target = node.resolve(document);
+      const target = node.resolve(document, context);
       if (target === undefined) {
         refuse(node, 'this alias refers to an anchor that is not set before it; allowed: a known anchor');
       } else if (around.includes(target)) {

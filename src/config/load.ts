@@ -39,7 +39,7 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
   const value = parsed.value ?? {};
   const result = configSchema.safeParse(value, { reportInput: true });
   if (!result.success) {
-    const problems = result.error.issues.flatMap(problemsOfIssue);
+    const problems = result.error.issues.slice(0, MAXIMUM_PROBLEMS).flatMap(problemsOfIssue);
     return invalid(file, parsed, [...problems, ...checkDocument(usableParts(configSchema, value))]);
   }
   const problems = checkDocument(result.data);
@@ -51,8 +51,12 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
   return { kind: 'loaded', file, config, locate: (path) => parsed.locate(path) };
 }
 
+/** More are not told: what has as many is not a configuration with mistakes in it, and each is looked for in the text. */
+const MAXIMUM_PROBLEMS = 1000;
+
 function invalid(file: string, parsed: ParsedText, problems: readonly FieldProblem[]): LoadResult {
-  return { kind: 'invalid', file, problems: locateProblems(parsed, problems).map((problem) => ({ file, ...problem })) };
+  const told = locateProblems(parsed, problems.slice(0, MAXIMUM_PROBLEMS));
+  return { kind: 'invalid', file, problems: told.map((problem) => ({ file, ...problem })) };
 }
 
 /** zod's findings in our words; the messages of values come from field.ts, those of sections are made here. */
