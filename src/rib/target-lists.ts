@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isRouteTarget } from '../bgp/attribute/extended-communities.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { formatRouteTarget } from '../wire/route-target.js';
@@ -16,6 +17,11 @@ interface ListEntry {
 }
 
 const TARGET_OCTETS = 8;
+/**
+ * Longer lists are known by a digest. A neighbor with extended messages may send 8,000 targets, as often as it likes; V8 hashes of
+ * strings beyond 16,383 characters only the length, and would compare each with all others.
+ */
+const MAX_KEY_LENGTH = 128 * TARGET_OCTETS;
 
 /**
  * Route targets as small integers, and the lists of them that attribute sets carry. Thousands of sets share a list, so
@@ -73,7 +79,7 @@ export class TargetListStore {
       if (isRouteTarget(communities, at)) keys.add(keyOf(communities, at));
     }
     const sorted = [...keys].sort();
-    const key = sorted.join('');
+    const key = listKeyOf(sorted);
     let id = this.#listByKey.get(key);
     if (id === undefined) {
       id = this.#nextList();
@@ -109,6 +115,12 @@ export class TargetListStore {
     while (this.#lastList === NO_TARGETS || this.#lists.has(this.#lastList as TargetListId));
     return this.#lastList as TargetListId;
   }
+}
+
+function listKeyOf(sorted: readonly string[]): string {
+  const key = sorted.join('');
+  // Of 45 characters, which is no multiple of a target's eight: no short list has such a key.
+  return key.length <= MAX_KEY_LENGTH ? key : `#${createHash('sha256').update(key, 'latin1').digest('base64')}`;
 }
 
 function keyOf(bytes: Uint8Array, start: number): string {
