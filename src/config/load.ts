@@ -39,7 +39,7 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
   const value = parsed.value ?? {};
   const result = configSchema.safeParse(value, { reportInput: true });
   if (!result.success) {
-    const problems = result.error.issues.slice(0, MAXIMUM_PROBLEMS).flatMap(problemsOfIssue);
+    const problems = result.error.issues.slice(0, MAXIMUM_PROBLEMS + 1).flatMap(problemsOfIssue);
     return invalid(file, parsed, [...problems, ...checkDocument(usableParts(configSchema, value))]);
   }
   const problems = checkDocument(result.data);
@@ -55,8 +55,11 @@ export function loadConfig(text: string, file: string, context: ResolveContext):
 const MAXIMUM_PROBLEMS = 1000;
 
 function invalid(file: string, parsed: ParsedText, problems: readonly FieldProblem[]): LoadResult {
-  const told = locateProblems(parsed, problems.slice(0, MAXIMUM_PROBLEMS));
-  return { kind: 'invalid', file, problems: told.map((problem) => ({ file, ...problem })) };
+  const told: FieldProblem[] = problems.slice(0, MAXIMUM_PROBLEMS);
+  if (told.length < problems.length) {
+    told.push({ path: [], message: `there are more problems; the first ${MAXIMUM_PROBLEMS} are told` });
+  }
+  return { kind: 'invalid', file, problems: locateProblems(parsed, told).map((problem) => ({ file, ...problem })) };
 }
 
 /** zod's findings in our words; the messages of values come from field.ts, those of sections are made here. */
