@@ -78,13 +78,18 @@ export class SpeakerProcess {
     process.once('exit', this.#discard);
   }
 
-  /** Starts Filament with a configuration and waits until it listens. */
-  static async start(main, configuration, { address, port }) {
+  /**
+   * Starts Filament with a configuration and waits until it listens.
+   * @param nodeOptions  options of Node itself, as in `--import=FILE`
+   */
+  static async start(main, configuration, { address, port }, nodeOptions = []) {
     const directory = mkdtempSync(join(tmpdir(), 'filament-bench-'));
     const file = join(directory, 'filament.json');
     writeFileSync(file, JSON.stringify(configuration));
     const log = openSync(join(directory, 'log'), 'w');
-    const child = spawn(process.execPath, [main, 'run', '--config', file], { stdio: ['ignore', log, log] });
+    const child = spawn(process.execPath, [...nodeOptions, main, 'run', '--config', file], {
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
     const speaker = new SpeakerProcess(child, directory);
     for (let n = 0; n < 200; n++) {
