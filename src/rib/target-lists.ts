@@ -1,112 +1,238 @@
-import { createHash } from 'node:crypto';
 import { isRouteTarget } from '../bgp/attribute/extended-communities.js';
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
-import { formatRouteTarget } from '../wire/route-target.js';
+import { hashBytes } from '../wire/hash.js';
+import { grownUint32, nextCapacity } from './columns.js';
 import { NO_TARGETS, type TargetId, type TargetListId } from './handles.js';
-
-interface TargetEntry {
-  readonly key: string;
-  readonly bytes: Uint8Array;
-  references: number;
-}
+import { HashIndex } from './hash-index.js';
+import { TARGET_OCTETS, TargetStore } from './target-store.js';
 
 interface ListEntry {
-  readonly key: string;
-  readonly targets: readonly TargetId[];
+  readonly hash: number;
+  /** First of the list's entries. */
+  readonly first: number;
+  readonly length: number;
   references: number;
 }
 
-const TARGET_OCTETS = 8;
-/**
- * Longer lists are known by a digest. A neighbor with extended messages may send 8,000 targets, as often as it likes; V8 hashes of
- * strings beyond 16,383 characters only the length, and would compare each with all others.
- */
-const MAX_KEY_LENGTH = 128 * TARGET_OCTETS;
+/** Ends a chain of entries. */
+const NO_ENTRY = 0;
+const NONE = new Uint8Array(0);
 
 /**
  * Route targets as small integers, and the lists of them that attribute sets carry. Thousands of sets share a list, so
  * everything that depends on targets alone (importing VRFs, interested neighbors) is computed once per list.
+ *
+ * That a target is in a list is an entry, five integers in two chains:
+ *
+ *   list    its entries, by ascending integer of the target
+ *   target  the entries of all lists that have it, both ways
+ *
+ * Twenty octets, outside of V8's heap, for the eight that a neighbor sends: there may be 8,000 in an UPDATE, and each in thousands
+ * of lists.
  */
 export class TargetListStore {
-  readonly #targets: (TargetEntry | undefined)[] = [undefined];
-  readonly #targetByKey = new Map<string, TargetId>();
-  readonly #freeTargets: TargetId[] = [];
+  readonly #targets = new TargetStore();
   readonly #lists = new Map<TargetListId, ListEntry>();
-  readonly #listByKey = new Map<string, TargetListId>();
+  readonly #index = new HashIndex();
   #lastList: number = NO_TARGETS;
+  /** Per target: the first entry of a list that has it. */
+  #firstWith = new Uint32Array(64);
+  /** Per entry. */
+  #listOf = new Uint32Array(64);
+  #targetOf = new Uint32Array(64);
+  #nextInList = new Uint32Array(64);
+  #nextWith = new Uint32Array(64);
+  #previousWith = new Uint32Array(64);
+  /** Entries that are free again are chained by {@link #nextInList}. */
+  #freeEntry = NO_ENTRY;
+  /** Entries below this one have been given out. */
+  #endOfEntries = 1;
+  #entries = 0;
+  /** Targets of the list that is being interned, and the same as octets. */
+  #scratch = new Uint32Array(64);
+  #scratchOctets = octetsOf(this.#scratch);
   /** Called when a list is forgotten, so that what is memoised per list goes with it. */
   onForget: ((list: TargetListId) => void) | undefined;
 
   /** The integer of a route target (8 octets, RFC 4360 §4), referenced once for the caller. */
   internTarget(bytes: Uint8Array, start = 0): TargetId {
-    const key = keyOf(bytes, start);
-    let id = this.#targetByKey.get(key);
-    if (id === undefined) {
-      id = this.#freeTargets.pop() ?? (this.#targets.length as TargetId);
-      this.#targets[id] = { key, bytes: bytes.slice(start, start + TARGET_OCTETS), references: 0 };
-      this.#targetByKey.set(key, id);
-    }
-    this.#targets[id]!.references++;
-    return id;
+    return this.#targets.intern(bytes, start);
   }
 
   releaseTarget(id: TargetId): void {
-    const entry = this.#targets[id]!;
-    if (--entry.references > 0) return;
-    this.#targetByKey.delete(entry.key);
-    this.#targets[id] = undefined;
-    this.#freeTargets.push(id);
+    this.#targets.release(id);
   }
 
   /** The integer of a target that is in use; `undefined` when nobody uses it. */
   findTarget(bytes: Uint8Array, start = 0): TargetId | undefined {
-    return this.#targetByKey.get(keyOf(bytes, start));
+    return this.#targets.find(bytes, start);
   }
 
+  /** A copy of a target's octets. */
   targetBytes(id: TargetId): Uint8Array {
-    return this.#targets[id]!.bytes;
+    return this.#targets.bytesOf(id);
   }
 
   formatTarget(id: TargetId): string {
-    return formatRouteTarget(this.targetBytes(id), 0);
+    return this.#targets.format(id);
+  }
+
+  /** See {@link TargetStore.select}. */
+  selectTargets(matches: (octets: Uint8Array, start: number) => boolean): Uint8Array {
+    return this.#targets.select(matches);
   }
 
   /** The list of the route targets in these attributes (at least one), referenced once. Order and repetition do not matter. */
   intern(attributes: PathAttributes): TargetListId {
-    const communities = attributes.extendedCommunities ?? new Uint8Array(0);
-    const keys = new Set<string>();
-    for (let at = 0; at + TARGET_OCTETS <= communities.length; at += TARGET_OCTETS) {
-      if (isRouteTarget(communities, at)) keys.add(keyOf(communities, at));
-    }
-    const sorted = [...keys].sort();
-    const key = listKeyOf(sorted);
-    let id = this.#listByKey.get(key);
+    const length = this.#gather(attributes.extendedCommunities ?? NONE);
+    const hash = hashBytes(this.#scratchOctets, 0, length * Uint32Array.BYTES_PER_ELEMENT);
+    let id = this.#find(hash, length);
     if (id === undefined) {
       id = this.#nextList();
-      const targets = sorted.map((target) => this.internTarget(Buffer.from(target, 'latin1')));
-      this.#lists.set(id, { key, targets, references: 0 });
-      this.#listByKey.set(key, id);
-    }
+      let first = NO_ENTRY;
+      for (let i = length - 1; i >= 0; i--) first = this.#enter(id, this.#scratch[i] as TargetId, first);
+      this.#lists.set(id, { hash, first, length, references: 0 });
+      this.#index.add(hash, id);
+    } else for (let i = 0; i < length; i++) this.#targets.release(this.#scratch[i] as TargetId);
     this.#lists.get(id)!.references++;
     return id;
   }
 
   release(id: TargetListId): void {
-    const entry = this.#lists.get(id)!;
-    if (--entry.references > 0) return;
+    const list = this.#lists.get(id)!;
+    if (--list.references > 0) return;
     this.onForget?.(id);
-    for (const target of entry.targets) this.releaseTarget(target);
-    this.#listByKey.delete(entry.key);
+    for (let entry = list.first; entry !== NO_ENTRY;) {
+      const next = this.#nextInList[entry]!;
+      this.#leave(entry);
+      entry = next;
+    }
+    this.#index.remove(list.hash, id);
     this.#lists.delete(id);
   }
 
-  targetsOf(id: TargetListId): readonly TargetId[] {
-    return this.#lists.get(id)?.targets ?? [];
+  /** The targets of a list, in no particular order; of one that is not there, none. */
+  targetsOf(id: TargetListId): TargetId[] {
+    const targets: TargetId[] = [];
+    this.some(id, (target) => {
+      targets.push(target);
+      return false;
+    });
+    return targets;
+  }
+
+  /** Whether `test` says so of one of a list's targets. */
+  some(id: TargetListId, test: (target: TargetId) => boolean): boolean {
+    let entry = this.#lists.get(id)?.first ?? NO_ENTRY;
+    while (entry !== NO_ENTRY && !test(this.#targetOf[entry] as TargetId)) entry = this.#nextInList[entry]!;
+    return entry !== NO_ENTRY;
+  }
+
+  /** The lists that a target is in. None may be interned or released meanwhile. */
+  *listsWith(target: TargetId): Generator<TargetListId> {
+    for (let entry = this.#firstWith[target] ?? NO_ENTRY; entry !== NO_ENTRY; entry = this.#nextWith[entry]!) {
+      yield this.#listOf[entry] as TargetListId;
+    }
   }
 
   /** Lists in use. */
   get size(): number {
-    return this.#listByKey.size;
+    return this.#lists.size;
+  }
+
+  /** Targets of all lists together. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** Interns the route targets among some communities into {@link #scratch}, ascending, each once. @returns how many there are */
+  #gather(communities: Uint8Array): number {
+    const most = Math.floor(communities.length / TARGET_OCTETS);
+    if (most > this.#scratch.length) {
+      this.#scratch = new Uint32Array(nextCapacity(this.#scratch.length, most));
+      this.#scratchOctets = octetsOf(this.#scratch);
+    }
+    const scratch = this.#scratch;
+    let count = 0;
+    for (let at = 0; at < most * TARGET_OCTETS; at += TARGET_OCTETS) {
+      if (isRouteTarget(communities, at)) scratch[count++] = this.#targets.intern(communities, at);
+    }
+    if (count > 1) scratch.subarray(0, count).sort();
+    let length = 0;
+    for (let i = 0; i < count; i++) {
+      const id = scratch[i]!;
+      if (length > 0 && scratch[length - 1] === id) this.#targets.release(id as TargetId);
+      else scratch[length++] = id;
+    }
+    return length;
+  }
+
+  /** The list that consists of the targets in {@link #scratch}. */
+  #find(hash: number, length: number): TargetListId | undefined {
+    const { ids, hashes } = this.#index;
+    for (let at = this.#index.start(hash); ids[at] !== 0; at = this.#index.next(at)) {
+      if (hashes[at] === hash && this.#isScratch(this.#lists.get(ids[at] as TargetListId)!, length)) {
+        return ids[at] as TargetListId;
+      }
+    }
+    return undefined;
+  }
+
+  #isScratch(list: ListEntry, length: number): boolean {
+    if (list.length !== length) return false;
+    let entry = list.first;
+    for (let i = 0; i < length; i++, entry = this.#nextInList[entry]!) {
+      if (this.#targetOf[entry] !== this.#scratch[i]) return false;
+    }
+    return true;
+  }
+
+  /** @param next  the entry that follows in the list; @returns the new one */
+  #enter(list: TargetListId, target: TargetId, next: number): number {
+    const entry = this.#takeEntry();
+    if (target >= this.#firstWith.length) {
+      this.#firstWith = grownUint32(this.#firstWith, nextCapacity(this.#firstWith.length, target + 1));
+    }
+    const following = this.#firstWith[target]!;
+    this.#firstWith[target] = entry;
+    if (following !== NO_ENTRY) this.#previousWith[following] = entry;
+    this.#listOf[entry] = list;
+    this.#targetOf[entry] = target;
+    this.#nextInList[entry] = next;
+    this.#nextWith[entry] = following;
+    this.#previousWith[entry] = NO_ENTRY;
+    this.#entries++;
+    return entry;
+  }
+
+  #leave(entry: number): void {
+    const target = this.#targetOf[entry] as TargetId;
+    const previous = this.#previousWith[entry]!;
+    const next = this.#nextWith[entry]!;
+    if (previous === NO_ENTRY) this.#firstWith[target] = next;
+    else this.#nextWith[previous] = next;
+    if (next !== NO_ENTRY) this.#previousWith[next] = previous;
+    this.#nextInList[entry] = this.#freeEntry;
+    this.#freeEntry = entry;
+    this.#entries--;
+    this.#targets.release(target);
+  }
+
+  #takeEntry(): number {
+    const free = this.#freeEntry;
+    if (free !== NO_ENTRY) {
+      this.#freeEntry = this.#nextInList[free]!;
+      return free;
+    }
+    if (this.#endOfEntries === this.#listOf.length) {
+      const capacity = nextCapacity(this.#endOfEntries);
+      this.#listOf = grownUint32(this.#listOf, capacity);
+      this.#targetOf = grownUint32(this.#targetOf, capacity);
+      this.#nextInList = grownUint32(this.#nextInList, capacity);
+      this.#nextWith = grownUint32(this.#nextWith, capacity);
+      this.#previousWith = grownUint32(this.#previousWith, capacity);
+    }
+    return this.#endOfEntries++;
   }
 
   /** Integers of lists are not used again, so that what others remember per list cannot come to mean another one. */
@@ -117,12 +243,6 @@ export class TargetListStore {
   }
 }
 
-function listKeyOf(sorted: readonly string[]): string {
-  const key = sorted.join('');
-  // Of 45 characters, which is no multiple of a target's eight: no short list has such a key.
-  return key.length <= MAX_KEY_LENGTH ? key : `#${createHash('sha256').update(key, 'latin1').digest('base64')}`;
-}
-
-function keyOf(bytes: Uint8Array, start: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, TARGET_OCTETS).toString('latin1');
+function octetsOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }

@@ -111,8 +111,6 @@ export class Replicator implements Job, PathObserver {
   readonly #exportersOf = new Map<TargetId, Set<Vrf>>();
   /** VRFs that import one of a list's targets; dropped when an import list changes. */
   readonly #importers = new Map<TargetListId, readonly Vrf[]>();
-  /** Lists in {@link #importers}, by the targets in them. */
-  readonly #rememberedWith = new Map<TargetId, Set<TargetListId>>();
   readonly #key = new Uint8Array(MAX_KEY_OCTETS);
 
   /**
@@ -139,7 +137,7 @@ export class Replicator implements Job, PathObserver {
     this.#derived = new DerivedAttributes(options.rib, options.autonomousSystem);
     this.index = new RouteTargetIndex(options.rib);
     options.rib.targets.onForget = (list) => {
-      this.#forgetImporters(list);
+      this.#importers.delete(list);
     };
     for (const [family, table] of options.vpnTables) this.#follow(table, undefined, family);
   }
@@ -193,7 +191,7 @@ export class Replicator implements Job, PathObserver {
       for (const target of exportsChanged) this.#pendCarriers(target);
     }
     for (const target of importsChanged) {
-      for (const list of [...(this.#rememberedWith.get(target) ?? [])]) this.#forgetImporters(list);
+      for (const list of this.#rib.targets.listsWith(target)) this.#importers.delete(list);
     }
     for (const target of importsChanged) this.#pendCarriers(target);
     for (const target of oldImports) this.#rib.targets.releaseTarget(target);
@@ -484,22 +482,8 @@ export class Replicator implements Job, PathObserver {
       }
       vrfs = [...found];
       this.#importers.set(list, vrfs);
-      for (const target of this.#rib.targets.targetsOf(list)) {
-        const lists = this.#rememberedWith.get(target);
-        if (lists === undefined) this.#rememberedWith.set(target, new Set([list]));
-        else lists.add(list);
-      }
     }
     return vrfs;
-  }
-
-  #forgetImporters(list: TargetListId): void {
-    if (!this.#importers.delete(list)) return;
-    for (const target of this.#rib.targets.targetsOf(list)) {
-      const lists = this.#rememberedWith.get(target)!;
-      lists.delete(list);
-      if (lists.size === 0) this.#rememberedWith.delete(target);
-    }
   }
 
   /** MAC/IP and inclusive multicast routes stay inside their virtual network; prefixes follow route targets. */
@@ -520,12 +504,13 @@ export class Replicator implements Job, PathObserver {
   }
 
   #exportsOneOf(vrf: Vrf, set: AttributeSetId): boolean {
-    const targets = this.#rib.targets.targetsOf(this.#rib.attributes.targetListOf(set));
-    for (const target of targets) {
-      if (this.#exportersOf.get(target)?.has(vrf) === true) return true;
-      if (vrf.virtualNetworkId !== 0 && this.#networksExporting(target).has(vrf.virtualNetworkId)) return true;
-    }
-    return false;
+    const { virtualNetworkId } = vrf;
+    return this.#rib.targets.some(
+      this.#rib.attributes.targetListOf(set),
+      (target) =>
+        this.#exportersOf.get(target)?.has(vrf) === true ||
+        (virtualNetworkId !== 0 && this.#networksExporting(target).has(virtualNetworkId)),
+    );
   }
 
   #networksExporting(target: TargetId): ReadonlySet<number> {

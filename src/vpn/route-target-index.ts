@@ -7,13 +7,12 @@ import { grownUint32, nextCapacity } from '../rib/columns.js';
  * Route target → paths of the VPN tables (design.md §4.7), so that a change of an import list or of somebody's interest
  * touches only the routes that carry the target.
  *
- *   target → lists that contain it → chain of the paths whose attributes have that list
+ *   target → lists that contain it (rib/target-lists.ts) → chain of the paths whose attributes have that list
  *
  * Two integers a path; lists are few (about one per VRF), however many routes there are.
  */
 export class RouteTargetIndex implements PathObserver {
   readonly #rib: Rib;
-  readonly #listsOf = new Map<TargetId, Set<TargetListId>>();
   readonly #firstOf = new Map<TargetListId, PathId>();
   #previous = new Uint32Array(64);
   #next = new Uint32Array(64);
@@ -29,8 +28,10 @@ export class RouteTargetIndex implements PathObserver {
   }
 
   /** Lists of targets, of indexed paths, that contain a target. */
-  listsOf(target: TargetId): Iterable<TargetListId> {
-    return this.#listsOf.get(target) ?? [];
+  listsOf(target: TargetId): TargetListId[] {
+    const lists: TargetListId[] = [];
+    for (const list of this.#rib.targets.listsWith(target)) if (this.#firstOf.has(list)) lists.push(list);
+    return lists;
   }
 
   /** Lists of targets of indexed paths. */
@@ -57,8 +58,7 @@ export class RouteTargetIndex implements PathObserver {
     if (list === NO_TARGETS) return;
     if (path >= this.#next.length) this.#grow(path + 1);
     const first = this.#firstOf.get(list) ?? NO_PATH;
-    if (first === NO_PATH) this.#listAppeared(list);
-    else this.#previous[first] = path;
+    if (first !== NO_PATH) this.#previous[first] = path;
     this.#previous[path] = NO_PATH;
     this.#next[path] = first;
     this.#firstOf.set(list, path);
@@ -81,29 +81,12 @@ export class RouteTargetIndex implements PathObserver {
     if (next !== NO_PATH) this.#previous[next] = previous;
     if (previous !== NO_PATH) this.#next[previous] = next;
     else if (next !== NO_PATH) this.#firstOf.set(list, next);
-    else this.#listVanished(list);
+    else this.#firstOf.delete(list);
     this.#paths--;
   }
 
   #listOf(path: PathId): TargetListId {
     return this.#rib.attributes.targetListOf(this.#rib.setOf(path));
-  }
-
-  #listAppeared(list: TargetListId): void {
-    for (const target of this.#rib.targets.targetsOf(list)) {
-      const lists = this.#listsOf.get(target);
-      if (lists === undefined) this.#listsOf.set(target, new Set([list]));
-      else lists.add(list);
-    }
-  }
-
-  #listVanished(list: TargetListId): void {
-    this.#firstOf.delete(list);
-    for (const target of this.#rib.targets.targetsOf(list)) {
-      const lists = this.#listsOf.get(target)!;
-      lists.delete(list);
-      if (lists.size === 0) this.#listsOf.delete(target);
-    }
   }
 
   #grow(needed: number): void {

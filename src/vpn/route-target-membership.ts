@@ -37,11 +37,12 @@ export class NeighborInterest implements TargetInterest {
 
   isInterested(list: TargetListId): boolean {
     if (this.#everything > 0) return true;
-    for (const target of this.#rib.targets.targetsOf(list)) {
-      if (this.#exact.has(target)) return true;
-      if (this.#partial.size > 0 && this.#partial.covers(this.#rib.targets.targetBytes(target))) return true;
-    }
-    return false;
+    const { targets } = this.#rib;
+    return targets.some(
+      list,
+      (target) =>
+        this.#exact.has(target) || (this.#partial.size > 0 && this.#partial.covers(targets.targetBytes(target), 0)),
+    );
   }
 
   /** Applies one membership route coming or going. */
@@ -275,9 +276,9 @@ export class RouteTargetMembership implements PathObserver, TableConsumer {
     }
     if (partial.size === 0) return lists;
     const { targets } = this.#rib;
-    for (const list of this.#index.lists()) {
-      if (targets.targetsOf(list).some((target) => partial.covers(targets.targetBytes(target)))) lists.add(list);
-    }
+    // Each target is looked at once, however many lists it is in.
+    const covered = targets.selectTargets((octets, start) => partial.covers(octets, start));
+    for (const list of this.#index.lists()) if (targets.some(list, (target) => covered[target] === 1)) lists.add(list);
     return lists;
   }
 }

@@ -21,7 +21,7 @@ export class TargetPrefixes {
   add({ bits, bytes }: TargetPrefix): void {
     let prefixes = this.#byBits.get(bits);
     if (prefixes === undefined) this.#byBits.set(bits, (prefixes = new Map<string, number>()));
-    const key = keyOf(bytes, bits);
+    const key = keyOf(bytes, 0, bits);
     prefixes.set(key, (prefixes.get(key) ?? 0) + 1);
     this.#size++;
   }
@@ -29,7 +29,7 @@ export class TargetPrefixes {
   /** Takes one back; nothing happens when it is not there. */
   delete({ bits, bytes }: TargetPrefix): void {
     const prefixes = this.#byBits.get(bits);
-    const key = keyOf(bytes, bits);
+    const key = keyOf(bytes, 0, bits);
     const count = prefixes?.get(key);
     if (prefixes === undefined || count === undefined) return;
     this.#size--;
@@ -38,18 +38,18 @@ export class TargetPrefixes {
     if (prefixes.size === 0) this.#byBits.delete(bits);
   }
 
-  /** @param target  the eight octets of one; @returns whether it begins with any of them */
-  covers(target: Uint8Array): boolean {
-    for (const [bits, prefixes] of this.#byBits) if (prefixes.has(keyOf(target, bits))) return true;
+  /** @returns whether the target whose eight octets begin at `start` begins with any of them */
+  covers(octets: Uint8Array, start: number): boolean {
+    for (const [bits, prefixes] of this.#byBits) if (prefixes.has(keyOf(octets, start, bits))) return true;
     return false;
   }
 }
 
-/** The first `bits` of some octets; what follows them in the last octet does not count. */
-function keyOf(bytes: Uint8Array, bits: number): string {
+/** The first `bits` of the octets from `start` on; what follows them in the last octet does not count. */
+function keyOf(bytes: Uint8Array, start: number, bits: number): string {
   const whole = bits >>> 3;
   let key = '';
-  for (let i = 0; i < whole; i++) key += String.fromCharCode(bytes[i]!);
+  for (let i = 0; i < whole; i++) key += String.fromCharCode(bytes[start + i]!);
   const rest = bits & 7;
-  return rest === 0 ? key : key + String.fromCharCode(bytes[whole]! & (0xff00 >>> rest));
+  return rest === 0 ? key : key + String.fromCharCode(bytes[start + whole]! & (0xff00 >>> rest));
 }
