@@ -2,15 +2,14 @@
  * What clients may hold of the API: connections and large answers. Whoever is slow pays for it: when a new connection comes and there are enough,
  * the one goes that has waited longest without a whole request, so that clients that never finish one keep nobody out.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ApiError } from './api-error.js';
 
 const MAXIMUM_CONNECTIONS = 512;
 /** Large answers on their way at a time: each may be megabytes that a slow reader leaves in our memory. */
 const MAXIMUM_LARGE_ANSWERS = 16;
-/** A reader that is slower than that is not waited for. */
-const LARGE_ANSWER_TIMEOUT_MS = 60_000;
 
 export class ApiConnections {
   readonly #maximum: number;
@@ -18,6 +17,8 @@ export class ApiConnections {
   readonly #waiting = new Set<Socket>();
   readonly #answering = new Set<Socket>();
   #largeAnswers = 0;
+  /** When the next one may be made. */
+  #largeTurn: Promise<unknown> = Promise.resolve();
 
   constructor(maximum = MAXIMUM_CONNECTIONS) {
     this.#maximum = maximum;
@@ -39,32 +40,35 @@ export class ApiConnections {
   }
 
   /** The head of a request is here. */
-  began({ socket }: IncomingMessage, response: ServerResponse): void {
+  busy(socket: Socket): void {
     this.#waiting.delete(socket);
     this.#answering.add(socket);
-    response.once('close', () => {
-      if (this.#answering.delete(socket) && !socket.destroyed) this.#waiting.add(socket);
-    });
+  }
+
+  /** All that was asked is answered. */
+  idle(socket: Socket): void {
+    if (this.#answering.delete(socket)) this.#waiting.add(socket);
   }
 
   /**
-   * An answer that may be large begins.
-   * @throws ApiError `busy`
+   * An answer that may be large begins; the promise is kept when it may be made, one in each turn of the event loop.
+   * @throws ApiError  (rejects) `busy`
    */
-  beginLarge(response: ServerResponse): void {
+  async beginLarge(response: ServerResponse): Promise<void> {
     if (this.#largeAnswers >= MAXIMUM_LARGE_ANSWERS) {
       throw new ApiError('busy', `${MAXIMUM_LARGE_ANSWERS} large answers are on their way; ask again later`);
     }
     this.#largeAnswers++;
-    const timer = setTimeout(() => response.destroy(), LARGE_ANSWER_TIMEOUT_MS).unref();
     let open = true;
     const ended = (): void => {
       if (!open) return;
       open = false;
       this.#largeAnswers--;
-      clearTimeout(timer);
     };
     response.once('finish', ended);
     response.once('close', ended);
+    const turn = this.#largeTurn;
+    this.#largeTurn = turn.then(() => nextTurn());
+    await turn;
   }
 }

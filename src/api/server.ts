@@ -1,6 +1,6 @@
 /** The HTTP server: fastify for requests, one Node server per listening address. */
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import swagger from '@fastify/swagger';
 import fastify from 'fastify';
@@ -14,6 +14,7 @@ import { ApiError } from './api-error.js';
 import { ApiConnections } from './connections.js';
 import { addEndpoints } from './endpoints.js';
 import { MetricsExporter } from './metrics.js';
+import { RequestTurns } from './request-turns.js';
 
 /** Largest body of a request that names no limit of its own; the longest one that means anything is far below. */
 const MAXIMUM_BODY_OCTETS = 16 * 1024;
@@ -49,6 +50,7 @@ export class ApiServer {
   readonly #logger: Logger;
   readonly #metrics: MetricsExporter;
   readonly #connections: ApiConnections;
+  readonly #turns: RequestTurns;
   readonly #servers: Server[] = [];
 
   private constructor(app: FastifyInstance, logger: Logger, metrics: MetricsExporter, connections: ApiConnections) {
@@ -56,6 +58,11 @@ export class ApiServer {
     this.#logger = logger;
     this.#metrics = metrics;
     this.#connections = connections;
+    this.#turns = new RequestTurns({
+      begin: (request, response) => this.#begin(request, response),
+      busy: (socket) => connections.busy(socket),
+      idle: (socket) => connections.idle(socket),
+    });
   }
 
   /** Makes a server that answers {@link inject}ed requests; {@link listen} opens it to the network. */
@@ -92,18 +99,12 @@ export class ApiServer {
   #listenOn(listen: ListenAddress): Promise<ListenAddress> {
     const server = createServer(
       { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => {
-        try {
-          this.#connections.began(request, response);
-          this.#app.routing(request, response);
-        } catch (error) {
-          // Beside what fastify takes care of itself.
-          this.#logger.error({ error }, 'request');
-          response.destroy();
-        }
-      },
+      (request, response) => this.#turns.add(request, response),
     );
-    server.on('connection', (socket) => this.#connections.accept(socket));
+    server.on('connection', (socket) => {
+      this.#turns.accept(socket);
+      this.#connections.accept(socket);
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (error) => {
         reject(new ApiListenError(listen, error));
@@ -114,6 +115,16 @@ export class ApiServer {
         resolve({ address: listen.address, port });
       });
     });
+  }
+
+  #begin(request: IncomingMessage, response: ServerResponse): void {
+    try {
+      this.#app.routing(request, response);
+    } catch (error) {
+      // Beside what fastify takes care of itself.
+      this.#logger.error({ error }, 'request');
+      response.destroy();
+    }
   }
 
   /** Closes every connection and listener; idempotent. */
@@ -170,7 +181,7 @@ async function createApp(
     const { method } = request;
     const { remoteAddress } = request.socket;
     checkAccess({ method, remoteAddress, isForwarded, authorization, origin, host }, token());
-    if (request.routeOptions.config.isLarge === true) connections.beginLarge(reply.raw);
+    if (request.routeOptions.config.isLarge === true) await connections.beginLarge(reply.raw);
   });
   app.addHook('onResponse', async (request, reply) => {
     const { url } = request.routeOptions;
@@ -200,7 +211,12 @@ async function createApp(
     transform: jsonSchemaTransform,
   });
   addEndpoints(app, view, metrics);
-  void app.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  let openApi: Buffer | undefined;
+  void app.get('/api/v1/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    openApi ??= Buffer.from(JSON.stringify(app.swagger()));
+    await reply.type('application/json; charset=utf-8').send(openApi);
+    return reply;
+  });
   app.setNotFoundHandler(({ method, url }) => {
     const path = url.split('?')[0] ?? '';
     throw new ApiError('not-found', `there is no ${method} ${JSON.stringify(path.slice(0, MAXIMUM_SHOWN_PATH))}`);
