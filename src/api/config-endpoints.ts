@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ControllerView } from '../controller/view.js';
 import { ApiError } from './api-error.js';
-import { none } from './described.js';
+import { decimal, none } from './described.js';
 import { checkAnswer, confirmAnswer, errorAnswer, problemsAnswer, reloadAnswer } from './answers.js';
 
 /** Longest trial of a configuration. */
@@ -17,11 +17,12 @@ const refused = errorAnswer.meta({ description: 'Refused.' });
 
 const confirmError = `a whole number 1..${MAXIMUM_CONFIRM_SECONDS} is allowed`;
 const reloadQuery = z.strictObject({
-  confirmSeconds: z.coerce
-    .number({ error: confirmError })
-    .int({ error: confirmError })
-    .min(1, { error: confirmError })
-    .max(MAXIMUM_CONFIRM_SECONDS, { error: confirmError })
+  confirmSeconds: decimal(
+    z
+      .int({ error: confirmError })
+      .min(1, { error: confirmError })
+      .max(MAXIMUM_CONFIRM_SECONDS, { error: confirmError }),
+  )
     .exactOptional()
     .meta({
       description:

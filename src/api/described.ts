@@ -27,3 +27,8 @@ export function unknown(
 ): ApiError {
   return new ApiError(code, `there is no ${what} ${JSON.stringify(name)}`);
 }
+
+/** A number of a query: decimal digits and nothing else, where JavaScript would take `0x10`, ` 1e1` and an empty text as well. */
+export function decimal<S extends z.ZodType<number>>(number: S): z.ZodPreprocess<S> {
+  return z.preprocess((text) => (typeof text === 'string' && /^[0-9]+$/.test(text) ? Number(text) : text), number);
+}

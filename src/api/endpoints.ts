@@ -21,7 +21,7 @@ import {
   vrfsAnswer,
 } from './answers.js';
 import { addConfigEndpoints } from './config-endpoints.js';
-import { described, none, unknown } from './described.js';
+import { decimal, described, none, unknown } from './described.js';
 import { addDuplicateMacEndpoints } from './duplicate-mac-endpoints.js';
 import type { MetricsExporter } from './metrics.js';
 
@@ -51,13 +51,14 @@ const routesQuery = z.strictObject({
     .meta({
       description: '`exact` (default), `longer`: the prefix and all inside it, `lookup`: its longest match.',
     }),
-  limit: z.coerce
-    .number({ error: 'a number is needed' })
-    .int({ error: 'a whole number is needed' })
-    .min(1, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
-    .max(MAXIMUM_ROUTE_LIMIT, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
-    .default(DEFAULT_ROUTE_LIMIT)
-    .meta({ description: 'At most this many routes; fewer, with a cursor, where their attributes are large.' }),
+  limit: decimal(
+    z
+      .int({ error: 'a whole number in decimal digits is needed' })
+      .min(1, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
+      .max(MAXIMUM_ROUTE_LIMIT, { error: `1..${MAXIMUM_ROUTE_LIMIT} is allowed` })
+      // Inside, where the OpenAPI document keeps it.
+      .default(DEFAULT_ROUTE_LIMIT),
+  ).meta({ description: 'At most this many routes; fewer, with a cursor, where their attributes are large.' }),
   cursor: z.string().exactOptional().meta({ description: 'That of the answer before, for the next page.' }),
 });
 

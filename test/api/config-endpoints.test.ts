@@ -34,7 +34,7 @@ describe('POST /api/v1/config/reload on trial', () => {
     expect(reloadAnswer.parse(body)).toEqual(body);
   });
 
-  test.each(['0', '-1', '1.5', 'x', '', '86401'])(
+  test.each(['0x10', '1e1', '', '0', '-1', '1.5', 'x', '', '86401'])(
     'E08 confirmSeconds=%s is refused, nothing is applied',
     async (text) => {
       const { status, body } = await post(`/api/v1/config/reload?confirmSeconds=${text}`);

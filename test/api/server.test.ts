@@ -152,7 +152,12 @@ describe('GET /api/v1/routes', () => {
     ['family=rtc&limit=0', 400, 'invalid-request', /query\.limit: 1\.\.10000 is allowed/],
     ['family=rtc&limit=10001', 400, 'invalid-request', /query\.limit/],
     ['family=rtc&limit=1.5', 400, 'invalid-request', /query\.limit: a whole number/],
-    ['family=rtc&limit=many', 400, 'invalid-request', /query\.limit: a number/],
+    ...['many', '0x10', '1e1', '+5', '%205', '', '5.0', '\u0665'].map((text): [string, number, string, RegExp] => [
+      `family=rtc&limit=${text}`,
+      400,
+      'invalid-request',
+      /query\.limit: a whole number in decimal digits is needed/,
+    ]),
     [
       'family=rtc&prefix=10.0.0.0/8&match=shorter',
       400,
