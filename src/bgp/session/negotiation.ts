@@ -63,9 +63,14 @@ export interface Negotiated {
   readonly gracefulNotification: boolean;
   /** The peer understands LLGR_STALE, and so do we; empty unless both announced it (RFC 9494 §3.1). */
   readonly longLivedRestart?: readonly PeerLongLivedFamily[];
-  /** What the peer announced, as text. */
+  /** What the peer announced, as text; of very many how many are left out (`more:500`). */
   readonly remoteCapabilities: readonly string[];
 }
+
+/** An OPEN has room for two thousand capabilities, and what is shown of them is kept as long as the session. */
+const MAX_SHOWN_CAPABILITIES = 128;
+/** In the reason of a refusal, which is logged each time. */
+const MAX_CAPABILITIES_IN_REASON = 16;
 
 interface PeerGracefulRestart {
   readonly restartTimeSec: number;
@@ -183,7 +188,8 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
   }
   const has = (kind: Capability['kind']): boolean => remote.capabilities.some((capability) => capability.kind === kind);
   const holdTimeSec = Math.min(config.holdTimeSec, remote.holdTimeSec);
-  const restart = remote.capabilities.find((capability) => capability.kind === 'graceful-restart');
+  // Of several the last counts (RFC 4724 §3).
+  const restart = remote.capabilities.findLast((capability) => capability.kind === 'graceful-restart');
   return {
     families,
     fourOctetAs: has('four-octet-as'),
@@ -201,7 +207,7 @@ export function negotiate(config: NegotiationConfig, remote: OpenMessage): Negot
     ...(restart && { gracefulRestart: peerGracefulRestart(restart) }),
     gracefulNotification: config.gracefulRestart !== undefined && restart?.notification === true,
     ...(restart && longLivedRestart(config, remote)),
-    remoteCapabilities: remote.capabilities.map(formatCapability),
+    remoteCapabilities: shownCapabilities(remote.capabilities),
   };
 }
 
@@ -250,12 +256,19 @@ function commonFamilies(ours: readonly FamilyId[], remote: OpenMessage): FamilyI
 
 /** Unsupported Capability: what we must have of the peer and it does not announce is the data (RFC 5492 §5). */
 function missingFamilies(what: string, missing: readonly FamilyId[], remote: OpenMessage): ProtocolFault {
-  const announced = remote.capabilities.filter(({ kind }) => kind === 'multiprotocol').map(formatCapability);
+  const multiprotocol = remote.capabilities.filter(({ kind }) => kind === 'multiprotocol');
+  const announced = shownCapabilities(multiprotocol, MAX_CAPABILITIES_IN_REASON);
   return openFault(
     OpenErrorSubcode.unsupportedCapability,
     `${what}; the peer has ${announced.join(' ') || 'IPv4 unicast alone'} (RFC 5492 §5)`,
     encodeMultiprotocol(missing),
   );
+}
+
+function shownCapabilities(capabilities: readonly Capability[], maximum = MAX_SHOWN_CAPABILITIES): string[] {
+  const texts = capabilities.slice(0, maximum).map(formatCapability);
+  const more = capabilities.length - maximum;
+  return more > 0 ? [...texts, `more:${more}`] : texts;
 }
 
 /** We take several paths and send one. */

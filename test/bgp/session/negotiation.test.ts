@@ -113,6 +113,16 @@ describe('graceful restart', () => {
     ]);
   });
 
+  test('of several capabilities the last counts (RFC 4724 §3)', () => {
+    const one = { kind: 'graceful-restart', restarting: false, notification: true } as const;
+    const first: Capability = { ...one, restartTimeSec: 4095, families: preserved };
+    const last: Capability = { ...one, restartTimeSec: 7, families: [] };
+    expect(agreed({ capabilities: [mp(1, 1), first, last] }).gracefulRestart).toMatchObject({
+      restartTimeSec: 7,
+      families: [],
+    });
+  });
+
   test('long-lived graceful restart counts when both announce it, beside graceful restart (RFC 9494 §3.1)', () => {
     const gracefulRestart = { ...GRACEFUL, longLivedTimeSec: 3600 };
     expect(told({ gracefulRestart })[1]).toEqual({
@@ -244,5 +254,18 @@ describe('the rest', () => {
       'graceful-restart:120s:ipv4-unicast,25/65',
       'route-refresh-cisco',
     ]);
+  });
+
+  test('of very many capabilities some are shown, and how many are left out', () => {
+    const many = Array.from({ length: 600 }, (_, n) => mp(1000 + n, 1));
+    const shown = agreed({ capabilities: [mp(1, 1), ...many] }).remoteCapabilities;
+    expect(shown).toHaveLength(129);
+    expect(shown[0]).toBe('multiprotocol:ipv4-unicast');
+    expect(shown.at(-1)).toBe('more:473');
+  });
+
+  test('the reason of a refusal names some of the families that were offered, however many there are', () => {
+    const capabilities = Array.from({ length: 600 }, (_, n) => mp(1000 + n, 1));
+    expect(refused({ capabilities }).reason).toMatch(/multiprotocol:1015\/1 more:584 /);
   });
 });
