@@ -1,6 +1,7 @@
 /**
  * Paces TLS handshakes, each of which costs the event loop a millisecond or more: when thousands ask at once they begin in order,
- * so many in a second and a few at a time, and everything else goes on in between.
+ * so many in a second and a few at a time, and everything else goes on in between. Addresses take turns: one that opens thousands
+ * of connections and says nothing on them holds up its own.
  */
 import type { Clock, Timer } from '../util/clock.js';
 
@@ -19,6 +20,7 @@ export interface HandshakeTurn {
 }
 
 interface Turn {
+  readonly address: string;
   readonly begin: () => void;
   /** Runs while it counts as in progress. */
   place?: Timer | undefined;
@@ -27,8 +29,9 @@ interface Turn {
 export class HandshakeTurns {
   readonly #clock: Clock;
   #perSecond: number;
-  /** In order of their coming. */
-  readonly #waiting = new Set<Turn>();
+  /** By address, the one whose turn it is first; those of an address in order of their coming. */
+  readonly #queues = new Map<string, Set<Turn>>();
+  #waiting = 0;
   #inProgress = 0;
   /** Handshakes that may be begun now. */
   #allowed: number;
@@ -48,13 +51,19 @@ export class HandshakeTurns {
 
   /** Those whose turn has not come. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting;
   }
 
-  /** @param begin  called once when the turn has come, which may be at once */
-  enter(begin: () => void): HandshakeTurn {
-    const turn: Turn = { begin };
-    this.#waiting.add(turn);
+  /**
+   * @param address  of the client
+   * @param begin    called once when the turn has come, which may be at once
+   */
+  enter(address: string, begin: () => void): HandshakeTurn {
+    const turn: Turn = { address, begin };
+    const queue = this.#queues.get(address);
+    if (queue) queue.add(turn);
+    else this.#queues.set(address, new Set([turn]));
+    this.#waiting++;
     this.#serve();
     return { leave: () => this.#leave(turn) };
   }
@@ -64,7 +73,11 @@ export class HandshakeTurns {
   }
 
   #leave(turn: Turn): void {
-    this.#waiting.delete(turn);
+    const queue = this.#queues.get(turn.address);
+    if (queue?.delete(turn)) {
+      this.#waiting--;
+      if (queue.size === 0) this.#queues.delete(turn.address);
+    }
     if (turn.place === undefined) return;
     turn.place.cancel();
     turn.place = undefined;
@@ -72,20 +85,34 @@ export class HandshakeTurns {
     this.#serve();
   }
 
+  /** Takes the first one of the address whose turn it is, which goes behind the others. */
+  #next(): Turn | undefined {
+    for (const [address, queue] of this.#queues) {
+      this.#queues.delete(address);
+      for (const turn of queue) {
+        queue.delete(turn);
+        this.#waiting--;
+        if (queue.size > 0) this.#queues.set(address, queue);
+        return turn;
+      }
+    }
+    return undefined;
+  }
+
   #serve(): void {
     const now = this.#clock.nowMs();
     this.#allowed = Math.min(this.#burst, this.#allowed + ((now - this.#countedMs) * this.#perSecond) / SECOND_MS);
     this.#countedMs = now;
-    for (const turn of this.#waiting) {
-      if (this.#inProgress >= MAX_IN_PROGRESS || this.#allowed < 1) break;
+    while (this.#inProgress < MAX_IN_PROGRESS && this.#allowed >= 1) {
+      const turn = this.#next();
+      if (turn === undefined) break;
       this.#allowed--;
       this.#inProgress++;
-      this.#waiting.delete(turn);
       turn.place = this.#clock.after(PLACE_MS, () => this.#leave(turn));
       turn.begin();
     }
     // When all places are taken, whoever leaves one goes on.
-    if (this.#waiting.size === 0 || this.#allowed >= 1) return;
+    if (this.#waiting === 0 || this.#allowed >= 1) return;
     const untilNextMs = ((1 - this.#allowed) * SECOND_MS) / this.#perSecond;
     if (this.#isServedLater) return;
     this.#isServedLater = true;

@@ -43,7 +43,7 @@ export class TlsUpgrade {
   request(): void {
     let isDeferred = false;
     this.#waiting = true;
-    this.#place = this.#owner.handshakes.enter(() => {
+    this.#place = this.#owner.handshakes.enter(this.#transport.remoteAddress, () => {
       if (isDeferred) this.#clock.after(0, () => this.#begin());
       else {
         this.#waiting = false;

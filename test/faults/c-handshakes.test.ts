@@ -8,7 +8,7 @@ function crowd(perSecond: number): {
   readonly clock: ManualClock;
   readonly turns: HandshakeTurns;
   readonly begun: number[];
-  readonly come: (count: number) => void;
+  readonly come: (count: number, address?: string) => void;
   readonly leave: (client: number) => void;
 } {
   const clock = new ManualClock();
@@ -19,10 +19,10 @@ function crowd(perSecond: number): {
     clock,
     turns,
     begun,
-    come(count) {
+    come(count, address) {
       for (let i = 0; i < count; i++) {
         const client = places.length;
-        places.push(turns.enter(() => begun.push(client)));
+        places.push(turns.enter(address ?? `192.0.2.${client}`, () => begun.push(client)));
       }
     },
     leave: (client) => places[client]!.leave(),
@@ -79,6 +79,20 @@ describe('C24 thousands of handshakes at once', () => {
     clock.advance(100);
     expect(begun).toEqual([0, 99]);
     expect(turns.waiting).toBe(0);
+  });
+
+  test('C24 addresses take turns: one with thousands of connections on which nothing is said holds up its own', () => {
+    const { clock, turns, begun, come } = crowd(100_000);
+    come(3000, '192.0.2.1');
+    come(2, '192.0.2.2');
+    come(1, '192.0.2.3');
+    clock.advance(1000);
+    expect(begun.slice(64, 69)).toEqual([64, 3000, 3002, 65, 3001]);
+    expect(turns.waiting).toBe(3003 - 128);
+    clock.advance(60_000);
+    expect(begun).toHaveLength(3003);
+    expect(turns.waiting).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   test('C24 after a pause no more are begun at once than before it', () => {
