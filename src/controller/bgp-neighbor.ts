@@ -20,6 +20,7 @@ import { SourceKind, type Source } from '../rib/source.js';
 import { UpdateReceiver } from '../rib/update-receiver.js';
 import type { RouteTable } from '../rib/route-table.js';
 import type { Timer } from '../util/clock.js';
+import type { Logger } from '../util/logger.js';
 import { NamedTimers } from '../util/named-timers.js';
 import { sessionConfig } from './session-config.js';
 import { parseIp } from '../wire/ip.js';
@@ -70,6 +71,7 @@ export class BgpNeighbor implements NeighborHandler {
   readonly dynamic: boolean;
   readonly addressOctets: Uint8Array;
   readonly #service: BgpService;
+  readonly #logger: Logger;
   #config: ResolvedSession;
   #peerGroup: string | undefined;
   #neighbor: Neighbor;
@@ -91,9 +93,10 @@ export class BgpNeighbor implements NeighborHandler {
     service: BgpService,
     address: string,
     config: ResolvedSession,
-    options: { readonly peerGroup: string | undefined; readonly dynamic: boolean },
+    options: { readonly peerGroup: string | undefined; readonly dynamic: boolean; readonly logger: Logger },
   ) {
     this.#service = service;
+    this.#logger = options.logger;
     this.address = address;
     this.addressOctets = parseIp(address) ?? new Uint8Array(4);
     this.#peerGroup = options.peerGroup;
@@ -101,7 +104,7 @@ export class BgpNeighbor implements NeighborHandler {
     this.#config = config;
     this.#restart = new RestartHelper({
       clock: service.clock,
-      logger: service.logger,
+      logger: options.logger,
       address,
       config: () => this.#config.gracefulRestart,
       tableOf: (family) => this.#tableIn(family),
@@ -173,7 +176,7 @@ export class BgpNeighbor implements NeighborHandler {
   /** Something that its configuration demands cannot be had: it stays down, and nothing of it is accepted. */
   hinder(reason: string): void {
     this.#hindrance = reason;
-    this.#service.logger.error({ neighbor: this.address, reason }, 'neighbor cannot be started');
+    this.#logger.error({ neighbor: this.address, reason }, 'neighbor cannot be started');
   }
 
   /** Ends the session for good, here; whether the neighbor keeps our routes is up to the reason. */
@@ -274,10 +277,7 @@ export class BgpNeighbor implements NeighborHandler {
       session.sweep.beginRefresh(family);
       session.refreshes.set(family, this.#config.gracefulRestart.stalePathTime * MS_PER_SECOND, () => {
         const reason = 'the neighbor has begun a refresh and not ended it';
-        this.#service.logger.warn(
-          { neighbor: this.address, family: familyById(family).name, reason },
-          'stale routes go',
-        );
+        this.#logger.warn({ neighbor: this.address, family: familyById(family).name, reason }, 'stale routes go');
         this.#endRefresh(session, family);
       });
     }
@@ -365,9 +365,9 @@ export class BgpNeighbor implements NeighborHandler {
   // Internals ----------------------------------------------------------------------------------------------------------
 
   #createNeighbor(): Neighbor {
-    const { clock, logger, random, network, deferral } = this.#service;
+    const { clock, random, network, deferral } = this.#service;
     const restarting = (): boolean => deferral.active;
-    return new Neighbor(this.#sessionConfig(), this, { clock, logger, random, network, restarting });
+    return new Neighbor(this.#sessionConfig(), this, { clock, logger: this.#logger, random, network, restarting });
   }
 
   #sessionConfig(): NeighborConfig {
@@ -389,12 +389,12 @@ export class BgpNeighbor implements NeighborHandler {
   #createLimits(): PrefixLimits | undefined {
     const { prefixLimit } = this.#config;
     if (prefixLimit.length === 0) return undefined;
-    const { clock, logger } = this.#service;
+    const { clock } = this.#service;
     return new PrefixLimits(
       {
         address: this.address,
         clock,
-        logger,
+        logger: this.#logger,
         hold: (subcode, data) => void this.#neighbor.stop({ subcode, data }),
         resume: () => {
           this.#neighbor.start();

@@ -13,12 +13,18 @@ import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
 import { BgpNeighbor } from './bgp-neighbor.js';
 import type { BgpService } from './bgp-service.js';
 import { defined } from '../util/assert.js';
+import type { Logger } from '../util/logger.js';
+import { PacedLogger } from '../util/paced-logger.js';
 import { withProtection } from './session-config.js';
 
 /** A dynamic neighbor without a session is remembered this long, so that its flaps and last error can be read. */
 const DYNAMIC_LINGER_MS = 300_000;
 /** Dynamic neighbors at a time, with and without session. */
 const MAX_DYNAMIC_NEIGHBORS = 10_000;
+/** Dynamic neighbors that are remembered without a session; beyond, the one goes that has been without for longest. */
+const MAX_LINGERING = 1000;
+/** How many of those who seem to go next are looked at for one that may. */
+const LINGERING_LOOKS = 8;
 
 /** All BGP neighbors, configured and dynamic, and the listener that connections of both come to. */
 export class BgpNeighbors {
@@ -27,13 +33,16 @@ export class BgpNeighbors {
   readonly #byAddress = new Map<string, BgpNeighbor>();
   readonly #bySource = new Map<SourceId, BgpNeighbor>();
   #dynamic = 0;
+  /** What dynamic neighbors are given: a flood of them from a whole range must not fill the disk. */
+  readonly #dynamicLogger: Logger;
   #stopping = false;
-  /** When dynamic neighbors that have no session are forgotten; those that have one again look once more. */
+  /** When dynamic neighbors that have no session are forgotten, the next one first. */
   readonly #lingering = new Map<BgpNeighbor, Timer>();
 
   constructor(service: BgpService, acceptLimits?: AcceptLimits) {
     this.#service = service;
     const { clock, logger, socketOptions, memory } = service;
+    this.#dynamicLogger = PacedLogger.of(logger, clock);
     this.#listener = new BgpListener({
       clock,
       logger,
@@ -101,6 +110,7 @@ export class BgpNeighbors {
     const neighbor = new BgpNeighbor(this.#service, address, config, {
       dynamic: false,
       peerGroup: config.peerGroup,
+      logger: this.#service.logger,
     });
     this.#byAddress.set(address, neighbor);
     this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor));
@@ -173,6 +183,8 @@ export class BgpNeighbors {
 
   sessionUp(neighbor: BgpNeighbor, source: SourceId): void {
     this.#bySource.set(source, neighbor);
+    this.#lingering.get(neighbor)?.cancel();
+    this.#lingering.delete(neighbor);
   }
 
   sessionDown(neighbor: BgpNeighbor): void {
@@ -184,6 +196,7 @@ export class BgpNeighbors {
     // The session of one that has been dropped ends behind it; another neighbor may have its address by now.
     if (this.#byAddress.get(neighbor.address) !== neighbor) return;
     this.#lingering.get(neighbor)?.cancel();
+    this.#lingering.delete(neighbor);
     const forget = (): void => {
       this.#lingering.delete(neighbor);
       if (neighbor.source !== undefined) return;
@@ -191,6 +204,19 @@ export class BgpNeighbors {
       else this.#drop(neighbor, CeaseSubcode.peerDeconfigured);
     };
     this.#lingering.set(neighbor, this.#service.clock.after(DYNAMIC_LINGER_MS, forget));
+    this.#forgetOldest();
+  }
+
+  /** Thousands of addresses that come once must neither fill the memory nor keep others out. Who is connected goes to the end instead. */
+  #forgetOldest(): void {
+    let looks = 0;
+    for (const [oldest, timer] of this.#lingering) {
+      if (this.#lingering.size <= MAX_LINGERING || looks++ === LINGERING_LOOKS) return;
+      if (oldest.neighbor.isConnected) {
+        this.#lingering.delete(oldest);
+        this.#lingering.set(oldest, timer);
+      } else this.#drop(oldest, CeaseSubcode.peerDeconfigured);
+    }
   }
 
   forgetSource(source: SourceId): void {
@@ -214,6 +240,7 @@ export class BgpNeighbors {
     const neighbor = new BgpNeighbor(this.#service, canonical(address), range.session, {
       dynamic: true,
       peerGroup: range.peerGroup,
+      logger: this.#dynamicLogger,
     });
     this.#byAddress.set(neighbor.address, neighbor);
     this.#dynamic++;

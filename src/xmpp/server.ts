@@ -10,6 +10,7 @@ import type { TlsParameters } from '../net/tls.js';
 import type { Transport } from '../net/transport.js';
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import { PacedLogger } from '../util/paced-logger.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentHandler } from './agent-handler.js';
@@ -81,6 +82,8 @@ export class AgentServer {
   readonly #options: AgentServerOptions;
   readonly #handler: AgentHandler;
   readonly #deps: AgentServerDeps;
+  /** What sessions are given: anybody can begin as many as he likes. */
+  readonly #sessionDeps: Pick<AgentServerDeps, 'clock' | 'logger'>;
   readonly #owner: SessionOwner;
   #listener: TcpListener | undefined;
   readonly #gate: AcceptGate | undefined;
@@ -110,6 +113,7 @@ export class AgentServer {
     this.#options = options;
     this.#handler = handler;
     this.#deps = deps;
+    this.#sessionDeps = { clock: deps.clock, logger: PacedLogger.of(deps.logger, deps.clock) };
     this.#gate = options.acceptLimits && new AcceptGate(deps.clock, options.acceptLimits);
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
@@ -317,7 +321,7 @@ export class AgentServer {
       transport.destroy();
       return;
     }
-    const session = new AgentSession(transport, this.#owner, this.#deps);
+    const session = new AgentSession(transport, this.#owner, this.#sessionDeps);
     this.#connections.set(formatEndpoint(transport.remoteAddress, transport.remotePort), session);
   }
 

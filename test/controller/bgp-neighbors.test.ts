@@ -171,6 +171,29 @@ describe('dynamic neighbors follow their range', () => {
     });
   });
 
+  test('of thousands that come once the last thousand are remembered; those with a session or a connection stay', async () => {
+    const world = await World.start(range('', '192.0.2.0/24', '10.0.0.0/8'));
+    const { listener } = world.controller.neighbors;
+    const known = (address: string): boolean => world.controller.view.neighbor(address) !== undefined;
+    const peer = world.peer('192.0.2.9', [FamilyId.ipv4Unicast]);
+    const connecting = Array.from({ length: 12 }, (_, n) => new FakeTransport(`192.0.2.${100 + n}`));
+    for (const transport of connecting) listener.accept(transport);
+    const passing = Array.from({ length: 3000 }, (_, n) => `10.0.${n >> 8}.${n & 0xff}`);
+    for (const address of passing) {
+      const transport = new FakeTransport(address);
+      listener.accept(transport);
+      transport.lose();
+    }
+    expect(world.controller.view.neighbors()).toHaveLength(1001);
+    expect(passing.map(known).lastIndexOf(false)).toBe(2011);
+    expect(peer.isClosed).toBe(false);
+    for (const { remoteAddress, closing } of connecting) expect([known(remoteAddress), closing]).toEqual([true, false]);
+    for (const transport of connecting) transport.lose();
+    world.clock.advance(300_000);
+    expect(world.controller.view.neighbors()).toHaveLength(1);
+    expect(stateOf(world)).toBe('established');
+  });
+
   test('a description or a port does not end a session', async () => {
     const [world, peer] = await session();
     world.reload(range(', description: two, port: 1001', '192.0.2.0/28'));
