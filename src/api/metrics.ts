@@ -3,9 +3,10 @@
  * Labels are neighbor, family, VRF and names from fixed lists; never a prefix.
  */
 import { Counter, Gauge, Registry } from 'prom-client';
-import { AGENT_STATES, ERROR_ACTIONS, MEMORY_KINDS, MESSAGE_TYPES } from '../controller/view.js';
-import type { BfdView, ControllerView, NeighborView, VrfView } from '../controller/view.js';
+import { AGENT_STATES, MEMORY_KINDS } from '../controller/view.js';
+import type { ControllerView, VrfView } from '../controller/view.js';
 import { EventLoopLag, LOOK_MS } from './event-loop-lag.js';
+import { neighborMetrics } from './neighbor-metrics.js';
 
 export class MetricsExporter {
   readonly #view: ControllerView;
@@ -38,41 +39,9 @@ export class MetricsExporter {
         'memory',
       ]),
       uptime: gauge('filament_uptime_seconds', 'Seconds since the controller was started.'),
-      neighborUp: gauge('filament_neighbor_up', '1 while the session is established.', ['neighbor', 'peer_as']),
-      neighborState: gauge('filament_neighbor_state', '1 for the state that the session is in.', ['neighbor', 'state']),
-      neighborUptime: gauge('filament_neighbor_uptime_seconds', 'Seconds since the session was established.', [
-        'neighbor',
-      ]),
-      neighborFlaps: counter('filament_neighbor_flaps_total', 'How often the session has left established.', [
-        'neighbor',
-      ]),
-      neighborMessages: counter('filament_neighbor_messages_total', 'BGP messages.', ['neighbor', 'direction', 'type']),
-      neighborRoutes: gauge('filament_neighbor_routes', 'Routes received, of these accepted, and routes advertised.', [
-        'neighbor',
-        'family',
-        'kind',
-      ]),
-      neighborMalformed: counter('filament_neighbor_malformed_updates_total', 'Malformed UPDATEs by what followed.', [
-        'neighbor',
-        'action',
-      ]),
-      bfdUp: gauge('filament_bfd_up', '1 while the BFD session is up.', ['neighbor']),
-      bfdFlaps: counter('filament_bfd_flaps_total', 'How often the BFD session has left up.', ['neighbor']),
-      bfdPackets: counter('filament_bfd_packets_total', 'BFD control packets.', ['neighbor', 'direction']),
       bfdThreadRestarts: counter(
         'filament_bfd_thread_restarts_total',
         'How often the thread of BFD had to be started again.',
-      ),
-      neighborOwed: gauge('filament_neighbor_owed_routes', 'Routes that the neighbor has not been sent yet.', [
-        'neighbor',
-      ]),
-      neighborQueued: gauge('filament_neighbor_queued_octets', 'Octets that the system has not taken yet.', [
-        'neighbor',
-      ]),
-      neighborBlocked: gauge(
-        'filament_neighbor_blocked_seconds',
-        'Since the neighbor last took enough for more to be sent; 0 while it does.',
-        ['neighbor'],
       ),
       agents: gauge('filament_agents', 'Agents by state of their channel.', ['state']),
       agentSubscriptions: gauge('filament_agent_subscriptions', 'Subscriptions of all agents.'),
@@ -135,14 +104,10 @@ export class MetricsExporter {
   async text(perVrf: boolean): Promise<string> {
     this.#registry.resetMetrics();
     this.#collectController();
-    for (const neighbor of this.#view.neighbors()) {
-      this.#collectNeighbor(neighbor);
-      if (neighbor.bfd !== undefined) this.#collectBfd(neighbor.address, neighbor.bfd);
-    }
     this.#collectAgents();
     this.#collectTables();
     this.#collectProcess();
-    const text = await this.#registry.metrics();
+    const text = `${neighborMetrics(this.#view.neighbors())}${await this.#registry.metrics()}`;
     if (!perVrf) return text;
     this.#vrfRegistry.resetMetrics();
     for (const vrf of this.#view.vrfs()) this.#collectVrf(vrf);
@@ -166,42 +131,6 @@ export class MetricsExporter {
     for (const memory of MEMORY_KINDS) {
       this.#metrics.memoryShort.set({ memory }, info.memoryShort?.includes(memory) === true ? 1 : 0);
     }
-  }
-
-  #collectNeighbor(view: NeighborView): void {
-    const { address: neighbor, state, peerAs, uptimeSeconds, flaps, messages, families, malformedUpdates } = view;
-    const metrics = this.#metrics;
-    metrics.neighborOwed.set({ neighbor }, view.output?.owedRoutes ?? 0);
-    metrics.neighborQueued.set({ neighbor }, view.output?.queuedOctets ?? 0);
-    metrics.neighborBlocked.set({ neighbor }, view.output?.blockedSeconds ?? 0);
-    metrics.neighborUp.set(
-      { neighbor, peer_as: peerAs === undefined ? '' : String(peerAs) },
-      state === 'established' ? 1 : 0,
-    );
-    metrics.neighborState.set({ neighbor, state }, 1);
-    metrics.neighborUptime.set({ neighbor }, uptimeSeconds);
-    metrics.neighborFlaps.inc({ neighbor }, flaps);
-    for (const direction of ['received', 'sent'] as const) {
-      for (const type of MESSAGE_TYPES) {
-        metrics.neighborMessages.inc({ neighbor, direction, type }, messages[direction][type]);
-      }
-    }
-    for (const action of ERROR_ACTIONS) {
-      metrics.neighborMalformed.inc({ neighbor, action }, malformedUpdates[action]);
-    }
-    for (const { family, received, accepted, advertised } of families) {
-      metrics.neighborRoutes.set({ neighbor, family, kind: 'received' }, received);
-      metrics.neighborRoutes.set({ neighbor, family, kind: 'accepted' }, accepted);
-      metrics.neighborRoutes.set({ neighbor, family, kind: 'advertised' }, advertised);
-    }
-  }
-
-  #collectBfd(neighbor: string, { state, flaps, packets }: BfdView): void {
-    const metrics = this.#metrics;
-    metrics.bfdUp.set({ neighbor }, state === 'up' ? 1 : 0);
-    metrics.bfdFlaps.inc({ neighbor }, flaps);
-    metrics.bfdPackets.inc({ neighbor, direction: 'received' }, packets.received);
-    metrics.bfdPackets.inc({ neighbor, direction: 'sent' }, packets.sent);
   }
 
   #collectAgents(): void {

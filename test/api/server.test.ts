@@ -14,6 +14,7 @@ import {
   vrfAnswer,
   vrfsAnswer,
 } from '../../src/api/answers.js';
+import { neighborMetrics } from '../../src/api/neighbor-metrics.js';
 import { ApiServer } from '../../src/api/server.js';
 import type { Logger } from '../../src/util/logger.js';
 import { silentLogger } from '../../src/util/logger.js';
@@ -381,6 +382,28 @@ describe('GET /metrics', () => {
     }
     expect(response.body).toContain('nodejs_eventloop_lag_seconds{quantile="0.99"}');
     expect(response.body).not.toContain('10.0.');
+  });
+
+  test('is well-formed: each metric has its help and type once, in front of its samples', async () => {
+    const { body } = await api.inject({ url: '/metrics' });
+    expect(body.endsWith('\n')).toBe(true);
+    const types = [...body.matchAll(/^# HELP (\S+) .+\n# TYPE (\S+) (gauge|counter)$/gm)];
+    expect(types.every(([, help, type]) => help === type)).toBe(true);
+    const described = types.map(([, name]) => name);
+    expect(new Set(described).size).toBe(described.length);
+    let current = '';
+    for (const line of body.split('\n')) {
+      if (line.startsWith('# TYPE ')) current = line.split(' ')[2]!;
+      if (line === '' || line.startsWith('#')) continue;
+      expect(line).toMatch(new RegExp(`^${current}(\\{([a-z_]+="[^"\\\\]*",?)+\\})? \\S+$`));
+    }
+  });
+
+  test('addresses are escaped: a zone is the name that the host gives', () => {
+    const [one] = view.neighbors();
+    expect(neighborMetrics([{ ...one!, address: 'fe80::2%e"th\\0' }])).toContain(
+      'filament_neighbor_flaps_total{neighbor="fe80::2%e\\"th\\\\0"} 2\n',
+    );
   });
 
   test('counters do not grow by being read', async () => {
