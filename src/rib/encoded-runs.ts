@@ -1,4 +1,8 @@
 import type { Clock, Timer } from '../util/clock.js';
+import type { AdvertisedRoutes } from './advertised-routes.js';
+import type { Exporter } from './exporter.js';
+import type { Payload, RouteId } from './handles.js';
+import type { RouteTable } from './route-table.js';
 
 /**
  * Octets that may be kept; what comes when there is no room is not kept. Enough for 120,000 routes: with 64 MB half of A1's
@@ -23,7 +27,8 @@ export type RunsOfTable = Map<number, Run>;
 /**
  * Announcements as octets, one word of slots at a time, kept for a moment: while thousands of agents join, hundreds at a
  * time are owed the same routes, but each at its own moment. Of 10 million items of A1 nine of ten were sent to members
- * out of step, encoded for nine receivers at a time; with this, four of five of these encodings are found here.
+ * out of step, encoded for nine receivers at a time; with this, four of five of these encodings are found here. What those in
+ * step are sent is kept as well: who comes a moment later (A6) is served from it.
  *
  * Only for exporters that encode each route by itself, the same for everybody. A full word is as long as a message of items
  * may be (32), so that nothing is packed worse.
@@ -102,4 +107,26 @@ export class EncodedRuns {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
+}
+
+/** Encodes what is advertised of `slots[from, to)`, each route by itself. */
+export function encodeRun(
+  exporter: Exporter,
+  table: RouteTable,
+  advertised: AdvertisedRoutes,
+  slots: readonly number[],
+  from: number,
+  to: number,
+): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  const route: RouteId[] = [];
+  const payload: Payload[] = [];
+  for (let i = from; i < to; i++) {
+    const slot = slots[i]!;
+    route[0] = table.routeAt(slot);
+    payload[0] = advertised.payloadOf(slot);
+    exporter.encodeAnnouncements(advertised.contentOf(slot), advertised.sourceOf(slot), route, payload, chunks);
+  }
+  exporter.finishEncoding();
+  return chunks;
 }

@@ -28,6 +28,7 @@ export class ExportBatch {
   readonly #withdrawals = new Map<Audience, RouteId[]>();
   readonly #buckets = new Map<number, Bucket>();
   readonly #encoded = new Map<Audience, Uint8Array[]>();
+  readonly #postponed: number[] = [];
 
   /** Octets of what was encoded before. */
   appendedOctets = 0;
@@ -60,6 +61,18 @@ export class ExportBatch {
     }
     bucket.routes.push(route);
     bucket.payloads.push(payload);
+  }
+
+  /** Counts an announcement that is made later: word by word, once it is known which ones there are. */
+  postpone({ content }: Advertisement, slot: number): void {
+    this.lastContent = content;
+    this.octets += this.#exporter.sizeOf(content, false);
+    this.#postponed.push(slot);
+  }
+
+  /** Slots of what was postponed, ascending. */
+  postponed(): readonly number[] {
+    return this.#postponed.sort((one, other) => one - other);
   }
 
   /** Octets that were encoded before. */

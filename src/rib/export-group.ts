@@ -1,15 +1,14 @@
-import { BitSet } from '../util/bitset.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
 import { AdvertisedCounts } from './advertised-counts.js';
+import { AdvertisedRoutes, NOTHING } from './advertised-routes.js';
 import { Audiences, MemberEligibility, type Audience } from './audiences.js';
-import { grownUint32, nextCapacity, putUint32 } from './columns.js';
-import type { EncodedRuns, RunsOfTable } from './encoded-runs.js';
+import { encodeRun, type EncodedRuns, type RunsOfTable } from './encoded-runs.js';
 import { ExportBatch, octetsOf, workOf, type ExportStream } from './export-batch.js';
 import { cohortOf, ExportMember, nextOwed, type Delivery } from './export-member.js';
 import { DepartedRoutes } from './departed-routes.js';
 import { Advertisement, type Exporter, type ExportReceiver } from './exporter.js';
 import { GroupRemains } from './group-remains.js';
-import { NO_ROUTE, type Payload, type SourceId } from './handles.js';
+import { NO_ROUTE } from './handles.js';
 import { OwedRoutes } from './owed-routes.js';
 import { PendingSlots } from './pending-slots.js';
 import type { Rib } from './rib.js';
@@ -37,9 +36,6 @@ const LONG_FAN_OUT = 32;
 
 /** Least work for members out of step between two batches, see {@link workOf}. */
 const MIN_OWED_TURN = 256;
-
-/** No content: nothing is advertised. */
-const NOTHING = 0;
 
 /**
  * Receivers that must see the same thing of one table (design.md §4.4 and §4.5).
@@ -72,11 +68,7 @@ export class ExportGroup implements TableConsumer, Job {
   readonly #counts = new AdvertisedCounts();
   readonly #advertisement = new Advertisement();
 
-  /** Per slot: what is advertised. */
-  #content = new Uint32Array(16);
-  #payload = new Uint32Array(16);
-  #source = new Uint32Array(16);
-  readonly #advertised = new BitSet();
+  readonly #advertised = new AdvertisedRoutes();
   /** Changes with what is advertised and with who may have it. */
   #version = 0;
   readonly #departed: DepartedRoutes;
@@ -115,7 +107,7 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Routes advertised to at least the members that may have them. */
   get advertisedCount(): number {
-    return this.#advertised.size;
+    return this.#advertised.slots.size;
   }
 
   /** Octets encoded so far, each counted once whatever the number of receivers. */
@@ -141,9 +133,9 @@ export class ExportGroup implements TableConsumer, Job {
    */
   countFor(member: ExportMember): number {
     if (!this.#exporter.isSelective) {
-      return this.#advertised.size - this.#counts.ofSource(member.receiver.sourceId);
+      return this.#advertised.slots.size - this.#counts.ofSource(member.receiver.sourceId);
     }
-    return this.#counts.of(member.index, this.#version, this.#advertised, (slot) => this.#audienceAt(slot));
+    return this.#counts.of(member.index, this.#version, this.#advertised.slots, (slot) => this.#audienceAt(slot));
   }
 
   join(receiver: ExportReceiver): ExportMember {
@@ -155,9 +147,9 @@ export class ExportGroup implements TableConsumer, Job {
     this.#memberCount++;
     this.#audiences.invalidate();
     this.#version++;
-    if (this.#advertised.size > 0) {
+    if (this.#advertised.slots.size > 0) {
       const owed = this.#putOutOfStep(member);
-      owed.oweAll(this.#advertised);
+      owed.oweAll(this.#advertised.slots);
     }
     this.#scheduler.schedule(this);
     return member;
@@ -185,7 +177,7 @@ export class ExportGroup implements TableConsumer, Job {
     const owed = this.#putOutOfStep(member);
     const owedSlots = new Set(owed.slotsIn(0, Infinity));
     const slots = owed.heldSlots();
-    for (const slot of this.#advertised) {
+    for (const slot of this.#advertised.slots) {
       if (!owedSlots.has(slot) && this.#audienceAt(slot).has(member.index)) slots.push(slot);
     }
     if (slots.length === 0) return;
@@ -219,9 +211,9 @@ export class ExportGroup implements TableConsumer, Job {
     const owed = this.#putOutOfStep(member);
     const eligibility = new MemberEligibility(this.#exporter, member.receiver);
     if (slots === undefined) {
-      const words = this.#advertised.words.length;
+      const words = this.#advertised.slots.words.length;
       for (let from = 0; from < words; from += REFRESH_WORDS) {
-        this.#oweAdvertised(eligibility, owed, this.#advertised.membersIn(from, from + REFRESH_WORDS));
+        this.#oweAdvertised(eligibility, owed, this.#advertised.slots.membersIn(from, from + REFRESH_WORDS));
       }
     } else {
       this.#oweAdvertised(eligibility, owed, slots);
@@ -265,11 +257,9 @@ export class ExportGroup implements TableConsumer, Job {
     this.#exporter.runs?.forgetTable(this.#runs);
     const remains = new GroupRemains(this.#rib, this.table, this.#exporter, {
       advertised: this.#advertised,
-      content: this.#content,
-      payload: this.#payload,
       departed: this.#departed,
     });
-    if (this.#advertised.size + this.#departed.size > BATCH_ROUTES) this.#scheduler.schedule(remains);
+    if (this.#advertised.slots.size + this.#departed.size > BATCH_ROUTES) this.#scheduler.schedule(remains);
     else remains.letGo();
   }
 
@@ -330,9 +320,10 @@ export class ExportGroup implements TableConsumer, Job {
 
     // The delivery itself still needs the routes that are going; members out of step may need them longer.
     for (const slot of slots) {
-      if (this.#content[slot] === NOTHING) this.#departed.add(slot);
+      if (this.#advertised.contentOf(slot) === NOTHING) this.#departed.add(slot);
       this.#exporter.runs?.forget(this.#runs, slot >>> 5);
     }
+    this.#collect(batch.postponed(), undefined, batch, Infinity);
     for (const member of this.#outOfStep) this.#oweBatch(member, slots, before);
     const recipients = this.#members.filter(
       (member): member is ExportMember => member !== undefined && member.owed === undefined,
@@ -352,10 +343,12 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Brings the memory of one slot up to date and notes what has to be sent. */
   #evaluate(slot: number, slots: number[], before: (Audience | undefined)[], batch: ExportBatch): void {
-    if (slot >= this.#content.length) this.#grow(slot + 1);
     const route = this.table.routeAt(slot);
-    const oldContent = this.#content[slot]!;
-    const oldPayload = this.#payload[slot] as Payload;
+    const advertised = this.#advertised;
+    advertised.reserve(slot);
+    const oldContent = advertised.contentOf(slot);
+    const oldPayload = advertised.payloadOf(slot);
+    const oldSource = advertised.sourceOf(slot);
     const next = this.#advertisement;
     const advertise = route !== NO_ROUTE && this.#exporter.evaluate(route, next);
     if (!advertise) {
@@ -364,14 +357,12 @@ export class ExportGroup implements TableConsumer, Job {
       batch.withdraw(audience, route);
       slots.push(slot);
       before.push(audience);
-      this.#advertised.delete(slot);
-      this.#content[slot] = NOTHING;
-      this.#counts.changed(this.#source[slot] as SourceId, -1);
+      advertised.delete(slot);
+      this.#counts.changed(oldSource, -1);
       this.#exporter.release(oldContent, oldPayload);
       return;
     }
     const known = oldContent === next.content && oldPayload === next.payload;
-    const oldSource = this.#source[slot] as SourceId;
     if (known && oldSource === next.source) return;
     let oldAudience: Audience | undefined;
     if (oldContent !== NOTHING) oldAudience = this.#audienceAt(slot);
@@ -382,15 +373,15 @@ export class ExportGroup implements TableConsumer, Job {
       if (oldContent !== NOTHING) this.#counts.changed(oldSource, -1);
       this.#counts.changed(next.source, 1);
     }
-    this.#advertised.add(slot);
-    this.#content[slot] = next.content;
-    putUint32(this.#payload, slot, next.payload);
-    this.#source[slot] = next.source;
+    advertised.set(slot, next);
     const audience = this.#audiences.of(next.content, next.source);
     // The same from another source (a session that came back, say) is news only for those who had not got it before.
     const told = known && this.#exporter.rendersAlike(next.content, oldSource, next.source) ? oldAudience : undefined;
     const news = told === undefined ? audience : this.#audiences.difference(audience, told);
-    if (news !== undefined) batch.announce(next, news, route);
+    if (news !== undefined) {
+      if (this.#exporter.runs === undefined) batch.announce(next, news, route);
+      else batch.postpone(next, slot);
+    }
     const lost = oldAudience === undefined ? undefined : this.#audiences.difference(oldAudience, audience);
     if (lost !== undefined) batch.withdraw(lost, route);
     if (news === undefined && lost === undefined) return;
@@ -414,10 +405,10 @@ export class ExportGroup implements TableConsumer, Job {
       const eligibility = new MemberEligibility(this.#exporter, member.receiver);
       for (;;) {
         const from = member.refreshFrom ?? 0;
-        const slots = this.#advertised.membersIn(from, from + REFRESH_WORDS);
+        const slots = this.#advertised.slots.membersIn(from, from + REFRESH_WORDS);
         this.#oweAdvertised(eligibility, owed, slots);
         member.refreshFrom = from + REFRESH_WORDS;
-        if (member.refreshFrom >= this.#advertised.words.length) break;
+        if (member.refreshFrom >= this.#advertised.slots.words.length) break;
         if (slice.expired) return false;
       }
       member.refreshFrom = member.refreshAgain ? 0 : undefined;
@@ -431,26 +422,21 @@ export class ExportGroup implements TableConsumer, Job {
 
   /** Starts serving the next range of owed routes. @returns false when no member out of step can take any */
   #startOwed(): boolean {
-    if (this.#cursor >= this.#advertised.words.length) this.#cursor = 0;
+    if (this.#cursor >= this.#advertised.slots.words.length) this.#cursor = 0;
     const next = nextOwed(this.#outOfStep, this.#cursor);
     if (next === undefined) return false;
     const { member: leader, word: first } = next;
     let last = first + RANGE_WORDS;
     const owed = leader.owed!;
-    const { runs, pace } = this.#exporter;
     const batch = new ExportBatch(this.#exporter);
     const slots = owed.slotsIn(first, last);
-    for (let from = 0, to = 0; from < slots.length; from = to) {
-      const word = slots[from]! >>> 5;
-      while (to < slots.length && slots[to]! >>> 5 === word) to++;
-      const isRun = runs !== undefined && to - from >= runs.leastRoutes && owed.isWhole(word, this.#advertised);
-      if (isRun) batch.append(this.#audiences.everybody, this.#runOf(runs, owed, slots.slice(from, to)));
-      else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
-      if (batch.octets + batch.appendedOctets < BATCH_OCTETS) continue;
-      last = word + 1;
-      slots.length = to;
+    const taken = this.#collect(slots, owed, batch, BATCH_OCTETS);
+    if (taken < slots.length) {
+      last = (slots[taken - 1]! >>> 5) + 1;
+      slots.length = taken;
     }
     const streams = this.#encode(batch);
+    const { pace } = this.#exporter;
     const limit = pace === undefined ? Infinity : Math.floor(PACED_OCTETS / octetsOf(streams));
     const cohort = cohortOf(this.#outOfStep, leader, first, last, limit);
     this.#owedTurn -= workOf(slots.length, cohort.length);
@@ -459,35 +445,55 @@ export class ExportGroup implements TableConsumer, Job {
     return true;
   }
 
+  /**
+   * Collects announcements word by word, as octets where all that is advertised in a word is among them.
+   * @param slots  ascending
+   * @param owed   whose slots these are; absent: of everybody in step
+   * @returns how many slots were taken, to the end of a word, when the octets became too many
+   */
+  #collect(slots: readonly number[], owed: OwedRoutes | undefined, batch: ExportBatch, maxOctets: number): number {
+    const { runs } = this.#exporter;
+    let to = 0;
+    while (to < slots.length && batch.octets + batch.appendedOctets < maxOctets) {
+      const from = to;
+      const word = slots[from]! >>> 5;
+      let mask = 0;
+      for (; to < slots.length && slots[to]! >>> 5 === word; to++) mask |= 1 << (slots[to]! & 31);
+      const isRun = runs !== undefined && to - from >= runs.leastRoutes && this.#advertised.isWhole(word, mask);
+      if (isRun) batch.append(this.#audiences.everybody, this.#runOf(runs, slots, from, to));
+      else for (let i = from; i < to; i++) this.#repeat(owed, slots[i]!, batch);
+    }
+    return to;
+  }
+
   /** One route to members that are owed it. */
-  #repeat(owed: OwedRoutes, slot: number, batch: ExportBatch): void {
+  #repeat(owed: OwedRoutes | undefined, slot: number, batch: ExportBatch): void {
     const { everybody } = this.#audiences;
     const route = this.table.routeAt(slot);
-    const content = slot < this.#content.length ? this.#content[slot]! : NOTHING;
+    const content = this.#advertised.contentOf(slot);
     if (content === NOTHING) {
-      if (owed.holds(slot)) batch.withdraw(everybody, route);
+      if (owed?.holds(slot) === true) batch.withdraw(everybody, route);
       return;
     }
     const advertisement = this.#advertisement;
     advertisement.content = content;
-    advertisement.payload = this.#payload[slot] as Payload;
-    advertisement.source = this.#source[slot] as SourceId;
+    advertisement.payload = this.#advertised.payloadOf(slot);
+    advertisement.source = this.#advertised.sourceOf(slot);
     const audience = this.#audienceAt(slot);
     batch.announce(advertisement, audience, route);
-    if (owed.holds(slot)) {
+    if (owed?.holds(slot) === true) {
       const lost = this.#audiences.difference(everybody, audience);
       if (lost !== undefined) batch.withdraw(lost, route);
     }
   }
 
-  /** All that is advertised in one word; others may have been sent the same a moment ago. */
-  #runOf(runs: EncodedRuns, owed: OwedRoutes, slots: readonly number[]): readonly Uint8Array[] {
-    const word = slots[0]! >>> 5;
+  /** All that is advertised in one word, of `slots[from, to)`; others may have been sent the same a moment ago. */
+  #runOf(runs: EncodedRuns, slots: readonly number[], from: number, to: number): readonly Uint8Array[] {
+    const word = slots[from]! >>> 5;
     const known = runs.get(this.#runs, word);
     if (known !== undefined) return known;
-    const batch = new ExportBatch(this.#exporter);
-    for (const slot of slots) this.#repeat(owed, slot, batch);
-    const chunks = this.#encode(batch).flatMap((stream) => stream.chunks);
+    const chunks = encodeRun(this.#exporter, this.table, this.#advertised, slots, from, to);
+    for (const chunk of chunks) this.#encoded += chunk.length;
     runs.keep(this.#runs, word, chunks);
     return chunks;
   }
@@ -524,8 +530,8 @@ export class ExportGroup implements TableConsumer, Job {
   /** Owes what is advertised in these slots now to a member that holds as much of it as it may have. */
   #oweAdvertised(eligibility: MemberEligibility, owed: OwedRoutes, slots: Iterable<number>): void {
     for (const slot of slots) {
-      if (!this.#advertised.has(slot)) continue;
-      owed.owe(slot, eligibility.mayHave(this.#content[slot]!, this.#source[slot] as SourceId));
+      if (!this.#advertised.slots.has(slot)) continue;
+      owed.owe(slot, eligibility.mayHave(this.#advertised.contentOf(slot), this.#advertised.sourceOf(slot)));
     }
   }
 
@@ -574,19 +580,12 @@ export class ExportGroup implements TableConsumer, Job {
     }
     if (delivery.position < recipients.length) return;
     this.#delivery = undefined;
-    for (const slot of delivery.slots) if (this.#content[slot] === NOTHING) this.#departed.served(slot);
+    for (const slot of delivery.slots) if (this.#advertised.contentOf(slot) === NOTHING) this.#departed.served(slot);
   }
 
   // Memory of what is advertised -------------------------------------------------------------------------------------
 
   #audienceAt(slot: number): Audience {
-    return this.#audiences.of(this.#content[slot]!, this.#source[slot] as SourceId);
-  }
-
-  #grow(slots: number): void {
-    const capacity = nextCapacity(this.#content.length, slots);
-    this.#content = grownUint32(this.#content, capacity);
-    this.#payload = grownUint32(this.#payload, capacity);
-    this.#source = grownUint32(this.#source, capacity);
+    return this.#audiences.of(this.#advertised.contentOf(slot), this.#advertised.sourceOf(slot));
   }
 }

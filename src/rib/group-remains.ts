@@ -1,8 +1,7 @@
-import type { BitSet } from '../util/bitset.js';
 import type { Job, Slice } from '../util/scheduler.js';
+import type { AdvertisedRoutes } from './advertised-routes.js';
 import type { DepartedRoutes } from './departed-routes.js';
 import type { Exporter } from './exporter.js';
-import type { Payload } from './handles.js';
 import type { Rib } from './rib.js';
 import type { RouteTable } from './route-table.js';
 
@@ -12,10 +11,7 @@ const STEP_WORDS = STEP_ROUTES / 32;
 
 /** What an export group holds of its table, by slot. */
 interface Held {
-  readonly advertised: BitSet;
-  /** Of what is advertised. */
-  readonly content: Uint32Array;
-  readonly payload: Uint32Array;
+  readonly advertised: AdvertisedRoutes;
   /** Withdrawn, but not from everybody. */
   readonly departed: DepartedRoutes;
 }
@@ -55,17 +51,17 @@ export class GroupRemains implements Job {
 
   /** @returns false when nothing is left */
   #step(): boolean {
-    const { advertised, content, payload } = this.#held;
+    const { advertised } = this.#held;
     for (let n = 0; n < STEP_ROUTES; n++) {
       const next = this.#departed.next();
       if (next.done === true) break;
       this.#rib.releaseRoute(this.#table.routeAt(next.value));
     }
-    for (const slot of advertised.membersIn(this.#doneWords, this.#doneWords + STEP_WORDS)) {
-      this.#exporter.release(content[slot]!, payload[slot] as Payload);
+    for (const slot of advertised.slots.membersIn(this.#doneWords, this.#doneWords + STEP_WORDS)) {
+      this.#exporter.release(advertised.contentOf(slot), advertised.payloadOf(slot));
       this.#rib.releaseRoute(this.#table.routeAt(slot));
     }
     this.#doneWords += STEP_WORDS;
-    return this.#doneWords < Math.max(advertised.words.length, this.#held.departed.size / 32);
+    return this.#doneWords < Math.max(advertised.slots.words.length, this.#held.departed.size / 32);
   }
 }

@@ -44,11 +44,6 @@ export class OwedRoutes {
     return -1;
   }
 
-  /** True when all of these are owed in a word, and nothing else. */
-  isWhole(word: number, slots: BitSet): boolean {
-    return this.#owed.words[word] === slots.words[word];
-  }
-
   /** True when both owe and hold exactly the same in the words `[first, last)`. */
   sameRange(other: OwedRoutes, first: number, last: number): boolean {
     return this.#owed.sameRange(other.#owed, first, last) && this.#held.sameRange(other.#held, first, last);
