@@ -5,9 +5,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { openFileLimit, reservedFiles } from '../util/open-files.js';
 import { ApiError } from './api-error.js';
 
 const MAXIMUM_CONNECTIONS = 512;
+/** Of the files that are kept back: the rest is for sessions that we open, and for files. */
+const SHARE_OF_FILES = 0.5;
 /** Large answers on their way at a time: each may be megabytes that a slow reader leaves in our memory. */
 const MAXIMUM_LARGE_ANSWERS = 16;
 
@@ -20,8 +23,9 @@ export class ApiConnections {
   /** When the next one may be made. */
   #largeTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(maximum = MAXIMUM_CONNECTIONS) {
-    this.#maximum = maximum;
+  /** @param fileLimit  how many files the process may have open */
+  constructor(fileLimit = openFileLimit()) {
+    this.#maximum = Math.min(MAXIMUM_CONNECTIONS, Math.floor(reservedFiles(fileLimit) * SHARE_OF_FILES));
   }
 
   /** Takes a new connection, at the expense of another one when there are too many. */

@@ -44,9 +44,10 @@ const listenSchema = z.strictObject({
 function acceptLimits(perAddress: number, perSecond: number, total: number) {
   return z
     .strictObject({
-      perAddress: integer(1, 65535)
-        .default(perAddress)
-        .meta({ description: 'Connections at a time from one address.' }),
+      perAddress: integer(1, 65535).default(perAddress).meta({
+        description:
+          'Connections at a time from one address. Beyond 16 it has never more than are still free for others.',
+      }),
       perSecond: integer(1, 65535)
         .default(perSecond)
         .meta({ description: 'New connections in a second from one address.' }),

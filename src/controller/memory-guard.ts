@@ -61,10 +61,18 @@ export class MemoryGuard {
     this.#timer?.cancel();
   }
 
-  /** Looks at what is used now. */
+  /** Looks at what is used now; when not even that can be read, what was known stays. */
   check(): void {
     const { use, limitMegabytes } = this.#dependencies;
-    const { resident, heap, heapLimit } = use();
+    let used: MemoryUse;
+    try {
+      used = use();
+    } catch (error) {
+      // The system tells it in a file, and the process, or the machine, may have no descriptor left.
+      if (isWithoutDescriptors(error)) return;
+      throw error;
+    }
+    const { resident, heap, heapLimit } = used;
     this.#judge('resident', resident, (limitMegabytes() ?? Infinity) * OCTETS_PER_MEGABYTE, RESIDENT);
     this.#judge('heap', heap, heapLimit, HEAP);
   }
@@ -88,6 +96,11 @@ export class MemoryGuard {
       message,
     );
   }
+}
+
+function isWithoutDescriptors(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === 'EMFILE' || code === 'ENFILE';
 }
 
 /** Connections to neighbors are not begun while memory is short: the attempt fails, and is repeated as others are. */

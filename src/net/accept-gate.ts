@@ -1,7 +1,6 @@
 /** How many connections a listener takes, and from whom: judged before anything else is spent on one. */
-import { readFileSync } from 'node:fs';
-
 import type { Clock } from '../util/clock.js';
+import { openFileLimit, reservedFiles } from '../util/open-files.js';
 
 export interface AcceptLimits {
   /** Connections at a time from one address. */
@@ -16,8 +15,8 @@ export interface AcceptLimits {
 export type AcceptRefusal = 'address-limit' | 'total-limit' | 'rate-limit' | 'descriptor-limit';
 
 const SECOND_MS = 1000;
-/** What is kept for everything but accepted connections: sessions that we open, the API, files; of few descriptors a quarter. */
-const RESERVED_DESCRIPTORS = 256;
+/** So many an address may have in any case. Beyond, it leaves to others as many as it has: so few addresses keep nobody out. */
+const FEW = 16;
 
 /**
  * The connections that all listeners of the process may hold together. Beyond, a connection is cut at once: were it left to
@@ -29,11 +28,12 @@ export class DescriptorBudget {
 
   /** @param descriptors  that the process may have open */
   constructor(descriptors: number) {
-    this.#limit = descriptors - Math.min(RESERVED_DESCRIPTORS, Math.floor(descriptors / 4));
+    this.#limit = descriptors - reservedFiles(descriptors);
   }
 
-  get isSpent(): boolean {
-    return this.#used >= this.#limit;
+  /** Connections that may still come. */
+  get free(): number {
+    return Math.max(0, this.#limit - this.#used);
   }
 
   take(): void {
@@ -46,17 +46,7 @@ export class DescriptorBudget {
 }
 
 /** The one of this process. */
-const descriptorBudget = new DescriptorBudget(descriptorLimit());
-
-/** The soft limit of open files; unlimited where Linux does not say it. */
-function descriptorLimit(): number {
-  try {
-    const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-    return match === null ? Infinity : Number(match[1]);
-  } catch {
-    return Infinity;
-  }
-}
+const descriptorBudget = new DescriptorBudget(openFileLimit());
 
 export class AcceptGate {
   readonly #clock: Clock;
@@ -126,8 +116,11 @@ export class AcceptGate {
     const recent = (this.#recent.get(address) ?? 0) + 1;
     this.#recent.set(address, recent);
     if (recent > this.#limits.perSecond) return 'rate-limit';
-    if ((this.#byAddress.get(address) ?? 0) >= this.#limits.perAddress) return 'address-limit';
+    const held = this.#byAddress.get(address) ?? 0;
+    if (held >= this.#limits.perAddress) return 'address-limit';
     if (this.#open >= this.#limits.total) return 'total-limit';
-    return this.#budget.isSpent ? 'descriptor-limit' : undefined;
+    const { free } = this.#budget;
+    if (free === 0) return 'descriptor-limit';
+    return held >= FEW && held >= Math.min(free, this.#limits.total - this.#open) ? 'address-limit' : undefined;
   }
 }

@@ -112,6 +112,27 @@ describe('limits on accept', () => {
     expect(refused).toEqual([expect.stringContaining('total-limit')]);
   });
 
+  test('I05 A13 an address has never more than are left for others, but for a few: three that take all they can keep nobody out', () => {
+    for (const [limits, budget] of [
+      [{}, new DescriptorBudget(400)],
+      [{ total: 300 }, new DescriptorBudget(4000)],
+    ] as const) {
+      const gate = new AcceptGate(new ManualClock(), { ...GENEROUS, ...limits }, budget);
+      const held = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((address) => {
+        let count = 0;
+        while (gate.admit(address) === undefined) count++;
+        return count;
+      });
+      expect(held).toEqual([150, 75, 38]);
+      expect(gate.exhausted).toBe(false);
+      expect([...gate.refusals]).toEqual([['address-limit', 3]]);
+      for (let n = 1; n <= 37; n++) expect(gate.admit(`198.51.100.${n}`)).toBeUndefined();
+      expect(gate.admit('198.51.100.99')).toBeDefined();
+    }
+    const small = new AcceptGate(new ManualClock(), { ...GENEROUS, total: 16 }, new DescriptorBudget(4000));
+    for (let n = 0; n < 16; n++) expect(small.admit('192.0.2.1')).toBeUndefined();
+  });
+
   test('I05 few descriptors are left: what comes is cut, what is there stays, and it recovers', async () => {
     const { gate, accepted, refused, connect, cut } = await gated({}, new DescriptorBudget(4));
     const clients = [];

@@ -45,6 +45,32 @@ async function scene(): Promise<{
 
 const said = (transport: FakeTransport): string => Buffer.from(transport.taken(), 'latin1').toString('hex');
 
+test('I05 no descriptor is left to see how much memory is used: it is looked at again a second later', () => {
+  const clock = new ManualClock();
+  let looks = 0;
+  let use = (): MemoryUse => ({ resident: 2000 * MEGABYTE, heap: 0, heapLimit: MEGABYTE });
+  const guard = new MemoryGuard({
+    clock,
+    logger: silentLogger,
+    use() {
+      looks++;
+      return use();
+    },
+    limitMegabytes: () => 1000,
+    dropCaches: () => undefined,
+  });
+  guard.start();
+  use = () => {
+    throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' });
+  };
+  clock.advance(2000);
+  expect([looks, guard.isShort]).toEqual([3, true]);
+  use = () => ({ resident: MEGABYTE, heap: 0, heapLimit: MEGABYTE });
+  clock.advance(1000);
+  expect([looks, guard.isShort]).toEqual([4, false]);
+  guard.stop();
+});
+
 describe('I04 memory runs short', () => {
   test('I04 a neighbor that comes gets Cease/Out of Resources, an agent is closed; who is there stays (RFC 4486 §3)', async () => {
     const { world, use, arrives } = await scene();
