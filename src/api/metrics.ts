@@ -69,6 +69,10 @@ export class MetricsExporter {
       exportGroups: gauge('filament_export_groups', 'Groups of receivers that share one encoding.'),
       owedRoutes: gauge('filament_owed_routes', 'Routes not yet sent to the receivers that are owed them.'),
       pendingJobs: gauge('filament_pending_jobs', 'Jobs waiting in the scheduler.'),
+      agentWaitingOctets: gauge(
+        'filament_agent_waiting_octets',
+        'Memory for what agents have published into VRFs that are not configured (yet), and for halves of publications.',
+      ),
       faults: counter('filament_faults_total', 'Protocol faults and violated limits.', ['fault']),
       cpu: counter('process_cpu_seconds_total', 'User and system CPU time.'),
       resident: gauge('process_resident_memory_bytes', 'Resident memory.'),
@@ -175,6 +179,7 @@ export class MetricsExporter {
     metrics.owedRoutes.set(snapshot.owedRoutes);
     metrics.pendingJobs.set(snapshot.pendingJobs);
     metrics.bfdThreadRestarts.inc(snapshot.bfdThreadRestarts);
+    metrics.agentWaitingOctets.set(snapshot.agentWaitingOctets);
     metrics.handshakesWaiting.set(snapshot.tlsHandshakesWaiting);
     for (const { port, connections, paused, waiting } of snapshot.listeners) {
       metrics.connections.set({ port }, connections);

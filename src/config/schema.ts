@@ -345,7 +345,7 @@ const processSchema = z.strictObject({
   }),
   memoryLimit: integer(64, 1_048_576, 'megabytes').exactOptional().meta({
     description:
-      'Resident memory beyond which new sessions and agents are refused, and none are begun, until it is below 90 % of that: those that are there go on. In a container about 90 % of what it may have. No limit when left out; 80 % of what V8 allows for JavaScript objects (`NODE_OPTIONS=--max-old-space-size`) is one in any case.',
+      'Resident memory beyond which new sessions and agents are refused, and none are begun, until it is below 90 % of that: those that are there go on. In a container about 90 % of what it may have. A quarter of it, 256 at most, is what publications that wait for VRFs may take. No limit when left out; 80 % of what V8 allows for JavaScript objects (`NODE_OPTIONS=--max-old-space-size`) is one in any case.',
     effect: 'none',
   }),
   rehearsal: flag().default(true).meta({

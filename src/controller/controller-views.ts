@@ -239,6 +239,7 @@ export class ControllerViews implements ControllerView {
       owedRoutes: groups.groups().reduce((sum, group) => sum + group.totalOwed, 0),
       pendingJobs: scheduler.pending,
       bfdThreadRestarts: bfd.restarts,
+      agentWaitingOctets: agents.waitingOctets,
       tlsHandshakesWaiting: agents.handshakesWaiting,
       listeners,
       kernelRefusals: readKernelRefusals(),

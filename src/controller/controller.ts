@@ -34,7 +34,7 @@ import type { BgpService } from './bgp-service.js';
 import { ControllerViews } from './controller-views.js';
 import { ExportGroups } from './export-groups.js';
 import { GlobalTables } from './global-tables.js';
-import { GuardedNetwork, MemoryGuard, processMemory } from './memory-guard.js';
+import { GuardedNetwork, MemoryGuard, processMemory, waitingOctets } from './memory-guard.js';
 import { OversizedRoutes } from './oversized-routes.js';
 import { NOTHING_PREPARED, Reconfiguration, type Prepared } from './reconfiguration.js';
 import type { ControllerDependencies, ControllerView, ReloadResult } from './view.js';
@@ -212,6 +212,7 @@ export class Controller implements BgpService, InterestListener {
         acceptLimits: config.agents.acceptLimits,
         holdTimeSec: config.agents.holdTime,
         maxStanzaBytes: config.agents.maxStanzaBytes,
+        waitingOctets: () => waitingOctets(this.#config.process.memoryLimit),
         subscriptionLimits: { ...DEFAULT_SUBSCRIPTION_LIMITS, deferredSec: config.agents.pendingTime },
         ...(this.#agentTls === undefined
           ? {}

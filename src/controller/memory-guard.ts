@@ -9,6 +9,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Dialing, DialEvents, DialTarget, Network, TransportError } from '../net/transport.js';
 import type { Clock, Timer } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
+import { DEFAULT_WAITING_OCTETS } from '../xmpp/waiting-memory.js';
 import type { MemoryKind, MemoryUse } from './view.js';
 
 const CHECK_MS = 1000;
@@ -21,6 +22,14 @@ const HEAP = { short: 0.8, enough: 0.7 } as const;
 export function processMemory(): MemoryUse {
   const { used_heap_size: heap, heap_size_limit: heapLimit } = getHeapStatistics();
   return { resident: process.memoryUsage.rss(), heap, heapLimit };
+}
+
+/** Of `process.memoryLimit`, what agents may have waiting (below what they may without one): the rest is for those who behave. */
+const WAITING = 0.25;
+
+/** Octets for what agents have published and cannot be used yet. @param limitMegabytes  `process.memoryLimit` */
+export function waitingOctets(limitMegabytes = Infinity): number {
+  return Math.min(DEFAULT_WAITING_OCTETS, WAITING * limitMegabytes * OCTETS_PER_MEGABYTE);
 }
 
 export interface MemoryGuardDependencies {

@@ -405,6 +405,8 @@ export interface MetricsSnapshot {
   readonly pendingJobs: number;
   /** How often the thread of BFD had to be started again. */
   readonly bfdThreadRestarts: number;
+  /** Memory for what agents have published and cannot be used yet. */
+  readonly agentWaitingOctets: number;
   /** TLS handshakes of agents whose turn has not come. */
   readonly tlsHandshakesWaiting: number;
   /** Accepted connections of each port. */

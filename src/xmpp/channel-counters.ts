@@ -10,6 +10,7 @@ type DropReason =
   | 'family-not-served'
   | 'vrf-deleted'
   | 'vrf-wait-expired'
+  | 'deferred-limit'
   | 'vrf-not-allowed';
 
 /** Why a stanza had no effect. */

@@ -32,7 +32,7 @@ export type FramingFault =
   | 'stanza-too-large'
   | 'header-too-large';
 
-/** What the framer found; `bytes` is valid until the next call of `next` or `push`. */
+/** What the framer found; `bytes` stays as it is until the next call of `push`, or until the caller uses its chunk again. */
 export type FramerEvent =
   | { readonly kind: 'keepalive' }
   | { readonly kind: 'stream-open'; readonly bytes: Buffer }

@@ -2,6 +2,7 @@
  * The route service of one session: what agents ask for in `iq` stanzas addressed to `bgp-peer` (agent-channel.md §3–§5, §12).
  * A route needs two stanzas, `publish` with the payload and `collection` with the VRF; one publish is held between them.
  */
+import { assert } from '../util/assert.js';
 import type { Clock } from '../util/clock.js';
 import { detachedText } from '../util/detached-text.js';
 import type { ChannelCounters } from './channel-counters.js';
@@ -10,8 +11,13 @@ import type { XmlElement } from './element.js';
 import { channelFamilyOfNode } from './items/channel-family.js';
 import { routeOperation } from './stanza.js';
 import type { RouteOperation } from './stanza.js';
+import { BLOCK_OVERHEAD_OCTETS } from './stanza-queue.js';
+import type { StanzaTails } from './stanza-tails.js';
 import { DEFAULT_SUBSCRIPTION_LIMITS, Subscriptions } from './subscriptions.js';
-import type { Subscription, SubscriptionFault, SubscriptionLimits, Transaction, VrfState } from './subscriptions.js';
+import type { LapseReason, Subscription, SubscriptionFault, SubscriptionLimits, VrfState } from './subscriptions.js';
+import { WaitingMemory } from './waiting-memory.js';
+import type { WaitingHolder } from './waiting-memory.js';
+import { parseXml, XmlFault } from './xml-parser.js';
 
 /** Where the service's decisions go, one session's part of the controller. */
 export interface RouteServiceOutput {
@@ -34,37 +40,67 @@ export interface RouteServiceOutput {
   resynchronizing(): boolean;
   /** True once the session was closed, perhaps from within one of the calls above. */
   closed(): boolean;
+  /** The session must be closed for what others have sent. */
+  close(fault: SubscriptionFault): void;
 }
 
 /** Characters of a node id that a log line repeats. */
 const MAX_SHOWN_NODE = 200;
 
-interface HeldPublish {
+/** A publish as it came. The stanza is a view that is good for this read alone, as is, for its size, the tree. */
+interface FreshPublish {
   readonly node: string;
   readonly items: readonly XmlElement[];
-  readonly octets: number;
+  readonly stanza: Buffer;
+}
+
+/** One whose collection did not come with the same read: a copy of the octets, counted in the memory of all agents. */
+interface KeptPublish {
+  readonly stanza: Buffer;
+}
+
+/** Transactions that waited and are admitted before one that comes meanwhile: so they end, however much the agent sends. */
+const AHEAD_OF_NEXT = 2;
+const always = (): boolean => true;
+
+export interface RouteServiceOptions {
+  readonly limits?: SubscriptionLimits;
+  /** What waits in the sessions of all agents is counted here. */
+  readonly memory?: WaitingMemory;
+  /** How stanzas end, see {@link parseXml}. */
+  readonly tails?: StanzaTails;
 }
 
 /** AFI/SAFI pairs that agents know and that are not served yet: ERM-VPN and MVPN. */
 const NOT_SERVED = ['1/241/', '1/5/'];
 
-export class RouteService {
+export class RouteService implements WaitingHolder {
   readonly #output: RouteServiceOutput;
   readonly #counters: ChannelCounters;
   readonly #subscriptions: Subscriptions;
   readonly #deferralTime: DeferralTime;
-  #held: HeldPublish | undefined;
+  readonly #memory: WaitingMemory;
+  readonly #tails: StanzaTails | undefined;
+  /** The publish that waits for its collection, until the end of this read and beyond it. */
+  #fresh: FreshPublish | undefined;
+  #kept: KeptPublish | undefined;
+  /** The agent has said that it has said everything, and some of that waits for its turn. */
+  #endOfRibDue = false;
 
   constructor(
     output: RouteServiceOutput,
     counters: ChannelCounters,
     clock: Clock,
-    limits: SubscriptionLimits = DEFAULT_SUBSCRIPTION_LIMITS,
+    { limits = DEFAULT_SUBSCRIPTION_LIMITS, memory = new WaitingMemory(), tails }: RouteServiceOptions = {},
   ) {
     this.#output = output;
     this.#counters = counters;
-    this.#subscriptions = new Subscriptions((vrf) => output.vrfState(vrf), limits);
-    this.#deferralTime = new DeferralTime(clock, limits.deferredSec * 1000, (vrf) => this.#lapsed(vrf));
+    this.#memory = memory;
+    this.#tails = tails;
+    this.#subscriptions = new Subscriptions((vrf) => output.vrfState(vrf), limits, memory, this);
+    this.#deferralTime = new DeferralTime(clock, limits.deferredSec * 1000, (vrf) => {
+      this.#lapsed([[vrf, this.#subscriptions.lapse(vrf, 'vrf-wait-expired')]], 'vrf-wait-expired');
+    });
   }
 
   /** The agent's subscriptions, in order of arrival. */
@@ -77,12 +113,26 @@ export class RouteService {
     return this.#subscriptions.deferred;
   }
 
+  /** See {@link WaitingHolder}. */
+  get droppable(): number {
+    return this.#subscriptions.droppable + this.#keptOctets;
+  }
+
+  /**
+   * All agents together have too much waiting, and this one the most. What waits for VRFs is dropped, as when it has waited for too long. Half
+   * of a publication cannot be: nobody would ever know; so when that is the larger part, the session ends.
+   */
+  makeRoom(): void {
+    if (this.#keptOctets > this.#subscriptions.droppable) this.#output.close('deferred-limit');
+    else this.#lapsed(this.#subscriptions.lapseAll('deferred-limit'), 'deferred-limit');
+  }
+
   /**
    * Acts on one `iq` stanza.
-   * @param octets  size of the stanza
+   * @param stanza  its octets, which stay as they are until {@link readEnded}
    * @returns the fault for which the session must be closed
    */
-  handle(iq: XmlElement, octets: number): SubscriptionFault | undefined {
+  handle(iq: XmlElement, stanza: Buffer): SubscriptionFault | undefined {
     if (iq.attributes['type'] !== 'set') {
       this.#counters.ignore('iq-type');
       return undefined;
@@ -101,43 +151,116 @@ export class RouteService {
         }
         return operation.kind === 'subscribe' ? this.#subscribe(operation) : this.#unsubscribe(operation.vrf);
       case 'publish':
-        if (this.#held) this.#counters.dropTransaction('publish-replaced');
-        this.#held = { node: operation.node, items: operation.items, octets };
+        if (this.#takeHeld()) this.#counters.dropTransaction('publish-replaced');
+        this.#fresh = { node: operation.node, items: operation.items, stanza };
         return undefined;
       case 'collection':
         return this.#collection(operation);
     }
   }
 
-  /** The VRF is there: a pending subscription becomes real and what was deferred is applied, in order of arrival. */
-  vrfCreated(vrf: string): SubscriptionFault | undefined {
-    const created = this.#subscriptions.vrfCreated(vrf);
-    if (created === undefined || created === 'vrf-wait-expired') return created;
-    this.#deferralTime.ended(vrf);
-    const { instanceId, noRibOut } = created.subscription;
-    this.#output.subscribed(vrf, instanceId, noRibOut);
-    for (const transaction of created.waiting) {
-      if (this.#output.closed()) return undefined;
-      const fault = this.#admit(transaction);
-      if (fault) return fault;
+  /**
+   * The octets that stanzas were given in are about to be used again. A publish without its collection is kept as a copy of them, and
+   * parsed again (4 µs) when that comes: as a tree it would be up to twenty times as large, in each of thousands of sessions.
+   */
+  readEnded(): void {
+    const fresh = this.#fresh;
+    if (!fresh) return;
+    this.#fresh = undefined;
+    if (!this.#memory.take(this, keptCostOf(fresh.stanza))) {
+      this.#output.close('deferred-limit');
+      return;
     }
+    const stanza = Buffer.allocUnsafeSlow(fresh.stanza.length);
+    stanza.set(fresh.stanza);
+    this.#kept = { stanza };
+  }
+
+  /**
+   * The VRF is there: a pending subscription becomes real, and what was deferred is admitted in order of arrival. To be called again while
+   * {@link isAdmitting}; what comes from the agent meanwhile keeps its place.
+   * @param mayGoOn  asked after each transaction
+   */
+  vrfCreated(vrf: string, mayGoOn: () => boolean = always): SubscriptionFault | undefined {
+    const created = this.#subscriptions.vrfCreated(vrf);
+    if (created === 'vrf-wait-expired') return created;
+    if (created) {
+      this.#deferralTime.ended(vrf);
+      this.#output.subscribed(vrf, created.instanceId, created.noRibOut);
+    }
+    do {
+      if (this.#output.closed()) return undefined;
+      const admitted = this.#subscriptions.next(vrf);
+      if (typeof admitted === 'string') return admitted;
+      if (!admitted) break;
+      const { node, items } = this.#parsedAgain(admitted.stanza);
+      this.#apply(vrf, node, admitted.associate, items, admitted.instanceId);
+    } while (mayGoOn());
+    this.#endOfRibIfDue();
     return undefined;
+  }
+
+  /** Something has waited for this VRF, which is there, and has not been admitted. */
+  isAdmitting(vrf: string): boolean {
+    return this.#subscriptions.isAdmitting(vrf);
   }
 
   vrfDeleted(vrf: string): void {
     this.#subscriptions.vrfDeleted(vrf);
+    // What had no turn in the VRF waits again.
+    if (this.#subscriptions.deferredFor(vrf) > 0) this.#deferralTime.began(vrf);
+    this.#endOfRibIfDue();
+  }
+
+  /** The agent says that it has said everything. It holds once that is in the tables, for what is not there then is swept. */
+  endOfRib(): void {
+    this.#counters.endOfRibReceived++;
+    this.#endOfRibDue = true;
+    this.#endOfRibIfDue();
   }
 
   /** The session is over. */
   stop(): void {
     this.#deferralTime.stop();
+    this.#takeHeld();
+    this.#subscriptions.stop();
   }
 
-  #lapsed(vrf: string): void {
-    const dropped = this.#subscriptions.lapse(vrf);
-    if (dropped === 0) return;
-    this.#output.dropped(vrf, '', 'vrf-wait-expired');
-    for (let i = 0; i < dropped; i++) this.#counters.dropTransaction('vrf-wait-expired');
+  #endOfRibIfDue(): void {
+    if (!this.#endOfRibDue || this.#output.closed()) return;
+    // To an agent that has not been away nothing is swept, and the question has its price.
+    if (this.#output.resynchronizing() && this.#subscriptions.admitting) return;
+    this.#endOfRibDue = false;
+    this.#output.endOfRib();
+  }
+
+  get #keptOctets(): number {
+    return this.#kept ? keptCostOf(this.#kept.stanza) : 0;
+  }
+
+  /** The held publish, which is held no longer. */
+  #takeHeld(): FreshPublish | KeptPublish | undefined {
+    const held = this.#fresh ?? this.#kept;
+    if (this.#kept) this.#memory.give(this, this.#keptOctets);
+    this.#fresh = this.#kept = undefined;
+    return held;
+  }
+
+  /** What a publish that was taken before says. */
+  #parsedAgain(stanza: Buffer): RouteOperation & { readonly kind: 'publish' } {
+    const element = parseXml(stanza, this.#tails);
+    const operation = element instanceof XmlFault ? undefined : routeOperation(element);
+    assert(operation?.kind === 'publish', 'what was a publish is one');
+    return operation;
+  }
+
+  #lapsed(lapsed: ReadonlyArray<readonly [vrf: string, transactions: number]>, reason: LapseReason): void {
+    for (const [vrf, transactions] of lapsed) {
+      this.#deferralTime.ended(vrf);
+      if (transactions === 0) continue;
+      if (reason === 'vrf-wait-expired' || !this.#counters.dropped.has(reason)) this.#output.dropped(vrf, '', reason);
+      for (let i = 0; i < transactions; i++) this.#counters.dropTransaction(reason);
+    }
   }
 
   #subscribe(operation: RouteOperation & { readonly kind: 'subscribe' }): SubscriptionFault | undefined {
@@ -177,6 +300,7 @@ export class RouteService {
     this.#deferralTime.ended(vrf);
     this.#output.interest(vrf, false);
     if (outcome === 'unregistered') this.#output.unsubscribed(vrf);
+    this.#endOfRibIfDue();
     return undefined;
   }
 
@@ -185,19 +309,19 @@ export class RouteService {
     node,
     associate,
   }: RouteOperation & { readonly kind: 'collection' }): SubscriptionFault | undefined {
-    const held = this.#held;
-    this.#held = undefined;
+    const held = this.#takeHeld();
     if (!held) {
       this.#counters.dropTransaction('collection-without-publish');
       return undefined;
     }
-    if (held.node !== node) {
+    const { stanza } = held;
+    const publish = 'items' in held ? held : this.#parsedAgain(stanza);
+    if (publish.node !== node) {
       this.#counters.dropTransaction('collection-mismatch');
       return undefined;
     }
-    if (held.items.length === 0) {
-      this.#counters.endOfRibReceived++;
-      this.#output.endOfRib();
+    if (publish.items.length === 0) {
+      this.endOfRib();
       return undefined;
     }
     if (channelFamilyOfNode(node) === undefined) {
@@ -210,34 +334,39 @@ export class RouteService {
       );
       return undefined;
     }
-    // The VRF may be there already, and this agent's turn to hear of it only come later (AgentServer.vrfCreated).
-    const fault = this.#output.vrfState(vrf) === 'known' ? this.vrfCreated(vrf) : undefined;
-    return fault ?? this.#admit({ vrf, node, associate, items: held.items, octets: held.octets });
-  }
-
-  #admit(transaction: Transaction): SubscriptionFault | undefined {
-    const admission = this.#subscriptions.admit(transaction);
-    switch (admission.kind) {
-      case 'apply':
-        this.#apply(transaction, admission.instanceId);
-        return undefined;
-      case 'deferred':
-        this.#deferralTime.began(transaction.vrf);
-        return undefined;
-      case 'dropped':
-        this.#counters.dropTransaction(admission.reason);
-        return undefined;
-      case 'fault':
-        // The agent does not know that it was refused the VRF.
-        if (admission.fault !== 'publish-without-subscription' || this.#output.maySubscribe(transaction.vrf)) {
-          return admission.fault;
-        }
-        this.#counters.dropTransaction('vrf-not-allowed');
-        return undefined;
+    const transaction = { vrf, associate, stanza };
+    for (;;) {
+      // The VRF may be there already, and this agent's turn to hear of it only come later (AgentServer.vrfCreated).
+      let ahead = AHEAD_OF_NEXT;
+      const isThere = this.#output.vrfState(vrf) === 'known' || this.isAdmitting(vrf);
+      const fault = isThere ? this.vrfCreated(vrf, () => --ahead > 0) : undefined;
+      if (fault || this.#output.closed()) return fault;
+      const admission = this.#subscriptions.admit(transaction);
+      switch (admission.kind) {
+        case 'apply':
+          this.#apply(vrf, node, associate, publish.items, admission.instanceId);
+          return undefined;
+        case 'deferred':
+          // Of one that only stands behind others nobody waits for the VRF.
+          if (!this.isAdmitting(vrf)) this.#deferralTime.began(vrf);
+          return undefined;
+        case 'no-room':
+          continue;
+        case 'dropped':
+          this.#counters.dropTransaction(admission.reason);
+          return undefined;
+        case 'fault':
+          // The agent does not know that it was refused the VRF.
+          if (admission.fault !== 'publish-without-subscription' || this.#output.maySubscribe(vrf)) {
+            return admission.fault;
+          }
+          this.#counters.dropTransaction('vrf-not-allowed');
+          return undefined;
+      }
     }
   }
 
-  #apply({ vrf, node, associate, items }: Transaction, instanceId: number): void {
+  #apply(vrf: string, node: string, associate: boolean, items: readonly XmlElement[], instanceId: number): void {
     const output = this.#output;
     for (const item of items) {
       if (output.closed()) return;
@@ -255,3 +384,5 @@ export class RouteService {
     }
   }
 }
+
+const keptCostOf = (stanza: Buffer): number => stanza.length + BLOCK_OVERHEAD_OCTETS;

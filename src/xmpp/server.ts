@@ -25,6 +25,7 @@ import type { AgentRecord, SessionOwner } from './session-owner.js';
 import { StanzaTails } from './stanza-tails.js';
 import { DEFAULT_SUBSCRIPTION_LIMITS } from './subscriptions.js';
 import type { SubscriptionLimits } from './subscriptions.js';
+import { DEFAULT_WAITING_OCTETS, WaitingMemory } from './waiting-memory.js';
 
 export interface AgentServerOptions {
   /** `from` of our stream headers: this controller's name. */
@@ -50,6 +51,8 @@ export interface AgentServerOptions {
   /** What the controller has to tell agents is complete, as far as others have to tell it first; default: it always is. */
   readonly converged?: () => boolean;
   readonly subscriptionLimits?: SubscriptionLimits;
+  /** Octets of memory for what waits for VRFs, of all agents together; asked each time. */
+  readonly waitingOctets?: () => number;
   /** Connections at a time, established or not; one too many is closed at once. */
   readonly maxConnections?: number;
   /** Connections by address and second; everybody is let in without. */
@@ -75,8 +78,6 @@ const DEFAULT_HANDSHAKES_PER_SECOND = 250;
 const DEFAULT_MAX_CONNECTIONS = 16_384;
 /** Names remembered after their sessions ended; the oldest is forgotten first. */
 const MAX_RECORDS = 20_000;
-/** Sessions served between two looks at the clock. */
-const SESSIONS_PER_LOOK = 8;
 
 export class AgentServer {
   readonly #options: AgentServerOptions;
@@ -105,6 +106,7 @@ export class AgentServer {
   readonly #records = new Map<string, AgentRecord>();
   /** Sessions with a subscription of any state, by VRF. */
   readonly #interested = new Map<string, Set<AgentSession>>();
+  readonly #waitingMemory: WaitingMemory;
   readonly #announcements = new Map<string, Job>();
   readonly #closeCounts = new Map<CloseReason, number>();
   readonly #refusals = new Map<RefusalReason, number>();
@@ -117,6 +119,7 @@ export class AgentServer {
     this.#gate = options.acceptLimits && new AcceptGate(deps.clock, options.acceptLimits);
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
+    this.#waitingMemory = new WaitingMemory(options.waitingOctets ?? (() => DEFAULT_WAITING_OCTETS));
     this.#subscriptionLimits = options.subscriptionLimits ?? DEFAULT_SUBSCRIPTION_LIMITS;
     this.#tls = options.tls;
     this.#handshakes = new HandshakeTurns(deps.clock, options.handshakesPerSecond ?? DEFAULT_HANDSHAKES_PER_SECOND);
@@ -215,6 +218,11 @@ export class AgentServer {
     return this.#closeCounts;
   }
 
+  /** Octets of memory for what agents have published and cannot be used yet. */
+  get waitingOctets(): number {
+    return this.#waitingMemory.used;
+  }
+
   /** Connections that never became sessions, by reason. */
   get refusals(): ReadonlyMap<RefusalReason, number> {
     return this.#refusals;
@@ -288,10 +296,11 @@ export class AgentServer {
     if (previous) scheduler.cancel(previous);
     const job: Job = {
       run: (slice: Slice) => {
-        for (let served = 1; waiting.length > 0; served++) {
-          waiting.pop()?.vrfCreated(vrf);
-          if (served % SESSIONS_PER_LOOK === 0 && slice.expired) break;
-        }
+        do {
+          // One for which much waits keeps its place until all of it is in.
+          if (waiting.at(-1)?.vrfCreated(vrf, slice) === false) break;
+          waiting.pop();
+        } while (waiting.length > 0 && !slice.expired);
         if (waiting.length > 0) return false;
         if (this.#announcements.get(vrf) === job) this.#announcements.delete(vrf);
         return true;
@@ -380,6 +389,7 @@ export class AgentServer {
       },
       handler,
       tails: new StanzaTails(),
+      waitingMemory: this.#waitingMemory,
       claim: (session, name) => this.#claim(session, name),
       recordOf: (name) => this.#recordOf(name),
       interest: (session, vrf, interested) => this.#interest(session, vrf, interested),

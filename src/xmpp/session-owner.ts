@@ -7,6 +7,7 @@ import type { EndOfRibTiming } from './end-of-rib.js';
 import type { AgentSession } from './session.js';
 import type { StanzaTails } from './stanza-tails.js';
 import type { SubscriptionLimits } from './subscriptions.js';
+import type { WaitingMemory } from './waiting-memory.js';
 
 /** What survives the sessions of one agent name. */
 export interface AgentRecord {
@@ -37,6 +38,7 @@ export interface SessionOwner {
   readonly handler: AgentHandler;
   /** Shared by all sessions. */
   readonly tails: StanzaTails;
+  readonly waitingMemory: WaitingMemory;
   /** Claims the name from the stream header. @returns why it may not be had */
   claim(session: AgentSession, name: string): CloseReason | undefined;
   /** What is remembered of the agent; made when there is nothing yet. */

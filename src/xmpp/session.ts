@@ -9,6 +9,7 @@ import type { Transport, TransportError, TransportHandler } from '../net/transpo
 import type { Clock } from '../util/clock.js';
 import type { Logger } from '../util/logger.js';
 import { NamedTimers } from '../util/named-timers.js';
+import type { Slice } from '../util/scheduler.js';
 import { delayToGridAfter, delayToGridBefore } from '../util/timer-grid.js';
 import { parseIpv4 } from '../wire/ipv4.js';
 import type { AgentPermit } from './agent-policy.js';
@@ -210,11 +211,12 @@ export class AgentSession {
     this.#run({ kind: 'close', reason });
   }
 
-  /** A VRF that the agent showed interest in was created. */
-  vrfCreated(vrf: string): void {
-    if (this.state !== 'established') return;
-    const fault = this.#routes.vrfCreated(vrf);
+  /** A VRF that the agent showed interest in was created. @returns false: more has waited for it than the slice had time for */
+  vrfCreated(vrf: string, slice: Slice): boolean {
+    if (this.state !== 'established') return true;
+    const fault = this.#routes.vrfCreated(vrf, () => !slice.expired);
     if (fault) this.close(fault);
+    return !this.#routes.isAdmitting(vrf);
   }
 
   /** A VRF that the agent showed interest in is going. */
@@ -238,7 +240,7 @@ export class AgentSession {
   }
 
   #routeService(): RouteService {
-    const { handler, subscriptionLimits } = this.#owner;
+    const { handler, subscriptionLimits, waitingMemory, tails } = this.#owner;
     return new RouteService(
       {
         vrfState: (vrf) => handler.vrfState(vrf),
@@ -253,10 +255,11 @@ export class AgentSession {
         endOfRib: () => handler.endOfRib(this),
         resynchronizing: () => handler.resynchronizing(this),
         closed: () => this.state === 'closed',
+        close: (fault) => this.close(fault),
       },
       this.counters,
       this.#clock,
-      subscriptionLimits,
+      { limits: subscriptionLimits, memory: waitingMemory, tails },
     );
   }
 
@@ -279,6 +282,7 @@ export class AgentSession {
       if (this.state === 'closed' || this.#tls.waiting) break;
     }
     this.#reading = false;
+    this.#routes.readEnded();
     // Half a stanza is no sign of life: an agent that never ends one must not stay for ever.
     if (this.#framer.idleOctets !== idleBefore) {
       heard = true;
@@ -369,7 +373,7 @@ export class AgentSession {
     } else if (name === 'message') {
       this.#message(element);
     } else {
-      const fault = this.#routes.handle(element, bytes.length);
+      const fault = this.#routes.handle(element, bytes);
       if (fault) this.close(fault);
     }
   }
@@ -377,12 +381,8 @@ export class AgentSession {
   /** Real agents announce End-of-RIB by a message, long before they have learnt their VRFs: ignored unless told otherwise (§5.11). */
   #message(message: XmlElement): void {
     const node = findElement(message, 'items')?.attributes['node'];
-    if (this.#owner.honourMessageEndOfRib && node === '0/0/EndOfRib') {
-      this.counters.endOfRibReceived++;
-      this.#owner.handler.endOfRib(this);
-    } else {
-      this.counters.ignore('message');
-    }
+    if (this.#owner.honourMessageEndOfRib && node === '0/0/EndOfRib') this.#routes.endOfRib();
+    else this.counters.ignore('message');
   }
 
   #requestTls(): void {

@@ -245,6 +245,7 @@ export class FakeView implements ControllerView {
       exportGroups: 2,
       owedRoutes: 1,
       bfdThreadRestarts: 0,
+      agentWaitingOctets: 0,
       tlsHandshakesWaiting: 0,
       pendingJobs: 0,
       listeners: [{ port: 'bgp', connections: 3, paused: false, waiting: 1 }],

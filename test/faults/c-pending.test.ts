@@ -156,4 +156,30 @@ describe('C16 a subscription to a VRF that is not there yet', () => {
     expect(shown().lastError).toBe('deferred-limit');
     expectBystander();
   });
+
+  test('of all agents keep a limited amount of memory: who has most drops what waits and stays, and repeats it when the VRF is there', async () => {
+    const limited = (vrfs: string): string => `process: { memoryLimit: 64 }\n${vrfs}`;
+    world = await World.start(limited(BEFORE), { memoryUse: () => ({ resident: 0, heap: 0, heapLimit: 1e9 }) });
+    const [modest, greedy, late] = ['modest', 'greedy', 'late'].map((name, index) => {
+      const agent = world.agent(name, `192.0.2.${31 + index}`);
+      for (const [id, vrf] of [BLUE, LATER].entries()) agent.subscribe(vrf, id + 1);
+      return agent;
+    }) as [WorldAgent, WorldAgent, WorldAgent];
+    const view = (name: string): AgentView => world.controller.view.agent(name)!;
+    const { publish, collection } = encodePublish('x', 1, LATER, pod(1));
+    // A quarter of 64 MB for all, of which one may have nearly all.
+    const most = Math.floor((15 * 1_048_576) / publish.trim().length);
+    modest.publish(LATER, pod(2));
+    greedy.transport.receive((publish + collection).repeat(most));
+    late.transport.receive((publish + collection).repeat(2000));
+    expect(view('greedy')).toMatchObject({ state: 'established', dropped: { 'deferred-limit': most } });
+    expect(view('late').subscriptions[1]).toEqual({ vrf: LATER, instanceId: 2, pending: { publications: 2000 } });
+    expect(view('modest').subscriptions[1]).toEqual({ vrf: LATER, instanceId: 2, pending: { publications: 1 } });
+    expect(world.controller.view.metrics().agentWaitingOctets).toBeLessThan(4 * 1_048_576);
+    world.reload(limited(AFTER));
+    expect(view('greedy')).toMatchObject({ state: 'restarting', lastError: 'vrf-wait-expired' });
+    for (const name of ['modest', 'late']) expect(view(name)).toMatchObject({ state: 'established', dropped: {} });
+    expect(modest.heldAfter(new Set())).toEqual(new Set(['10.1.1.1/32', '10.1.1.2/32']));
+    expect(world.controller.view.metrics().agentWaitingOctets).toBe(0);
+  });
 });

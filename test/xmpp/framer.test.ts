@@ -98,6 +98,29 @@ describe('framing (agent-channel.md §2.5)', () => {
     );
   });
 
+  test('what the stanzas of one read are given in stays as it is until the next read', () => {
+    const stanzas = fc.array(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(stanzas, fc.array(fc.nat(), { maxLength: 12 }), (sizes, cuts) => {
+        const input = text(sizes.map((size, i) => `<iq>${String(i % 10).repeat(size)}</iq>\xc8\x80`).join(''));
+        const framer = new Framer();
+        let from = 0;
+        for (const to of [...cuts.map((cut) => cut % input.length).sort((a, b) => a - b), input.length]) {
+          framer.push(Buffer.from(input.subarray(from, to)));
+          const views: Buffer[] = [];
+          const copies: string[] = [];
+          for (let event = framer.next(); event; event = framer.next()) {
+            if (event.kind !== 'stanza') continue;
+            views.push(event.bytes);
+            copies.push(event.bytes.toString('latin1'));
+          }
+          expect(views.map((bytes) => bytes.toString('latin1'))).toEqual(copies);
+          from = to;
+        }
+      }),
+    );
+  });
+
   test('random octets and random splits never disagree, throw or hang', () => {
     const piece = fc.oneof(
       fc.constantFrom(

@@ -8,6 +8,7 @@ import type { VrfState } from '../../src/xmpp/subscriptions.js';
 export class RecordingHandler implements AgentHandler {
   readonly calls: string[] = [];
   readonly vrfs = new Map<string, VrfState>();
+  isResynchronizing = false;
   /** Called after each recorded call; tests use it to push or to wait. */
   after: (call: string, session: AgentSession) => void = () => {};
 
@@ -41,7 +42,7 @@ export class RecordingHandler implements AgentHandler {
   }
 
   resynchronizing(): boolean {
-    return false;
+    return this.isResynchronizing;
   }
 
   endOfRib(session: AgentSession): void {

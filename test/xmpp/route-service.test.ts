@@ -45,6 +45,7 @@ beforeEach(() => {
       endOfRib: () => calls.push('end-of-rib'),
       resynchronizing: () => resynchronizing,
       closed: () => closed,
+      close: (fault) => calls.push(`close ${fault}`),
     },
     counters,
     clock,
@@ -54,9 +55,10 @@ beforeEach(() => {
 /** Hands one stanza on; answers with the fault, if any. */
 function iq(inner: string, type = 'set'): string | undefined {
   const text = `<iq type="${type}" from="a" to="x/bgp-peer">${inner}</iq>`;
-  const element = parseXml(Buffer.from(text));
+  const stanza = Buffer.from(text);
+  const element = parseXml(stanza);
   if (element instanceof XmlFault) throw new Error(element.reason);
-  return service.handle(element, text.length);
+  return service.handle(element, stanza);
 }
 
 const pubsub = (inner: string): string | undefined =>

@@ -1,18 +1,26 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DEFAULT_SUBSCRIPTION_LIMITS, Subscriptions } from '../../src/xmpp/subscriptions.js';
-import type { Transaction, VrfState } from '../../src/xmpp/subscriptions.js';
+import type { Admitted, Transaction, VrfState } from '../../src/xmpp/subscriptions.js';
+import { WaitingMemory } from '../../src/xmpp/waiting-memory.js';
 
 const transaction = (vrf: string, node: string, associate = true, octets = 100): Transaction => ({
   vrf,
-  node,
   associate,
-  octets,
-  items: [],
+  stanza: Buffer.from(node.padEnd(octets)),
 });
 
 function withVrfs(states: Readonly<Record<string, VrfState>>, limits = DEFAULT_SUBSCRIPTION_LIMITS): Subscriptions {
   return new Subscriptions((vrf) => states[vrf] ?? 'unknown', limits);
+}
+
+/** What waits for a VRF that is there, in order: `+` announces, `-` withdraws. */
+function admitted(subscriptions: Subscriptions, vrf: string): string[] {
+  const all: string[] = [];
+  for (let next = subscriptions.next(vrf); next; next = subscriptions.next(vrf)) {
+    all.push(typeof next === 'string' ? next : `${next.associate ? '+' : '-'}${next.stanza.toString().trim()}`);
+  }
+  return all;
 }
 
 describe('subscribe and unsubscribe (agent-channel.md §4.4, §12)', () => {
@@ -119,10 +127,15 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
     const sent = [transaction('red', 'a'), transaction('red', 'b'), transaction('red', 'a', false)];
     for (const one of sent) expect(subscriptions.admit(one)).toEqual({ kind: 'deferred' });
     expect(subscriptions.deferred).toBe(3);
+    expect(subscriptions.next('red')).toBeUndefined();
     expect(subscriptions.vrfCreated('red')).toEqual({
-      subscription: { vrf: 'red', instanceId: 3, noRibOut: true, state: 'registered', deferred: 0 },
-      waiting: sent,
+      vrf: 'red',
+      instanceId: 3,
+      noRibOut: true,
+      state: 'registered',
+      deferred: 3,
     });
+    expect(admitted(subscriptions, 'red')).toEqual(['+a', '+b', '-a']);
     expect(subscriptions.deferred).toBe(0);
     expect(subscriptions.vrfCreated('red')).toBeUndefined();
   });
@@ -138,7 +151,8 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
     subscriptions.unsubscribe('red');
     expect(subscriptions.deferred).toBe(0);
     subscriptions.subscribe('red', 3, false);
-    expect(subscriptions.vrfCreated('red')).toMatchObject({ waiting: [] });
+    expect(subscriptions.vrfCreated('red')).toMatchObject({ deferred: 0 });
+    expect(admitted(subscriptions, 'red')).toEqual([]);
   });
 
   test('a subscription that outlived its VRF is in force again when the VRF is created anew', () => {
@@ -146,7 +160,7 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
     subscriptions.subscribe('blue', 2, false);
     expect(subscriptions.vrfCreated('blue')).toBeUndefined();
     subscriptions.vrfDeleted('blue');
-    expect(subscriptions.vrfCreated('blue')).toMatchObject({ subscription: { vrf: 'blue', state: 'registered' } });
+    expect(subscriptions.vrfCreated('blue')).toMatchObject({ vrf: 'blue', state: 'registered' });
     expect(subscriptions.admit(transaction('blue', 'n')).kind).toBe('apply');
   });
 
@@ -158,12 +172,148 @@ describe('VRFs that come and go (agent-channel.md §10.6)', () => {
   });
 });
 
+describe('while what waited is admitted', () => {
+  const waiting = (count: number, limits = DEFAULT_SUBSCRIPTION_LIMITS): Subscriptions => {
+    const subscriptions = withVrfs({}, limits);
+    subscriptions.subscribe('red', 3, false);
+    for (let i = 0; i < count; i++) subscriptions.admit(transaction('red', String(i)));
+    return subscriptions;
+  };
+
+  test('what comes goes behind it, and is applied at once when nothing is left', () => {
+    const subscriptions = waiting(2);
+    subscriptions.vrfCreated('red');
+    expect(subscriptions.isAdmitting('red')).toBe(true);
+    expect(subscriptions.next('red')).toMatchObject({ instanceId: 3, associate: true });
+    expect(subscriptions.admit(transaction('red', 'new', false))).toEqual({ kind: 'deferred' });
+    expect(admitted(subscriptions, 'red')).toEqual(['+1', '-new']);
+    expect(subscriptions.isAdmitting('red')).toBe(false);
+    expect(subscriptions.admit(transaction('red', 'newer'))).toEqual({ kind: 'apply', instanceId: 3 });
+  });
+
+  test('there may be no room behind it, which is no fault: there is when some of it has gone', () => {
+    const subscriptions = waiting(2, { ...DEFAULT_SUBSCRIPTION_LIMITS, deferredTransactions: 2 });
+    subscriptions.vrfCreated('red');
+    expect(subscriptions.admit(transaction('red', 'new'))).toEqual({ kind: 'no-room' });
+    subscriptions.next('red');
+    expect(subscriptions.admit(transaction('red', 'new'))).toEqual({ kind: 'deferred' });
+    expect(admitted(subscriptions, 'red')).toEqual(['+1', '+new']);
+  });
+
+  test('a VRF that goes again leaves the rest waiting, withdrawals behind it, and it follows when the VRF is back', () => {
+    const subscriptions = waiting(2);
+    subscriptions.vrfCreated('red');
+    subscriptions.next('red');
+    subscriptions.vrfDeleted('red');
+    expect(subscriptions.next('red')).toBeUndefined();
+    expect(subscriptions.admit(transaction('red', 'new', false))).toEqual({ kind: 'deferred' });
+    expect(subscriptions.admit(transaction('red', 'new')).kind).toBe('fault');
+    expect(subscriptions.vrfCreated('red')).toMatchObject({ deferred: 2 });
+    expect(admitted(subscriptions, 'red')).toEqual(['+1', '-new']);
+  });
+
+  test('a VRF that goes again and stays away: the rest lapses', () => {
+    const subscriptions = waiting(3);
+    subscriptions.vrfCreated('red');
+    expect(subscriptions.lapse('red', 'vrf-wait-expired')).toBe(0);
+    subscriptions.next('red');
+    subscriptions.vrfDeleted('red');
+    expect(subscriptions.lapse('red', 'vrf-wait-expired')).toBe(2);
+    expect(subscriptions.admit(transaction('red', 'a', false)).kind).toBe('apply');
+    expect(subscriptions.vrfCreated('red')).toBe('vrf-wait-expired');
+  });
+
+  test('an unsubscribe ends it', () => {
+    const subscriptions = waiting(3);
+    subscriptions.vrfCreated('red');
+    subscriptions.next('red');
+    expect(subscriptions.unsubscribe('red')).toBe('unregistered');
+    expect([subscriptions.deferred, subscriptions.next('red')]).toEqual([0, undefined]);
+  });
+});
+
+describe('the memory of all agents', () => {
+  const LIMIT = 64 * 1024;
+
+  /** Agents that are subscribed to `red` and `blue`, and what each was told to drop. */
+  function agents(count: number): { memory: WaitingMemory; all: Subscriptions[]; lapsed: string[][] } {
+    const memory = new WaitingMemory(() => LIMIT);
+    const lapsed: string[][] = [];
+    const all = Array.from({ length: count }, (_, index) => {
+      const told: string[] = (lapsed[index] = []);
+      const subscriptions: Subscriptions = new Subscriptions(() => 'unknown', DEFAULT_SUBSCRIPTION_LIMITS, memory, {
+        get droppable() {
+          return subscriptions.droppable;
+        },
+        makeRoom: () => {
+          for (const [vrf, dropped] of subscriptions.lapseAll('deferred-limit')) told.push(`${vrf} ${dropped}`);
+        },
+      });
+      for (const vrf of ['red', 'blue']) subscriptions.subscribe(vrf, 3, false);
+      return subscriptions;
+    });
+    return { memory, all, lapsed };
+  }
+
+  test('what waits is held as octets and little more, and given back with the session', () => {
+    const { memory, all } = agents(1);
+    const [one] = all as [Subscriptions];
+    for (let i = 0; i < 50; i++) one.admit(transaction('red', 'n', true, 1000));
+    expect(memory.used).toBeGreaterThanOrEqual(50_000);
+    expect(memory.used).toBeLessThan(70_000);
+    expect(one.droppable).toBe(memory.used);
+    one.stop();
+    expect([memory.used, one.droppable, one.deferred]).toEqual([0, 0, 0]);
+  });
+
+  test('is given back with each that is admitted; what is admitted cannot be dropped any more', () => {
+    const { memory, all } = agents(1);
+    const [one] = all as [Subscriptions];
+    for (let i = 0; i < 50; i++) one.admit(transaction('red', 'n', true, 1000));
+    one.vrfCreated('red');
+    expect(one.droppable).toBe(0);
+    expect(memory.used).toBeGreaterThan(50_000);
+    one.vrfDeleted('red');
+    expect(one.droppable).toBe(memory.used);
+    one.vrfCreated('red');
+    expect(admitted(one, 'red')).toHaveLength(50);
+    expect(memory.used).toBe(0);
+  });
+
+  test('when it is used up, the agent that has the most drops what waits, in all VRFs; others keep what they have', () => {
+    const { memory, all, lapsed } = agents(3);
+    const [small, large, newcomer] = all as [Subscriptions, Subscriptions, Subscriptions];
+    small.admit(transaction('red', 'n', true, 5000));
+    for (let i = 0; i < 16; i++) large.admit(transaction(i % 2 ? 'red' : 'blue', 'n', true, 2000));
+    expect(newcomer.admit(transaction('red', 'n', true, 20_000))).toEqual({ kind: 'deferred' });
+    expect(lapsed).toEqual([[], ['blue 8', 'red 8'], []]);
+    expect(memory.used).toBeLessThan(LIMIT);
+    for (const vrf of ['red', 'blue']) {
+      expect(large.admit(transaction(vrf, 'n'))).toEqual({ kind: 'dropped', reason: 'deferred-limit' });
+      expect(large.vrfCreated(vrf)).toBe('vrf-wait-expired');
+    }
+    expect([small.deferred, newcomer.deferred]).toEqual([1, 1]);
+  });
+
+  test('one that has the most and wants more loses what it has, and what comes then is dropped', () => {
+    const { memory, all, lapsed } = agents(2);
+    const [small, large] = all as [Subscriptions, Subscriptions];
+    small.admit(transaction('red', 'n', true, 2000));
+    const kinds = Array.from({ length: 100 }, () => large.admit(transaction('red', 'n', true, 2000)).kind);
+    expect(new Set(kinds)).toEqual(new Set(['deferred', 'dropped']));
+    expect(lapsed[0]).toEqual([]);
+    expect(lapsed[1]).toHaveLength(1);
+    expect([small.deferred, large.deferred]).toEqual([1, 0]);
+    expect(memory.used).toBeLessThan(3000);
+  });
+});
+
 describe('what waits for too long', () => {
   test('is dropped and makes room; what follows is not kept; when the VRF comes it must be said again', () => {
     const subscriptions = withVrfs({});
     subscriptions.subscribe('red', 3, false);
     for (const node of ['a', 'b']) subscriptions.admit(transaction('red', node));
-    expect(subscriptions.lapse('red')).toBe(2);
+    expect(subscriptions.lapse('red', 'vrf-wait-expired')).toBe(2);
     expect(subscriptions.deferred).toBe(0);
     expect([...subscriptions.view()]).toMatchObject([{ vrf: 'red', state: 'pending', deferred: 0 }]);
     expect(subscriptions.admit(transaction('red', 'c'))).toEqual({ kind: 'dropped', reason: 'vrf-wait-expired' });
@@ -177,8 +327,8 @@ describe('what waits for too long', () => {
     const subscriptions = withVrfs({ blue: 'known' });
     subscriptions.subscribe('blue', 2, false);
     subscriptions.subscribe('red', 3, false);
-    for (const vrf of ['blue', 'red', 'green']) expect(subscriptions.lapse(vrf)).toBe(0);
-    expect(subscriptions.vrfCreated('red')).toMatchObject({ subscription: { vrf: 'red', state: 'registered' } });
+    for (const vrf of ['blue', 'red', 'green']) expect(subscriptions.lapse(vrf, 'vrf-wait-expired')).toBe(0);
+    expect(subscriptions.vrfCreated('red')).toMatchObject({ vrf: 'red', state: 'registered' });
   });
 });
 
@@ -218,30 +368,60 @@ describe('limits', () => {
   });
 });
 
-test('any sequence of events keeps the totals equal to what is held', () => {
-  const vrfs = ['a', 'b', 'c'];
-  const vrf = fc.constantFrom(...vrfs);
-  const step = fc.tuple(fc.constantFrom('subscribe', 'unsubscribe', 'publish', 'create', 'delete'), vrf);
+test('any sequence of events keeps the totals equal to what is held, and the order of arrival', () => {
+  const vrf = fc.constantFrom('a', 'b', 'c');
+  const events = ['subscribe', 'unsubscribe', 'publish', 'publish', 'create', 'next', 'delete', 'lapse', 'lapse all'];
+  const step = fc.tuple(fc.constantFrom(...events), vrf, fc.nat({ max: 3000 }));
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
       const known = new Set<string>();
-      const subscriptions = new Subscriptions((name) => (known.has(name) ? 'known' : 'unknown'));
-      for (const [what, name] of steps) {
+      const memory = new WaitingMemory(() => 12_000);
+      const subscriptions: Subscriptions = new Subscriptions(
+        (name) => (known.has(name) ? 'known' : 'unknown'),
+        { ...DEFAULT_SUBSCRIPTION_LIMITS, deferredTransactions: 8 },
+        memory,
+        {
+          get droppable() {
+            return subscriptions.droppable;
+          },
+          makeRoom: () => subscriptions.lapseAll('deferred-limit'),
+        },
+      );
+      /** Numbers of those that wait, by VRF; they are the nodes of the transactions. */
+      const waiting = new Map<string, string[]>();
+      for (const [index, [what, name, octets]] of steps.entries()) {
+        const before = waiting.get(name) ?? [];
         if (what === 'subscribe') subscriptions.subscribe(name, 1, false);
         else if (what === 'unsubscribe') subscriptions.unsubscribe(name);
-        else if (what === 'publish') subscriptions.admit(transaction(name, 'n'));
-        else if (what === 'create' && !known.has(name)) {
+        else if (what === 'publish') {
+          const number = String(index);
+          const { kind } = subscriptions.admit(transaction(name, number, true, octets));
+          if (kind === 'deferred') waiting.set(name, [...before, number]);
+          if (kind === 'apply') expect(subscriptions.deferredFor(name)).toBe(0);
+        } else if (what === 'create' && !known.has(name)) {
           known.add(name);
           subscriptions.vrfCreated(name);
+        } else if (what === 'next') {
+          const next = subscriptions.next(name);
+          if (next) expect((next as Admitted).stanza.toString().trim()).toBe(before.shift());
         } else if (what === 'delete' && known.delete(name)) subscriptions.vrfDeleted(name);
+        else if (what === 'lapse') subscriptions.lapse(name, 'vrf-wait-expired');
+        else if (what === 'lapse all') subscriptions.lapseAll('vrf-wait-expired');
         const view = [...subscriptions.view()];
         expect(view.reduce((sum, { deferred }) => sum + deferred, 0)).toBe(subscriptions.deferred);
-        // In force exactly when the VRF is known; only pending ones hold anything back.
-        for (const { vrf: at, state, deferred } of view) {
-          expect(state === 'registered').toBe(known.has(at));
-          if (state !== 'pending') expect(deferred).toBe(0);
+        for (const at of ['a', 'b', 'c']) {
+          if (subscriptions.deferredFor(at) === 0) waiting.delete(at);
+          expect(subscriptions.deferredFor(at)).toBe(waiting.get(at)?.length ?? 0);
         }
+        expect(memory.used).toBeLessThanOrEqual(12_000);
+        const isNothingAdmitted = view.every(({ state, deferred }) => state !== 'registered' || deferred === 0);
+        if (isNothingAdmitted) expect(subscriptions.droppable).toBe(memory.used);
+        else expect(subscriptions.droppable).toBeLessThan(memory.used);
+        if (subscriptions.deferred === 0) expect(memory.used).toBe(0);
       }
+      subscriptions.stop();
+      expect([memory.used, subscriptions.droppable, subscriptions.deferred]).toEqual([0, 0, 0]);
     }),
+    { numRuns: 500 },
   );
 });
