@@ -5,7 +5,7 @@
  *
  *   octets                                      event
  *   blank LF CR TAB, C8, 80 between stanzas     `keepalive` for each C8 80; else only counted (`idleOctets`)
- *   <?xml … ?>                                  none, accepted in front of anything
+ *   <?xml … ?>                                  none, accepted in front of anything when it says XML 1.0 and no encoding but UTF-8
  *   <stream:stream … >                          `stream-open` with the tag
  *   </stream:stream>                            `stream-close`
  *   <starttls/> <proceed/> <stream:features>…   `negotiation` with the element
@@ -29,6 +29,8 @@ export type FramingFault =
   | 'malformed-tag'
   | 'markup-declaration'
   | 'processing-instruction'
+  | 'unsupported-xml-version'
+  | 'unsupported-encoding'
   | 'stanza-too-large'
   | 'header-too-large';
 
@@ -101,6 +103,19 @@ function unitCalled(bytes: Buffer, start: number, end: number): UnitType | undef
 }
 
 const LONGEST_NAME = Math.max(...UNITS.map((type) => type.name.length));
+
+/** From `<?` through the last `?`: version, encoding, standalone (XML 1.0 production 23). */
+const XML_DECLARATION =
+  /^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?$/;
+
+/** What is wrong with an XML declaration: who believes in another encoding would read other text than we do (RFC 6120 §11.6). */
+function declarationFault(text: string): FramingFault | undefined {
+  const declaration = XML_DECLARATION.exec(text);
+  if (!declaration) return 'processing-instruction';
+  const [, double = '', version = double, quoted = 'UTF-8', encoding = quoted] = declaration;
+  if (version !== '1.0') return 'unsupported-xml-version';
+  return encoding.toUpperCase() === 'UTF-8' ? undefined : 'unsupported-encoding';
+}
 
 /** Where in a unit the scan stands. */
 const Phase = {
@@ -313,8 +328,8 @@ export class Framer {
     const stop = this.#stop();
     for (let at = this.#scan; at < stop; at++) {
       if (bytes[at] !== GREATER_THAN || bytes[at - 1] !== QUESTION || at - 1 === this.#from + 1) continue;
-      const tag = bytes.toString('latin1', this.#from, at);
-      if (!/^<\?xml[ \t\r\n?]/.test(tag)) return this.#fault('processing-instruction');
+      const fault = declarationFault(bytes.toString('latin1', this.#from, at));
+      if (fault) return this.#fault(fault);
       this.#from = this.#scan = at + 1;
       this.#phase = Phase.between;
       return undefined;

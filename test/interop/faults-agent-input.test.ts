@@ -338,6 +338,22 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     expect(await closed('no-stream-header')).toBe(waited);
   });
 
+  test.each([
+    ['UTF-16', '<?xml version="1.0" encoding="UTF-16"?>', 'unsupported-encoding'],
+    ['Latin-1', "<?xml version='1.0' encoding='iso-8859-1'?>", 'unsupported-encoding'],
+    ['XML 1.1', '<?xml version="1.1" encoding="UTF-8"?>', 'unsupported-xml-version'],
+  ])(
+    'C07 a declaration of %s is refused, before the header and within the stream',
+    async (_what, declaration, reason) => {
+      const before = await closed(reason);
+      const client = await connect();
+      client.send(declaration + streamHeader('rogue'));
+      await client.closed;
+      expect(await closed(reason)).toBe(before + 1);
+      await isClosedBy(`${declaration}<iq></iq>`, reason);
+    },
+  );
+
   test('C07 a character that is split over segments is no error', async () => {
     const client = await session();
     const bytes = Buffer.from(subscribe('rogue', serial++, 'größe:€:😀:x', { instanceId: 9 }));

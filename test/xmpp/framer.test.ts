@@ -224,10 +224,28 @@ describe('framing (agent-channel.md §2.5)', () => {
     ['<!DOCTYPE a>', 'markup-declaration'],
     ['<?php ?>', 'processing-instruction'],
     ['<?xmlx ?>', 'processing-instruction'],
+    ['<?xml?>', 'processing-instruction'],
+    ['<?xml encoding="UTF-8"?>', 'processing-instruction'],
+    ['<?xml version="1.0\'?>', 'processing-instruction'],
+    ['<?xml version="1.0" encoding="UTF-8" encoding="UTF-16"?>', 'processing-instruction'],
+    ['<?xml version="1.1"?>', 'unsupported-xml-version'],
+    ["<?xml version='2.0' encoding='UTF-16'?>", 'unsupported-xml-version'],
+    ['<?xml version="1.0" encoding="UTF-16"?>', 'unsupported-encoding'],
+    ["<?xml version='1.0' encoding='ISO-8859-1'?>", 'unsupported-encoding'],
+    ['<?xml version="1.0" encoding=""?>', 'unsupported-encoding'],
     ['<iq a="<">', 'malformed-tag'],
     ['<iq <b>', 'malformed-tag'],
   ])('%j is a violation: %s', (input, fault) => {
     expect(seenOf(input).at(-1)).toBe(`violation ${fault}`);
+  });
+
+  test('an XML declaration may say UTF-8 in any case, and more, in front of anything', () => {
+    const declarations = [
+      `<?xml version="1.0" encoding="UTF-8"?>`,
+      `<?xml\tversion = '1.0'\r\nencoding\n=\n'utf-8' standalone="no" ?>`,
+      `<?xml version='1.0' standalone='yes'?>`,
+    ];
+    expect(seenOf(declarations.map((each) => each + IQ).join(''))).toEqual(Array(3).fill(`stanza iq ${IQ}`));
   });
 
   test('nothing follows a violation', () => {
