@@ -1,14 +1,15 @@
-/** Row A08 of the fault catalogue: a neighbor that falls silent on the way to a session. Most of it by a clock that is turned by hand. */
+/** Rows A03 and A08 of the fault catalogue: a neighbor that falls silent, in a session and on the way to one. Most of it by a clock that is turned by hand. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { encodeOpen } from '../../src/bgp/message/open.js';
 import { localOpen } from '../../src/bgp/session/negotiation.js';
-import { DEFAULTS, looked, RawAcceptor, RawPeer, Speaker } from '../bgp/session/recorder.js';
+import { DEFAULTS, looked, message, RawAcceptor, RawPeer, Speaker } from '../bgp/session/recorder.js';
 import { FaultLab } from '../support/fault-lab.js';
-import { BGP_KEEPALIVE, BGP_OPEN } from '../support/raw-client.js';
+import { BGP_KEEPALIVE, BGP_OPEN, BGP_UPDATE } from '../support/raw-client.js';
 
 /** What OpenSent waits for the OPEN (RFC 4271 §8.2.2). */
 const LARGE_HOLD_MS = 240_000;
+const END_OF_RIB = message(BGP_UPDATE, [0, 0, 0, 0]);
 /** Our OPEN waits so long for that of who connects. */
 const DELAY_OPEN_MS = 1000;
 
@@ -87,6 +88,55 @@ test.each([
     const { keepalive } = ours.neighbor.counters.sent;
     expect([3, 4]).toContain(keepalive);
     expect(ours.recorder.sessions).toHaveLength(0);
+  },
+);
+
+test.each([
+  [9, 9, 9],
+  [90, 30, 30],
+  [30, 180, 30],
+] as const)(
+  'A03 hold times %i and %i: the session ends %i s after the last message, not a millisecond earlier and well within a second (RFC 4271 §6.5)',
+  async (own, theirs, negotiated) => {
+    const { ours, peer } = await inOpenSent('out', own);
+    peer.transport.write(openWith(theirs));
+    peer.transport.write(message(BGP_KEEPALIVE));
+    await ours.recorder.until(() => ours.neighbor.state === 'established');
+    let endedMs = 0;
+    const { stateOf } = ours.recorder;
+    ours.recorder.stateOf = () => {
+      const state = stateOf();
+      if (state !== 'established') endedMs ||= ours.clock.nowMs();
+      return state;
+    };
+    // Each message moves the end, whatever it is and whenever it comes.
+    let lastMs = 0;
+    for (const last of [message(BGP_KEEPALIVE), END_OF_RIB, message(BGP_KEEPALIVE)]) {
+      ours.clock.advance(negotiated * 1000 - 1);
+      const { keepalive, update } = ours.neighbor.counters.received;
+      peer.transport.write(last);
+      while (
+        ours.neighbor.counters.received.keepalive + ours.neighbor.counters.received.update ===
+        keepalive + update
+      ) {
+        await turn();
+      }
+      lastMs = ours.clock.nowMs();
+    }
+    // From here on it is gone. In steps of the second that the end may be late, looking into the sockets between them.
+    const ended = ours.recorder.until(() => endedMs > 0);
+    for (let sec = 0; sec <= negotiated; sec++) {
+      ours.clock.advance(1000);
+      await looked();
+      expect(ours.neighbor.state === 'established').toBe(sec + 1 < negotiated);
+    }
+    await ended;
+    expect(endedMs - lastMs).toBe(negotiated * 1000);
+    expect(await peer.notification()).toEqual(EXPIRED);
+    expect(ours.neighbor).toMatchObject({
+      flaps: 1,
+      lastError: expect.stringContaining('Hold Timer Expired') as unknown,
+    });
   },
 );
 

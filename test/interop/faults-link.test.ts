@@ -114,8 +114,9 @@ withRoot('(needs root: network namespaces)', () => {
 
     test('A03 the neighbor vanishes without a word: the hold timer ends the session, and it comes back with the link (RFC 4271 §6.5)', async () => {
       await ip('-n', there, 'link', 'set', 'far', 'down');
-      const { lastReset } = await becomes('down', 1);
-      expect(lastReset?.reason).toMatch(/hold/i);
+      const { lastReset, messages } = await becomes('down', 1);
+      expect(lastReset?.reason).toMatch(/^sent Hold Timer Expired/);
+      expect(messages.sent.notification).toBe(1);
       await bystanderIsWell();
       await ip('-n', there, 'link', 'set', 'far', 'up');
       await becomes('up', 1);
