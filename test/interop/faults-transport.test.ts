@@ -2,8 +2,12 @@
  * Faults of the transport below a session, on the running product: whatever happens to one connection, the session of a
  * bystander stays up, and a sentinel route announced afterwards reaches it.
  */
+import { readdirSync } from 'node:fs';
 import { connect as connectSocket, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { streamHeader, subscribe } from '../../src/agent/stanzas.js';
+import type { AgentView } from '../../src/controller/view.js';
+import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Gobgp } from '../support/gobgp.js';
@@ -27,6 +31,14 @@ const OPEN_FILES = 200;
 const FLOOD = process.env['FILAMENT_LONG_TESTS'] === '1' ? 300_000 : 10_000;
 const LIMIT_MS = 180_000;
 
+const LIMITS = { perAddress: 10, perSecond: 20, total: 500 };
+const BLUE = {
+  name: 'd:p:blue:blue',
+  virtualNetwork: { name: 'd:p:blue', id: 1 },
+  importTargets: ['target:65000:1'],
+  exportTargets: ['target:65000:1'],
+};
+
 /** ORIGIN, empty AS_PATH, NEXT_HOP, LOCAL_PREF: what an internal neighbor's UPDATE must have. */
 const ATTRIBUTES = Buffer.from('40010100' + '400200' + '4003040a000001' + '40050400000064', 'hex');
 
@@ -45,6 +57,7 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
   const lab = new Lab('transport');
   let filament: Filament;
   let bystander: Gobgp;
+  let watcher: TestAgent;
   let clients: RawClient[] = [];
   let unused: string[] = [];
   let probe = 0;
@@ -54,13 +67,15 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
       autonomousSystem: AS,
       routerId: '10.255.0.1',
       openFiles: OPEN_FILES,
+      vrfs: [BLUE],
+      agents: { acceptLimits: LIMITS },
     });
     const { address, bgpPort: port } = filament;
     const session = { address, port, autonomousSystem: AS, families: [FAMILY] } as const;
     bystander = await Gobgp.create(lab, { autonomousSystem: AS, routerId: '10.255.0.2', sessions: [session] });
     unused = Array.from({ length: 40 }, () => lab.nextAddress());
     filament.describe({
-      bgp: { acceptLimits: { perAddress: 10, perSecond: 20, total: 500 } },
+      bgp: { acceptLimits: LIMITS },
       neighbors: [
         {
           address: bystander.address,
@@ -75,6 +90,9 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     });
     await Promise.all([filament.start(), bystander.start()]);
     await filament.established(bystander.address);
+    watcher = new TestAgent(lab, filament, 'watcher');
+    await watcher.start();
+    watcher.subscribe(BLUE.name, 1);
   });
 
   afterAll(() => lab.close());
@@ -87,6 +105,8 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     await arrives(bystander, { family: FAMILY, prefix: `10.9.${200 + probe}.0/24`, nextHop: '10.0.0.1' });
     announcer.close();
     expect(await filament.neighbor(bystander.address)).toMatchObject({ state: 'established', flaps: 0 });
+    expect(await agentNamed('watcher')).toMatchObject({ state: 'established', flaps: 0 });
+    watcher.expectNoViolations();
     expect(filament.process.running).toBe(true);
     clients = [];
   });
@@ -108,6 +128,9 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     await filament.established(from);
     return Object.assign(client, { from });
   }
+
+  const agentNamed = async (name: string): Promise<AgentView | undefined> =>
+    (await filament.agents()).find((agent) => agent.name === name);
 
   async function metric(line: string): Promise<number> {
     const body = await (await fetch(`${filament.apiUrl}/metrics`)).text();
@@ -158,8 +181,8 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
   });
 
   /** Connects without end, from one address after the other, and gives each connection up at once. */
-  function flood(addresses: readonly string[]) {
-    const { address: host, bgpPort: port } = filament;
+  function flood(port: number, addresses: readonly string[]) {
+    const host = filament.address;
     let [flooding, attempts] = [true, 0];
     const one = (): Promise<void> =>
       new Promise((resolve) => {
@@ -180,18 +203,20 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     };
   }
 
+  const refused = async (kind: 'bgp' | 'agent', reason: string): Promise<number> =>
+    metric(`filament_faults_total{fault="${kind}-${reason}"}`);
+
   test.each([
     ['one address', 1],
     ['25 addresses', 25],
   ])(
-    `A12 ${FLOOD} connections of %s: a neighbor gets its session meanwhile, and all that they cost is given back`,
+    `A12 ${FLOOD} connections of %s: meanwhile a neighbor gets its session by the one connection it makes, and all that they cost is given back`,
     async (_what, addresses) => {
-      const memoryMb = async (): Promise<number> => (await metric('process_resident_memory_bytes')) / 1e6;
-      const refused = async (): Promise<number> =>
-        (await metric('filament_faults_total{fault="bgp-accept-rate-limit"}')) +
-        (await metric('filament_faults_total{fault="bgp-connection-refused"}'));
-      const before = { memoryMb: await memoryMb(), refused: await refused() };
-      const flooding = flood(Array.from({ length: addresses }, () => lab.nextAddress()));
+      const before = await costs('bgp');
+      const flooding = flood(
+        filament.bgpPort,
+        Array.from({ length: addresses }, () => lab.nextAddress()),
+      );
       try {
         await eventually('it has begun', () => flooding.attempts() > FLOOD / 10);
         const neighbor = await session();
@@ -200,15 +225,93 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
         // Neither the API nor the other neighbors have waited for the end of it.
         neighbor.send(update(5));
         await arrives(bystander, { family: FAMILY, prefix: '10.9.5.0/24', nextHop: '10.0.0.1' });
+        neighbor.close();
       } finally {
         await flooding.end();
       }
-      await eventually('nothing of it is open', async () => (await metric('filament_connections{port="bgp"}')) <= 2);
-      expect((await memoryMb()) - before.memoryMb).toBeLessThan(100);
-      expect((await refused()) - before.refused).toBeGreaterThan(FLOOD / 100);
+      await isGivenBack('bgp', before);
+      expect((await costs('bgp')).refused - before.refused).toBeGreaterThan(FLOOD / 100);
     },
     LIMIT_MS,
   );
+
+  test(
+    `A12 ${FLOOD} connections to the port of the agents: one gets its session by the one connection it makes, routes go between agents, and all is given back`,
+    async () => {
+      const before = await costs('agents');
+      const flooding = flood(filament.agentPort, [lab.nextAddress()]);
+      try {
+        await eventually('it has begun', () => flooding.attempts() > FLOOD / 10);
+        const agent = await RawClient.connect(filament.address, filament.agentPort, lab.nextAddress());
+        clients.push(agent);
+        agent.send(streamHeader('newcomer') + subscribe('newcomer', 1, BLUE.name, { instanceId: 1 }));
+        await eventually('it is subscribed', async () => (await agentNamed('newcomer'))?.subscriptions.length === 1);
+        await eventually('all have come', () => flooding.attempts() >= FLOOD, { deadlineMs: LIMIT_MS, intervalMs: 20 });
+        const nextHop = watcher.address;
+        watcher.publish(BLUE.name, { family: FAMILY, prefix: '10.1.0.9/32', nextHop, label: 19 });
+        await eventually('it is told', () => agent.received.includes('id="10.1.0.9/32"'));
+        expect(await agentNamed('newcomer')).toMatchObject({ state: 'established', flaps: 0 });
+        agent.close();
+      } finally {
+        await flooding.end();
+      }
+      await isGivenBack('agents', before);
+      expect((await costs('agents')).refused - before.refused).toBeGreaterThan(FLOOD / 100);
+    },
+    LIMIT_MS,
+  );
+
+  interface Costs {
+    readonly memoryMb: number;
+    readonly files: number;
+    readonly connections: number;
+    readonly refused: number;
+  }
+
+  async function costs(port: 'bgp' | 'agents'): Promise<Costs> {
+    return {
+      memoryMb: (await metric('process_resident_memory_bytes')) / 1e6,
+      files: readdirSync(`/proc/${filament.process.pid}/fd`).length,
+      connections: await metric(`filament_connections{port="${port}"}`),
+      refused:
+        port === 'bgp'
+          ? (await refused('bgp', 'accept-rate-limit')) + (await refused('bgp', 'connection-refused'))
+          : await refused('agent', 'accept-rate-limit'),
+    };
+  }
+
+  async function isGivenBack(port: 'bgp' | 'agents', before: Costs): Promise<void> {
+    await eventually('nothing of it is open', async () => {
+      const { connections, files } = await costs(port);
+      return connections <= before.connections && files <= before.files;
+    });
+    expect((await costs(port)).memoryMb - before.memoryMb).toBeLessThan(100);
+  }
+
+  test('A13 agents that say nothing: so many from one address, the next is cut, others get in, and its place is given on', async () => {
+    const limit = LIMITS.perAddress;
+    const before = await refused('agent', 'accept-address-limit');
+    const [from, port] = [lab.nextAddress(), filament.agentPort];
+    const open = await metric('filament_connections{port="agents"}');
+    const isOpen = (count: number): Promise<boolean> =>
+      eventually(
+        `${count} are open`,
+        async () => (await metric('filament_connections{port="agents"}')) === open + count,
+      );
+    for (let i = 0; i < limit; i++) clients.push(await RawClient.connect(filament.address, port, from));
+    await isOpen(limit);
+    const cut = await RawClient.connect(filament.address, port, from).catch(() => undefined);
+    await cut?.closed;
+    expect(await refused('agent', 'accept-address-limit')).toBe(before + 1);
+    expect(clients.map(({ isClosed }) => isClosed)).toEqual(Array(limit).fill(false));
+    clients.push(await RawClient.connect(filament.address, port, lab.nextAddress()));
+    await isOpen(limit + 1);
+    clients.shift()?.close();
+    await isOpen(limit);
+    clients.push(await RawClient.connect(filament.address, port, from));
+    await isOpen(limit + 1);
+    expect(await refused('agent', 'accept-address-limit')).toBe(before + 1);
+  });
 
   test('I05 A13 connections that say nothing until descriptors are few: the rest is cut, sessions live, it recovers', async () => {
     const silent: RawClient[] = [];
@@ -226,10 +329,10 @@ describeWithDaemons(['gobgp'], 'faults of the transport', () => {
     expect(await metric('filament_accept_paused{port="agents"}')).toBe(1);
     expect(await filament.neighbor(bystander.address)).toMatchObject({ state: 'established', flaps: 0 });
     for (const client of silent) client.close();
-    await eventually('they are gone', async () => (await metric('filament_connections{port="agents"}')) === 0);
+    await eventually('they are gone', async () => (await metric('filament_connections{port="agents"}')) === 1);
     const agent = await RawClient.connect(filament.address, filament.agentPort, lab.nextAddress());
     clients.push(agent);
-    await eventually('it is let in', async () => (await metric('filament_connections{port="agents"}')) === 1);
+    await eventually('it is let in', async () => (await metric('filament_connections{port="agents"}')) === 2);
     expect(await metric('filament_accept_paused{port="agents"}')).toBe(0);
   });
 

@@ -1,4 +1,4 @@
-/** Many connections at one moment: the system keeps them until they are accepted, and drops none (catalogue C23). */
+/** Many connections at one moment: the system keeps them until they are accepted, and drops none (catalogue A12, C23). */
 import { expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ function unanswered(port: number): number {
   }).length;
 }
 
-test(`${COUNT} connections before the first is accepted: each has its SYN answered at once`, async () => {
+test(`A12 C23 ${COUNT} connections before the first is accepted: each has its SYN answered at once`, async () => {
   let accepted = 0;
   const sockets: ReturnType<typeof connect>[] = [];
   const listener = new TcpListener({
