@@ -1,12 +1,12 @@
 /**
- * Faults of the link between the product and a neighbor, in two network namespaces that the test makes for itself (which
- * takes root): the neighbor vanishes without a word, the own address goes and comes back.
+ * Faults of the link between the product and a neighbor and an agent, in two network namespaces that the test makes for itself (which
+ * takes root): they vanish without a word, the own address goes and comes back.
  */
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { NeighborView } from '../../src/controller/view.js';
+import type { AgentView, NeighborView } from '../../src/controller/view.js';
 import { DaemonProcess, run } from '../support/daemon-process.js';
 import { eventually } from '../support/eventually.js';
 import { Lab } from '../support/lab.js';
@@ -18,6 +18,13 @@ const OURS = '10.77.0.1';
 const FAR = '10.77.0.2';
 /** A neighbor in our own namespace, whose session no link can hurt. */
 const BYSTANDER = '127.0.0.2';
+const HOLD_TIME = 9;
+const BLUE = {
+  name: 'd:p:blue:blue',
+  virtualNetwork: { name: 'd:p:blue', id: 1 },
+  importTargets: ['target:65000:1'],
+  exportTargets: ['target:65000:1'],
+};
 const API = 'http://127.0.0.1:8083';
 
 const withRoot = process.getuid?.() === 0 ? describe : describe.skip;
@@ -30,7 +37,7 @@ protocol bgp {
   local ${local} port 179 as ${AS};
   neighbor ${remote} port 179 as ${AS};
   multihop; strict bind;
-  hold time 9; connect delay time 1; connect retry time 2; error wait time 1, 2;
+  hold time ${HOLD_TIME}; connect delay time 1; connect retry time 2; error wait time 1, 2;
   ipv4 { import all; export none; };
 }
 `;
@@ -56,11 +63,45 @@ withRoot('(needs root: network namespaces)', () => {
       start(name, namespace, 'bird', '-f', '-c', file, '-s', `${lab.directory}/${name}.ctl`);
     }
 
-    /** The product's API is in the namespace too. */
-    async function neighbor(address: string): Promise<NeighborView> {
-      const script = `fetch('${API}/api/v1/neighbors/${address}').then((r) => r.text()).then((t) => console.log(t))`;
-      return JSON.parse(await ip('netns', 'exec', here, process.execPath, '-e', script)) as NeighborView;
+    function startAgent(name: string, namespace: string, local: string, server: string): void {
+      const words = [
+        'agent',
+        '--name',
+        name,
+        '--first-address',
+        local,
+        '--server',
+        `${server}:5269`,
+        '--vrf',
+        BLUE.name,
+      ];
+      start(name, namespace, process.execPath, MAIN, ...words, '--hold-time', String(HOLD_TIME), '--watch');
     }
+
+    /** The product's API is in the namespace too. */
+    async function get(path: string): Promise<unknown> {
+      const script = `fetch('${API}/api/v1/${path}').then((r) => r.text()).then((t) => console.log(t))`;
+      return JSON.parse(await ip('netns', 'exec', here, process.execPath, '-e', script));
+    }
+
+    const neighbor = async (address: string): Promise<NeighborView> =>
+      (await get(`neighbors/${address}`)) as NeighborView;
+
+    /** The agent behind the link, and the one beside the product. */
+    async function agents(): Promise<Readonly<Record<string, AgentView | undefined>>> {
+      const { agents: all } = (await get('agents')) as { readonly agents: readonly AgentView[] };
+      return Object.fromEntries(all.map((agent) => [agent.name, agent]));
+    }
+
+    const agentIs = (state: AgentView['state'], flaps: number, routes: number): Promise<AgentView> =>
+      eventually(
+        `the agent is ${state}`,
+        async () => {
+          const { far } = await agents();
+          return far?.state === state && far.flaps === flaps && far.routes.received === routes && far;
+        },
+        { deadlineMs: 50_000, intervalMs: 500, explain: () => filament.logTail(4000) },
+      );
 
     const becomes = (state: 'up' | 'down', flaps: number): Promise<NeighborView> =>
       eventually(
@@ -74,6 +115,7 @@ withRoot('(needs root: network namespaces)', () => {
 
     const bystanderIsWell = async (): Promise<void> => {
       expect(await neighbor(BYSTANDER)).toMatchObject({ state: 'established', flaps: 0 });
+      expect((await agents())['bystander']).toMatchObject({ state: 'established', flaps: 0, routes: { received: 1 } });
       expect(filament.running).toBe(true);
     };
 
@@ -89,7 +131,7 @@ withRoot('(needs root: network namespaces)', () => {
       await ip('-n', here, 'link', 'set', 'near', 'up');
       await ip('-n', there, 'link', 'set', 'far', 'up');
       const families = ['ipv4-unicast'];
-      const common = { peerAs: AS, families, holdTime: 9, connectRetryTime: 2 };
+      const common = { peerAs: AS, families, holdTime: HOLD_TIME, connectRetryTime: 2 };
       const configuration = {
         routerId: '10.255.0.1',
         autonomousSystem: AS,
@@ -100,6 +142,12 @@ withRoot('(needs root: network namespaces)', () => {
             { address: BYSTANDER, localAddress: '127.0.0.1', ...common },
           ],
         },
+        agents: {
+          listen: [OURS, '127.0.0.1'].map((address) => ({ address, port: 5269 })),
+          holdTime: HOLD_TIME,
+          gracefulRestart: { enabled: true, restartTime: 300 },
+        },
+        vrfs: [BLUE],
       };
       const file = `${lab.directory}/filament.json`;
       writeFileSync(file, JSON.stringify(configuration));
@@ -108,18 +156,24 @@ withRoot('(needs root: network namespaces)', () => {
       startBird('bystander', here, BYSTANDER, '127.0.0.1', '10.255.0.3');
       await becomes('up', 0);
       await eventually('the bystander is there', async () => (await neighbor(BYSTANDER)).state === 'established');
+      startAgent('far', there, FAR, OURS);
+      startAgent('bystander', here, BYSTANDER, '127.0.0.1');
+      await agentIs('established', 0, 1);
     });
 
     afterAll(() => lab.close());
 
-    test('A03 the neighbor vanishes without a word: the hold timer ends the session, and it comes back with the link (RFC 4271 §6.5)', async () => {
+    test('A03 C21 the neighbor and the agent vanish without a word: the hold timers end both sessions, the routes of the agent stay, and both come back with the link (RFC 4271 §6.5)', async () => {
       await ip('-n', there, 'link', 'set', 'far', 'down');
       const { lastReset, messages } = await becomes('down', 1);
       expect(lastReset?.reason).toMatch(/^sent Hold Timer Expired/);
       expect(messages.sent.notification).toBe(1);
+      expect(await agentIs('restarting', 1, 1)).toMatchObject({ lastError: 'hold-time-expired' });
       await bystanderIsWell();
       await ip('-n', there, 'link', 'set', 'far', 'up');
       await becomes('up', 1);
+      await agentIs('established', 1, 1);
+      await bystanderIsWell();
     }, 120_000);
 
     test('I10 the own address goes and comes back with its interface: sessions and listener recover by themselves', async () => {
