@@ -1,12 +1,23 @@
-/** Row H01: how many routes a neighbor may announce (`prefixLimit`, RFC 4486 §4), over sockets. */
+/** Rows H01 and B45: how many routes a neighbor may announce (`prefixLimit`, RFC 4486 §4), over sockets. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { FaultLab, goodAttributes } from '../support/fault-lab.js';
+import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
 import { RawRouter, type RouterOptions } from '../support/raw-router.js';
-import { attribute } from '../support/update-messages.js';
+import { attribute, updateBody } from '../support/update-messages.js';
 
+/** As many memberships as row B45 has. */
+const MILLION = 1_000_000;
 const MAXIMUM = 'family: ipv4-unicast, maximum: 4';
 const limited = (more: string): string => `, prefixLimit: [{ ${MAXIMUM}${more} }]`;
+
+/** An UPDATE with memberships for the targets 64512:from and so on (RFC 4684 §4). */
+function memberships(from: number, count: number): Buffer {
+  let nlri = '';
+  for (let n = from; n < from + count; n++) nlri += `60 0000fde9 0002fc00 ${n.toString(16).padStart(8, '0')}`;
+  const reach = attribute(0x90, 14, `0001 84 04 c0000201 00 ${nlri}`);
+  return bgpMessage(BGP_UPDATE, updateBody({ attributes: reach + goodAttributes('eBGP').join('') }));
+}
 
 describe('prefixLimit', () => {
   let lab: FaultLab;
@@ -104,28 +115,27 @@ describe('prefixLimit', () => {
     expect(lab.neighbor(router)).toMatchObject({ state: 'established', flaps: 0 });
   });
 
-  test('B45 H01 memberships count as other routes do: beyond the limit Cease/Maximum Number of Prefixes (RFC 4486 §4)', async () => {
-    lab = await FaultLab.start({ session: { eBGP: ', prefixLimit: [{ family: rtc, maximum: 4 }]' } });
+  test('B45 H01 a million memberships are taken and count as other routes do: one more, and it is Cease/Maximum Number of Prefixes (RFC 4486 §4)', async () => {
+    lab = await FaultLab.start({ session: { eBGP: `, prefixLimit: [{ family: rtc, maximum: ${MILLION} }]` } });
     const families = [
       [1, 1],
       [1, 132],
     ] as const;
     router = await RawRouter.establish(lab.describe('eBGP', { families }));
-    const announceTargets = (from: number, to: number): void => {
-      let nlri = '';
-      for (let n = from; n <= to; n++) nlri += `60 0000fde9 0002fc00 0000000${n}`;
-      const reach = attribute(0x90, 14, `0001 84 04 c0000201 00 ${nlri}`);
-      router.update({ attributes: reach + goodAttributes('eBGP').join('') });
-    };
-    announceTargets(1, 4);
-    await eventually(
-      'four are taken',
-      () => lab.neighbor(router).families.find((f) => f.family === 'rtc')?.received === 4,
-    );
+    const before = lab.controller.rib.routeCount;
+    const taken = (): number | undefined =>
+      lab.neighbor(router).families.find(({ family }) => family === 'rtc')?.received;
+    for (let from = 0; from < MILLION; from += 250 * 100) {
+      const messages = Array.from({ length: 100 }, (_, i) => memberships(from + 250 * i, 250));
+      await router.sendAll(Buffer.concat(messages));
+    }
+    await eventually('they are taken', () => taken() === MILLION);
     expect(router.closed).toBe(false);
-    announceTargets(5, 5);
-    expect(await router.end()).toEqual({ code: 6, subcode: 1, data: '00018400000004' });
-  });
+    await lab.sentinel(router, 'eBGP');
+    router.send(memberships(MILLION, 1));
+    expect(await router.end()).toEqual({ code: 6, subcode: 1, data: '00018400000f4240' });
+    await eventually('nothing of them is left', () => lab.controller.rib.routeCount === before);
+  }, 60_000);
 
   test('H01 lower limit by a reload: at once, and only for the session that has too many', async () => {
     await start('');
