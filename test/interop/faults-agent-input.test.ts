@@ -581,17 +581,25 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     client.send(route('rogue', GREEN.name, inet('10.1.5.1/32', from)));
     await bystanders[1]!.receives(GREEN.name, 'ipv4-unicast', '10.1.5.1/32', [{ address: from, label: 17 }]);
     await bystanders[1]!.receives(RED.name, 'ipv4-unicast', prefix(1), [{ address: from, label: 99 }]);
-    expect(await agentNamed('rogue')).toMatchObject({
-      state: 'established',
-      routes: { received: MAXIMUM_ROUTES + 1 },
-      dropped: { 'route-limit': 10 },
-    });
+    const isRefused = async (): Promise<void> => {
+      expect(await agentNamed('rogue')).toMatchObject({
+        state: 'established',
+        routes: { received: MAXIMUM_ROUTES + 1 },
+        dropped: { 'route-limit': 10 },
+      });
+      expect(client.isClosed).toBe(false);
+    };
+    await isRefused();
+    const flaps = (await agentNamed('rogue'))!.flaps;
     const { publish, collection } = encodeWithdraw('rogue', serial++, RED.name, inet(prefix(2), from));
     client.send(publish + collection);
     client.send(route('rogue', RED.name, inet(prefix(MAXIMUM_ROUTES + 1), from)));
     await bystanders[1]!.receives(RED.name, 'ipv4-unicast', prefix(MAXIMUM_ROUTES + 1), [{ address: from, label: 17 }]);
     expect(bystanders[1]!.held(RED.name)).toHaveLength(MAXIMUM_ROUTES);
     expect(filament.logTail()).toMatch(/"level":"warn".*"reason":"route-limit"/);
+    // Never closed for it, however often.
+    await isRefused();
+    expect((await agentNamed('rogue'))!.flaps).toBe(flaps);
     client.close();
     await eventually('they are gone', () => bystanders[1]!.held(RED.name).length === 0);
   });
