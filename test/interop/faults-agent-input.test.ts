@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import { encodePublish, encodeWithdraw, streamHeader, subscribe, unsubscribe } from '../../src/agent/stanzas.js';
 import type { AgentView } from '../../src/controller/view.js';
@@ -14,6 +14,7 @@ import { TestAgent } from '../support/agent.js';
 import { eventually, throughout } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Gobgp } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -46,6 +47,7 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
   let filament: Filament;
   let observer: Gobgp;
   let bystanders: TestAgent[];
+  let invariants: Invariants;
   const clients: RawClient[] = [];
   let probe = 0;
   let serial = 0;
@@ -98,10 +100,15 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     for (const [index, agent] of bystanders.entries()) {
       await agent.start();
       for (const { name } of [BLUE, RED, GREEN]) agent.subscribe(name, index + 1);
+      await eventually('it is subscribed', async () => (await agentNamed(agent.name))?.subscriptions.length === 3);
     }
   });
 
   afterAll(() => lab.close());
+
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
+  });
 
   /** Nobody else was touched, nothing but the sentinel is anywhere, and it comes through. */
   afterEach(async () => {
@@ -129,6 +136,7 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
       expect(await agentNamed(agent.name)).toMatchObject({ state: 'established', flaps: 0 });
     }
     expect(await filament.neighbor(observer.address)).toMatchObject({ state: 'established', flaps: 0 });
+    await invariants.hold();
   });
 
   async function agentNamed(name: string): Promise<AgentView | undefined> {

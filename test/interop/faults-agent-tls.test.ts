@@ -5,13 +5,14 @@
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import * as tls from 'node:tls';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { streamHeader, STARTTLS } from '../../src/agent/stanzas.js';
 import { tlsParameters, type TlsParameters } from '../../src/net/tls.js';
 import { TestAgent } from '../support/agent.js';
 import { CertificateAuthority, readPair, type CertificateDescription, type KeyPair } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -32,6 +33,7 @@ describeWithDaemons([], 'agents over TLS', () => {
   const revoked = authority.issue({ commonName: 'revoked-agent' });
   let filament: Filament;
   let bystander: TestAgent;
+  let invariants: Invariants;
   let tlsConfig: Record<string, unknown>;
   let probe = 0;
 
@@ -65,11 +67,16 @@ describeWithDaemons([], 'agents over TLS', () => {
     });
     await bystander.start();
     bystander.subscribe(BLUE.name, 1);
+    await eventually('it is subscribed', async () => (await filament.agents())[0]?.subscriptions.length === 1);
   });
 
   afterAll(() => lab.close());
 
   /** The bystander has noticed nothing, and a route that it publishes now comes back. */
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
+  });
+
   afterEach(async () => {
     probe += 1;
     const workload = {
@@ -81,7 +88,9 @@ describeWithDaemons([], 'agents over TLS', () => {
     bystander.publish(BLUE.name, workload);
     await bystander.receives(BLUE.name, 'ipv4-unicast', workload.prefix, [{ address: bystander.address, label: 77 }]);
     bystander.expectNoViolations();
+    bystander.withdraw(BLUE.name, workload);
     expect(await agentNamed('bystander')).toMatchObject({ state: 'established', flaps: 0 });
+    await invariants.hold();
   });
 
   async function agentNamed(name: string): Promise<unknown> {
