@@ -44,7 +44,8 @@ afterEach(async () => {
 describe('RFC 8212', () => {
   test('H03 eBGP without policy: nothing is imported, nothing exported, End-of-RIB comes, and the status says so (RFC 8212 §3)', async () => {
     lab = await FaultLab.start({ session: { eBGP: ', requirePolicy: true' } });
-    lab.observer.update({ attributes: goodAttributes('client').join(''), nlri: '18 0a0800' });
+    const client = await lab.router('client');
+    client.update({ attributes: goodAttributes('client').join(''), nlri: '18 0a0800' });
     const router = await lab.router('eBGP', { capabilities: ENHANCED_REFRESH });
     await router.until('End-of-RIB of all families', () => router.endsOfRib.length === 6);
     router.update({ attributes: goodAttributes('eBGP').join(''), nlri: PREFIX });
@@ -52,7 +53,7 @@ describe('RFC 8212', () => {
     expect(path('10.9.0.0/24')).toMatchObject({ best: false, flags: ['rejected-by-policy'] });
     // The observer gets a route that was sent after it; the router, which gets none, the end of a refresh that it asked for.
     const other = await lab.router('client');
-    await lab.sentinel(lab.observer, 'client', other);
+    await lab.sentinel(client, 'client', other);
     await lab.sentinel(other, 'client');
     expect(lab.observer.history).not.toContain(`+${ROUTE}`);
     router.send(bgpMessage(BGP_ROUTE_REFRESH, octets('0001 00 01')));

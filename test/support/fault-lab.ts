@@ -92,6 +92,9 @@ export class FaultLab {
   #observer: RawRouter | undefined;
   readonly #routers: RawRouter[] = [];
   #sentinels = 0;
+  /** What it held with none but the bystanders. */
+  #before: Readonly<Record<string, number>> = {};
+  #isReloaded = false;
   readonly #hosts: Record<Kind, number> = { eBGP: 0, iBGP: 0, client: 0 };
 
   private constructor(lab: Lab, address: string, ports: readonly [number, number], configuration: string) {
@@ -154,6 +157,8 @@ export class FaultLab {
     const self = new FaultLab(lab, address, ports, text);
     await self.controller.start();
     await self.#startBystanders();
+    await self.observer.until('it has been told what there is', () => self.observer.endsOfRib.length > 0);
+    self.#before = self.#holdings;
     return self;
   }
 
@@ -247,6 +252,7 @@ export class FaultLab {
 
   /** Loads the configuration with one text replaced by another. */
   reload(from: string, to: string): ReloadResult {
+    this.#isReloaded = true;
     if (!this.#text.value.includes(from)) throw new Error(`the configuration has no ${from}`);
     this.#text.value = this.#text.value.replace(from, to);
     return runAtOnce(this.controller.reload());
@@ -262,11 +268,47 @@ export class FaultLab {
     return this.controller.view.agent('bystander');
   }
 
+  /**
+   * Ends everything. Before that all but the bystanders leave, and the invariants are looked at that hold whatever was done: the bystanders
+   * have noticed nothing (I2), none of it was a mistake of the product (I5), nobody waits for anything, and nothing is left of those that came (I4, I6).
+   */
   async close(): Promise<void> {
-    for (const router of this.#routers) router.close();
-    for (const agent of this.#agents) agent.destroy();
-    await this.controller.stop();
-    await this.lab.close();
+    try {
+      for (const router of this.#routers) if (router !== this.#observer) router.close();
+      for (const agent of this.#agents.slice(1)) agent.destroy();
+      const well = JSON.stringify({ neighbor: 'established', flaps: 0, agent: 'established' });
+      const bystanders = JSON.stringify(this.bystanders());
+      if (bystanders !== well) throw new Error(`the bystanders: ${bystanders}`);
+      const bugs = this.warnings.filter(({ message }) => message === 'bug');
+      if (bugs.length > 0) throw new Error(JSON.stringify(bugs));
+      // Another configuration has other tables of its own.
+      if (!this.#isReloaded) {
+        const before = JSON.stringify(this.#before);
+        await eventually('nothing is left of those that came', () => JSON.stringify(this.#holdings) === before, {
+          intervalMs: 10,
+          explain: () => `${JSON.stringify(this.#holdings)}, before ${before}`,
+        });
+      }
+    } finally {
+      for (const router of this.#routers) router.close();
+      for (const agent of this.#agents) agent.destroy();
+      await this.controller.stop();
+      await this.lab.close();
+    }
+  }
+
+  /** What sessions cost: all that grows with what others send. */
+  get #holdings(): Readonly<Record<string, number>> {
+    const { rib, groups, neighbors } = this.controller;
+    return {
+      routes: rib.routeCount,
+      paths: rib.pathCount,
+      payloads: rib.payloads.size,
+      groups: groups.size,
+      connections: neighbors.listener.gate?.open ?? 0,
+      agents: this.controller.agents.gate?.open ?? 0,
+      waiting: this.controller.view.neighbors().filter(({ output }) => output !== undefined).length,
+    };
   }
 }
 
