@@ -1,5 +1,5 @@
 /** TCP and TLS sockets as {@link Transport}, and outgoing TCP connections. */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 
@@ -60,9 +60,19 @@ function verificationFinding(secure: tls.TLSSocket, required: boolean): Error | 
   return error ? new Error(`the client certificate was not accepted: ${error.message}`, { cause: error }) : undefined;
 }
 
+/**
+ * The peer's certificate, if it has one, made of its octets: what `getPeerX509Certificate` gives is never released (Node 20.20), 4 KB
+ * for each handshake with a usual certificate and half a megabyte with one of thousands of names.
+ */
+function certificateOf(secure: tls.TLSSocket): X509Certificate | undefined {
+  // Null on a socket that is gone, and empty without a certificate, whatever the type says.
+  const certificate = secure.getPeerCertificate() as Partial<tls.PeerCertificate> | null;
+  return certificate?.raw === undefined ? undefined : new X509Certificate(certificate.raw);
+}
+
 /** A resumed session has the verdict of its first handshake, which may be hours old. */
 function expiredSince(secure: tls.TLSSocket): Error | null {
-  const certificate = secure.isSessionReused() ? secure.getPeerX509Certificate() : undefined;
+  const certificate = secure.isSessionReused() ? certificateOf(secure) : undefined;
   const isOver = certificate !== undefined && Date.parse(certificate.validTo) < Date.now();
   return isOver ? new Error('certificate has expired') : null;
 }
@@ -109,7 +119,8 @@ export class TcpTransport implements Transport, WaitingInput {
   #corked = false;
   #linger: Timer | undefined;
   #error: TransportError | undefined;
-  #peerCertificate: X509Certificate | undefined;
+  /** TLS has verified the peer's certificate, if it has one. */
+  #isPeerVerified = false;
 
   /** @param socket  connected, allowHalfOpen; owned from here on */
   constructor(socket: net.Socket, clock: Clock, options = systemSocketOptions) {
@@ -148,7 +159,7 @@ export class TcpTransport implements Transport, WaitingInput {
   }
 
   get peerCertificate(): X509Certificate | undefined {
-    return this.#peerCertificate;
+    return this.#isPeerVerified && this.#socket instanceof tls.TLSSocket ? certificateOf(this.#socket) : undefined;
   }
 
   attach(handler: TransportHandler): void {
@@ -290,7 +301,7 @@ export class TcpTransport implements Transport, WaitingInput {
         secure.destroy(failure);
         return;
       }
-      if (verifyPeer) this.#peerCertificate = secure.getPeerX509Certificate();
+      this.#isPeerVerified = verifyPeer;
       if (!this.closing) onSecure();
     });
     if (this.#handler) this.#listen(secure);

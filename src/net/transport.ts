@@ -34,7 +34,7 @@ export interface Transport {
   readonly closing: boolean;
   /** True while {@link pauseReading} holds octets back. */
   readonly readingPaused: boolean;
-  /** The peer's certificate once TLS has verified it; a certificate that nobody has verified is none. */
+  /** The peer's certificate once TLS has verified it, made anew each time; one that nobody has verified is none. */
   readonly peerCertificate?: X509Certificate | undefined;
 
   /** Sets the owner (anew). Reading starts with the first handler; what arrived before waits. */

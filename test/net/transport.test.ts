@@ -482,6 +482,22 @@ describe('TLS in the middle of a stream', () => {
     expect((await server.untilReceived(10)).toString()).toBe('starttlsin');
   });
 
+  test('its certificate is there while the connection is, and is not asked of Node, which never releases what it gives', async () => {
+    const leaks = jest.spyOn(TLSSocket.prototype, 'getPeerX509Certificate');
+    const [client, server] = await upgraded(true, 'client');
+    expect(server.transport.peerCertificate?.subject).toBe('CN=client');
+    expect(client.transport.peerCertificate?.subject).toBe('CN=server');
+    client.transport.close();
+    await server.until(() => server.log.includes('ended'));
+    server.transport.destroy();
+    await server.until(() => server.log.includes('closed'));
+    expect(server.transport.peerCertificate).toBeUndefined();
+    expect(leaks).not.toHaveBeenCalled();
+    leaks.mockRestore();
+    const [, unverified] = await upgraded(false, 'client');
+    expect(unverified.transport.peerCertificate).toBeUndefined();
+  });
+
   test.each([
     ['without a certificate', undefined],
     ['with a certificate of another CA', 'stranger'],
