@@ -56,7 +56,7 @@ export async function checkAgainst(path: string, access: ApiAccess, output: Outp
 
 function textOf(path: string): string {
   try {
-    return readText(path);
+    return readText(path, true);
   } catch (error) {
     if (error instanceof ConfigUnreadableError) throw new CliError(error.message, ExitCode.usage, error);
     throw error;

@@ -150,7 +150,7 @@ function addCheck(program: Argv, running: Running, { output, environment }: Prog
         .option('against', valued('URL of the HTTP API of a controller: say what the file would change there'))
         .option('token', tokenOption(environment)),
     running(async ({ config, against, token }) => {
-      if (against === undefined) return checkConfig(new ConfigFile(config ?? ''), output);
+      if (against === undefined) return checkConfig(new ConfigFile(config ?? '', true), output);
       const { checkAgainst } = await import('./check-against.js');
       return checkAgainst(config ?? '', { server: against, option: '--against', ...given({ token }) }, output);
     }),

@@ -3,6 +3,7 @@
  * Works on a document that fits the schema, or on what can be used of one (usable-parts.ts): each check stands alone there.
  * Every finding has the path of the field to change.
  */
+import type { Steps } from '../util/steps.js';
 import { isLoopback, parseIp } from '../wire/ip.js';
 import { hostPrefix, parsePrefix, prefixContains } from '../wire/prefix.js';
 import type { Prefix } from '../wire/prefix.js';
@@ -19,16 +20,21 @@ import { attempt, eachOf } from './usable-parts.js';
 
 type TlsDocument = NonNullable<ConfigDocument['agents']['tls']>;
 
-/** All problems of a document, or of what can be used of it; empty when nothing is wrong. */
-export function checkDocument(document: ConfigDocument): FieldProblem[] {
+/** All problems of a document, or of what can be used of it; empty when nothing is wrong. Can be interrupted between two VRFs. */
+export function* checkDocument(document: ConfigDocument): Steps<FieldProblem[]> {
   const problems: FieldProblem[] = [];
   const report: Report = (path, message) => problems.push({ path, message });
-  const vrfs = new VrfChecks(ownAs(document), report);
+  const checks = new VrfChecks(ownAs(document), report);
+  let vrfs: ConfigDocument['vrfs'] = [];
   const isList = attempt(() => {
-    for (const [index, vrf] of document.vrfs.entries()) vrfs.add(vrf, index);
+    ({ vrfs } = document);
   });
-  if (!isList) vrfs.names.miss();
-  checkSections(document, vrfs, report);
+  if (!isList) checks.names.miss();
+  for (const [index, vrf] of vrfs.entries()) {
+    checks.add(vrf, index);
+    yield;
+  }
+  checkSections(document, checks, report);
   return problems;
 }
 

@@ -17,10 +17,13 @@ export class ConfigUnreadableError extends Error {
 
 export class ConfigFile {
   readonly path: string;
+  readonly #mayWait: boolean;
   readonly #reader = new ConfigReader();
 
-  constructor(path: string) {
+  /** @param mayWait  the path may be a pipe, which is waited for */
+  constructor(path: string, mayWait = false) {
     this.path = path;
+    this.#mayWait = mayWait;
   }
 
   /**
@@ -30,7 +33,7 @@ export class ConfigFile {
    */
   load(running?: ResolvedConfig): Steps<LoadResult> {
     const { path: file } = this;
-    return readConfig(this.#reader, readText(file), { file, directory: dirname(file), running });
+    return readConfig(this.#reader, readText(file, this.#mayWait), { file, directory: dirname(file), running });
   }
 
   /** The same at once, for who has nothing else to do. */
@@ -120,11 +123,14 @@ function isReadable(file: string): boolean {
 /** Larger files are not read at all; 10,000 VRFs take about 3 MiB. */
 const MAXIMUM_FILE_OCTETS = 64 * 1024 * 1024;
 
-/** @throws ConfigUnreadableError  when there is no such file, or it is no text */
-export function readText(file: string): string {
+/**
+ * @param mayWait  see {@link readLimitedFile}
+ * @throws ConfigUnreadableError  when there is no such file, or it is no text
+ */
+export function readText(file: string, mayWait = false): string {
   let octets: Buffer;
   try {
-    octets = readLimitedFile(file, MAXIMUM_FILE_OCTETS);
+    octets = readLimitedFile(file, MAXIMUM_FILE_OCTETS, mayWait);
   } catch (error) {
     if (error instanceof FileReadError) throw new ConfigUnreadableError(error.message, { cause: error });
     throw error;

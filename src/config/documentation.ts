@@ -40,7 +40,7 @@ const INTRODUCTION = `<!-- Generated from the schema by \`npm run docs\`; do not
 One file in YAML (or JSON, which is YAML too) describes a controller:
 
     filament check --config FILE     says what is wrong, with line and column; with \`--against URL\` also what the file
-                                     would change in the controller whose HTTP API is at that URL
+                                     would change in the controller whose HTTP API is at that URL; FILE may be a pipe
     filament run --config FILE       runs it; SIGHUP reads the file again
     filament schema                  prints the JSON Schema for editors
 

@@ -1,16 +1,16 @@
 /** From a text to a working configuration, or to the list of everything that is wrong with it. */
 import { z } from 'zod';
-import { runAtOnce } from '../util/steps.js';
+import { runAtOnce, type Steps } from '../util/steps.js';
 import { checkDocument } from './check.js';
+import { Findings, sectionParts, type Finding } from './document-parts.js';
 import { locateProblems, parseText } from './document.js';
-import type { ParsedText, Position } from './document.js';
+import type { LocatedProblem, Position } from './document.js';
 import { unwrapSchema } from './effect.js';
 import { shown } from './field.js';
-import type { ConfigProblem, FieldPath, FieldProblem } from './problem.js';
+import { formatFieldPath, type ConfigProblem, type FieldPath, type FieldProblem } from './problem.js';
 import { resolveConfig } from './resolved.js';
 import type { ResolveContext, ResolvedConfig } from './resolved.js';
-import { configSchema } from './schema.js';
-import { usableParts } from './usable-parts.js';
+import { configSchema, type ConfigDocument } from './schema.js';
 import { VrfResolver } from './vrf-resolver.js';
 import { NOTHING_SHARED } from './vrf-texts.js';
 
@@ -25,46 +25,61 @@ export type LoadResult =
   | { readonly kind: 'invalid'; readonly file: string; readonly problems: readonly ConfigProblem[] };
 
 /**
- * Validates the text of a configuration.
+ * Validates the text of a configuration; can be interrupted between two items of a list.
  *
  * @param file  only for messages
  * @returns everything that is wrong, not only the first thing
  */
-export function loadConfig(text: string, file: string, context: ResolveContext): LoadResult {
+export function* loadConfigSteps(text: string, file: string, context: ResolveContext): Steps<LoadResult> {
   const parsed = parseText(text);
-  if (parsed.kind === 'unreadable') {
-    return { kind: 'invalid', file, problems: parsed.problems.map((problem) => ({ file, ...problem })) };
-  }
+  yield;
+  if (parsed.kind === 'unreadable') return invalid(file, boundedPlaces(parsed.problems));
+  const findings = new Findings(MAXIMUM_PROBLEMS + 1);
   // An empty file is an empty document: what is missing is said field by field.
-  const value = parsed.value ?? {};
-  const result = configSchema.safeParse(value, { reportInput: true });
-  if (!result.success) {
-    const problems = result.error.issues.slice(0, MAXIMUM_PROBLEMS + 1).flatMap(problemsOfIssue);
-    return invalid(file, parsed, [...problems, ...checkDocument(usableParts(configSchema, value))]);
-  }
-  const problems = checkDocument(result.data);
-  if (problems.length > 0) return invalid(file, parsed, problems);
-  const { routerId, vrfs } = result.data;
+  const parts = yield* sectionParts(configSchema, parsed.value ?? {}, findings);
+  const document = parts as ConfigDocument;
+  const wrong = findings.issues.flatMap(problemsOfIssue);
+  const problems = findings.areEnough ? wrong : wrong.concat(yield* checkDocument(document));
+  yield;
+  if (problems.length > 0) return invalid(file, locateProblems(parsed, bounded(problems)));
+  const { routerId, vrfs } = document;
   const running = context.running?.vrfs ?? [];
-  const resolved = runAtOnce(new VrfResolver().resolve(vrfs, routerId, running, NOTHING_SHARED));
-  const config = resolveConfig(result.data, context, resolved);
+  const resolved = yield* new VrfResolver().resolve(vrfs, routerId, running, NOTHING_SHARED);
+  const config = resolveConfig(document, context, resolved);
   return { kind: 'loaded', file, config, locate: (path) => parsed.locate(path) };
+}
+
+/** The same at once, for who has nothing else to do. */
+export function loadConfig(text: string, file: string, context: ResolveContext): LoadResult {
+  return runAtOnce(loadConfigSteps(text, file, context));
 }
 
 /** More are not told: what has as many is not a configuration with mistakes in it, and each is looked for in the text. */
 const MAXIMUM_PROBLEMS = 1000;
+const MORE_PROBLEMS = `there are more problems; the first ${MAXIMUM_PROBLEMS} are told`;
 
-function invalid(file: string, parsed: ParsedText, problems: readonly FieldProblem[]): LoadResult {
-  const told: FieldProblem[] = problems.slice(0, MAXIMUM_PROBLEMS);
+function bounded(problems: readonly FieldProblem[]): FieldProblem[] {
+  const told = problems.slice(0, MAXIMUM_PROBLEMS);
   if (told.length < problems.length) {
-    told.push({ path: [], message: `there are more problems; the first ${MAXIMUM_PROBLEMS} are told` });
+    told.push({ path: [], message: MORE_PROBLEMS });
   }
-  return { kind: 'invalid', file, problems: locateProblems(parsed, told).map((problem) => ({ file, ...problem })) };
+  return told;
+}
+
+function boundedPlaces(problems: readonly LocatedProblem[]): readonly LocatedProblem[] {
+  if (problems.length <= MAXIMUM_PROBLEMS) return problems;
+  return [{ line: 1, column: 1, path: formatFieldPath([]), message: MORE_PROBLEMS }].concat(
+    problems.slice(0, MAXIMUM_PROBLEMS),
+  );
+}
+
+function invalid(file: string, problems: readonly LocatedProblem[]): LoadResult {
+  return { kind: 'invalid', file, problems: problems.map((problem) => ({ file, ...problem })) };
 }
 
 /** zod's findings in our words; the messages of values come from field.ts, those of sections are made here. */
-function problemsOfIssue(issue: z.core.$ZodIssue): FieldProblem[] {
-  const path = issue.path.filter((step) => typeof step !== 'symbol');
+function problemsOfIssue(issue: Finding): FieldProblem[] {
+  const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     const known = fieldNamesAt(path);
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownField(key, known) }));

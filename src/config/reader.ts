@@ -1,8 +1,9 @@
 import type { Steps } from '../util/steps.js';
 import { checkSections } from './check.js';
 import { VrfChecks } from './check-vrfs.js';
+import { Findings, sectionParts } from './document-parts.js';
 import { parseText, type ParsedText, type Position } from './document.js';
-import { loadConfig, type LoadResult } from './load.js';
+import { loadConfigSteps, type LoadResult } from './load.js';
 import type { FieldPath } from './problem.js';
 import { resolveConfig, type ResolveContext } from './resolved.js';
 import { configSchema, vrfSchema, type ConfigDocument, type VrfDocument } from './schema.js';
@@ -16,6 +17,9 @@ interface ReadText {
   readonly vrfs: readonly VrfDocument[];
   readonly checks: RememberedChecks;
 }
+
+/** A VRF of a longer text is held against its schema item by item, which takes twice the time. */
+const MAXIMUM_STEP_LENGTH = 16 * 1024;
 
 /** Says only whether something is wrong: what it is, and where, is found in the whole text. */
 class RememberedChecks {
@@ -37,7 +41,7 @@ class RememberedChecks {
  * Reads one configuration after the other, as they replace each other. A VRF whose text is that of the configuration
  * before is not read, validated or compared again: with ten thousand VRFs a reload that changes one costs milliseconds.
  *
- * What comes out is what {@link loadConfig} makes of the whole text; that is also asked as soon as anything is wrong, or
+ * What comes out is what {@link loadConfigSteps} makes of the whole text; that is also asked as soon as anything is wrong, or
  * cannot be cut, so that problems are found and located in one way only.
  */
 export class ConfigReader {
@@ -50,7 +54,7 @@ export class ConfigReader {
     return this.#vrfsRead;
   }
 
-  /** See {@link loadConfig}; can be interrupted between two VRFs. */
+  /** See {@link loadConfigSteps}; can be interrupted between two VRFs. */
   *load(text: string, file: string, context: ResolveContext): Steps<LoadResult> {
     const last = this.#last?.cut;
     const again = last === undefined ? undefined : cutAgain(last, text);
@@ -61,19 +65,20 @@ export class ConfigReader {
       const result = yield* this.#loadCut(cut, shared, file, context);
       if (result !== undefined) return result;
     }
-    return loadConfig(text, file, context);
+    return yield* loadConfigSteps(text, file, context);
   }
 
   /** @returns `undefined` when anything is wrong */
   *#loadCut(cut: CutText, shared: SharedVrfs, file: string, context: ResolveContext): Steps<LoadResult | undefined> {
     const rest = parseText(restOf(cut));
     if (rest.kind === 'unreadable' || !hasEmptyList(rest.value)) return undefined;
-    const checked = configSchema.safeParse({ ...rest.value, vrfs: [] });
-    if (!checked.success) return undefined;
+    const findings = new Findings(1);
+    const checked = yield* sectionParts(configSchema, { ...rest.value, vrfs: [] }, findings);
+    if (findings.areEnough) return undefined;
     yield;
     const vrfs = yield* this.#readVrfs(cut, shared);
     if (vrfs === undefined) return undefined;
-    const document = { ...checked.data, vrfs };
+    const document = { ...(checked as ConfigDocument), vrfs };
     const checks = yield* this.#check(document, shared);
     if (checks === undefined) return undefined;
     yield;
@@ -112,7 +117,7 @@ export class ConfigReader {
     }
     for (let n = head; n < cut.starts.length - tail; n++) {
       const text = vrfTextOf(cut, n);
-      const document = known.get(text) ?? this.#readVrf(text, cut.format === 'yaml');
+      const document = known.get(text) ?? (yield* this.#readVrf(text, cut.format === 'yaml'));
       if (document === undefined) return undefined;
       documents.push(document);
       yield;
@@ -120,7 +125,7 @@ export class ConfigReader {
     return documents.concat(before.slice(before.length - tail));
   }
 
-  #readVrf(text: string, isList: boolean): VrfDocument | undefined {
+  *#readVrf(text: string, isList: boolean): Steps<VrfDocument | undefined> {
     this.#vrfsRead++;
     const parsed = parseText(text);
     if (parsed.kind === 'unreadable') return undefined;
@@ -128,6 +133,11 @@ export class ConfigReader {
     if (isList) {
       if (!Array.isArray(value) || value.length !== 1) return undefined;
       value = value[0];
+    }
+    if (text.length > MAXIMUM_STEP_LENGTH) {
+      const findings = new Findings(1);
+      const parts = yield* sectionParts(vrfSchema, value, findings);
+      return findings.areEnough ? undefined : (parts as VrfDocument);
     }
     const checked = vrfSchema.safeParse(value);
     return checked.success ? checked.data : undefined;

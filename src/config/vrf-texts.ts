@@ -8,6 +8,8 @@
  * whole text has to be read.
  */
 
+import { endOfString } from './json-places.js';
+
 /** A text whose VRFs are known. */
 export interface CutText {
   readonly text: string;
@@ -35,7 +37,6 @@ interface Pieces {
 }
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const SPACE = 0x20;
 const LINE_FEED = 0x0a;
 const DASH = 0x2d;
@@ -291,14 +292,4 @@ function jsonItems(text: string, from: number, to: number, after: boolean, befor
   }
   if (depth !== 0 || !isGap(to, before && (after || starts.length > 0))) return undefined;
   return { starts, ends };
-}
-
-/** Where the string that begins at `at` ends: at its closing quote. */
-function endOfString(text: string, at: number): number {
-  for (let end = at + 1; end < text.length; end++) {
-    const code = text.charCodeAt(end);
-    if (code === QUOTE) return end;
-    if (code === BACKSLASH) end++;
-  }
-  return text.length;
 }

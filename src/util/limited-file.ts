@@ -1,6 +1,7 @@
 /**
  * Reads files that a configuration or a request names, in one thread with everything else: a path may lead to what never
- * answers (a pipe that nobody writes to) or never ends (`/dev/zero`), and neither may cost more than an error.
+ * answers (a pipe that nobody writes to) or never ends (`/dev/zero`), and neither may cost more than an error. A command that has nothing
+ * else to do may wait for a pipe.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs';
 
@@ -14,8 +15,10 @@ const SYSTEM_ERRORS: Readonly<Partial<Record<string, string>>> = {
   EACCES: 'permission denied',
 };
 
-/** Without waiting for a writer of a pipe, and without getting a terminal to belong to. */
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+/** Without getting a terminal to belong to. */
+const WAITING_FLAGS = constants.O_RDONLY | constants.O_NOCTTY;
+/** And without waiting for a writer of a pipe. */
+const OPEN_FLAGS = WAITING_FLAGS | constants.O_NONBLOCK;
 
 /** Beyond the size that the system tells: a file may grow, and those under /proc say 0. */
 const EXTRA_OCTETS = 4096;
@@ -24,20 +27,23 @@ const EXTRA_OCTETS = 4096;
  * The content of a regular file; symbolic links are followed. Never waits for another process, and never takes more than
  * `maximumOctets` into memory, also of a file that grows meanwhile.
  *
+ * @param mayWait  for a command that has nothing else to do: a pipe is read to its end, however long that takes
  * @throws FileReadError  when it cannot be opened or read, is no regular file, or is larger
  */
-export function readLimitedFile(file: string, maximumOctets: number): Buffer {
+export function readLimitedFile(file: string, maximumOctets: number, mayWait = false): Buffer {
   const refuse = (fault: string, cause?: unknown): never => {
     throw new FileReadError(`cannot read ${file}: ${fault}`, { cause });
   };
-  const fault = limitedFileFault(file, maximumOctets);
-  if (fault !== undefined) return refuse(fault);
   let fd: number | undefined;
   try {
-    fd = openSync(file, OPEN_FLAGS);
+    const isPipe = mayWait && statSync(file).isFIFO();
+    const fault = isPipe ? undefined : limitedFileFault(file, maximumOctets);
+    if (fault !== undefined) return refuse(fault);
+    fd = openSync(file, isPipe ? WAITING_FLAGS : OPEN_FLAGS);
     // The path may lead elsewhere by now.
     const stats = fstatSync(fd);
-    const content = faultOf(stats, maximumOctets) ?? readAtMost(fd, stats.size, maximumOctets);
+    const isAsSeen = isPipe && stats.isFIFO();
+    const content = (isAsSeen ? undefined : faultOf(stats, maximumOctets)) ?? readAtMost(fd, stats.size, maximumOctets);
     return typeof content === 'string' ? refuse(content) : content;
   } catch (error) {
     if (error instanceof FileReadError) throw error;

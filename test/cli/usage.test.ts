@@ -1,5 +1,8 @@
-import { describe, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { configJsonSchema } from '../../src/config/schema.js';
 import { filament, ROOT } from './command.js';
 
@@ -56,6 +59,31 @@ describe('filament check', () => {
     const { exitCode, out, err } = await filament('check', '--config', file);
     expect({ exitCode, err }).toEqual({ exitCode: 2, err: '' });
     expect(out.trimEnd().split('\n')).toEqual(problems.map((line) => `${file}:${line}`));
+  });
+});
+
+describe('a pipe as the file', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'filament-pipe-'));
+  const pipe = join(directory, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  afterAll(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  test('filament check reads it to its end', async () => {
+    const writer = spawn('sh', ['-c', `cat ${ROOT}${FIXTURES}/invalid/references.yaml > ${pipe}`], { stdio: 'ignore' });
+    const problems = readFileSync(`${ROOT}${FIXTURES}/invalid/references.yaml.problems`, 'utf8').trimEnd().split('\n');
+    try {
+      const { exitCode, out } = await filament('check', '--config', pipe);
+      expect([exitCode, out.trimEnd().split('\n')]).toEqual([2, problems.map((line) => `${pipe}:${line}`)]);
+    } finally {
+      writer.kill();
+    }
+  });
+
+  test('filament run refuses it at once', async () => {
+    const { exitCode, err } = await filament('run', '--config', pipe);
+    expect([exitCode, err]).toEqual([2, expect.stringMatching(/it is a pipe; allowed: a regular file/)]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -39,6 +39,26 @@ describe('readLimitedFile', () => {
 
   test('follows symbolic links', () => {
     expect(readLimitedFile(at('link'), LIMIT)).toEqual(content(LIMIT));
+  });
+
+  test.each([
+    ['what comes late and in parts', `sleep 0.1; printf abc; sleep 0.1; printf def`, 'abcdef'],
+    ['nothing', `:`, ''],
+    ['as much as is allowed', `head -c ${LIMIT} /dev/zero`, '\0'.repeat(LIMIT)],
+  ])('reads a pipe to its end for who may wait: %s', (_what, script, expected) => {
+    spawn('sh', ['-c', `{ ${script}; } > ${at('pipe')}`], { stdio: 'ignore' });
+    expect(readLimitedFile(at('link-to-pipe'), LIMIT, true).toString()).toBe(expected);
+  });
+
+  test('takes no more of a pipe than is allowed', () => {
+    spawn('sh', ['-c', `cat /dev/zero > ${at('pipe')}`], { stdio: 'ignore' });
+    expect(() => readLimitedFile(at('pipe'), LIMIT, true)).toThrow(`it has more than ${LIMIT} octets`);
+  });
+
+  test('who may wait reads files as everybody does, and no devices', () => {
+    expect(readLimitedFile(at(`${LIMIT}`), LIMIT, true)).toEqual(content(LIMIT));
+    expect(() => readLimitedFile('/dev/zero', LIMIT, true)).toThrow('it is a device');
+    expect(() => readLimitedFile(at('missing'), LIMIT, true)).toThrow('no such file');
   });
 
   test('reads a file that has more than the system says', () => {
