@@ -17,6 +17,11 @@ export type AcceptRefusal = 'address-limit' | 'total-limit' | 'rate-limit' | 'de
 const SECOND_MS = 1000;
 /** So many an address may have in any case. Beyond, it leaves to others as many as it has: so few addresses keep nobody out. */
 const FEW = 16;
+/** Connections that agents leave to neighbors at the most; of few descriptors an eighth. */
+const MAX_NEIGHBORS_SHARE = 1024;
+
+/** Whose connections a gate judges. A neighbor that is kept out is missed by everybody: agents, however many, leave some descriptors to neighbors. */
+export type Accepted = 'neighbors' | 'agents';
 
 /**
  * The connections that all listeners of the process may hold together. Beyond, a connection is cut at once: were it left to
@@ -24,16 +29,19 @@ const FEW = 16;
  */
 export class DescriptorBudget {
   readonly #limit: number;
+  readonly #neighborsShare: number;
   #used = 0;
 
   /** @param descriptors  that the process may have open */
   constructor(descriptors: number) {
     this.#limit = descriptors - reservedFiles(descriptors);
+    this.#neighborsShare = Math.min(MAX_NEIGHBORS_SHARE, Math.floor(this.#limit / 8));
   }
 
-  /** Connections that may still come. */
-  get free(): number {
-    return Math.max(0, this.#limit - this.#used);
+  /** Connections of these that may still come. */
+  freeFor(who: Accepted): number {
+    const kept = who === 'agents' ? this.#neighborsShare : 0;
+    return Math.max(0, this.#limit - this.#used - kept);
   }
 
   take(): void {
@@ -51,6 +59,7 @@ const descriptorBudget = new DescriptorBudget(openFileLimit());
 export class AcceptGate {
   readonly #clock: Clock;
   readonly #budget: DescriptorBudget;
+  readonly #who: Accepted;
   #limits: AcceptLimits;
   #open = 0;
   readonly #byAddress = new Map<string, number>();
@@ -60,8 +69,9 @@ export class AcceptGate {
   readonly #refusals = new Map<AcceptRefusal, number>();
   #exhausted = false;
 
-  constructor(clock: Clock, limits: AcceptLimits, budget = descriptorBudget) {
+  constructor(clock: Clock, who: Accepted, limits: AcceptLimits, budget = descriptorBudget) {
     this.#clock = clock;
+    this.#who = who;
     this.#limits = limits;
     this.#budget = budget;
   }
@@ -119,7 +129,7 @@ export class AcceptGate {
     const held = this.#byAddress.get(address) ?? 0;
     if (held >= this.#limits.perAddress) return 'address-limit';
     if (this.#open >= this.#limits.total) return 'total-limit';
-    const { free } = this.#budget;
+    const free = this.#budget.freeFor(this.#who);
     if (free === 0) return 'descriptor-limit';
     return held >= FEW && held >= Math.min(free, this.#limits.total - this.#open) ? 'address-limit' : undefined;
   }

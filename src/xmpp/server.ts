@@ -116,7 +116,7 @@ export class AgentServer {
     this.#handler = handler;
     this.#deps = deps;
     this.#sessionDeps = { clock: deps.clock, logger: PacedLogger.of(deps.logger, deps.clock) };
-    this.#gate = options.acceptLimits && new AcceptGate(deps.clock, options.acceptLimits);
+    this.#gate = options.acceptLimits && new AcceptGate(deps.clock, 'agents', options.acceptLimits);
     this.#holdTimeSec = options.holdTimeSec;
     this.#maxStanzaOctets = options.maxStanzaBytes ?? DEFAULT_MAX_STANZA_OCTETS;
     this.#waitingMemory = new WaitingMemory(options.waitingOctets ?? (() => DEFAULT_WAITING_OCTETS));

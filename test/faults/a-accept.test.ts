@@ -38,7 +38,7 @@ const GENEROUS: AcceptLimits = { perAddress: 1000, perSecond: 1000, total: 1000 
 /** A listener whose connections stay open. */
 async function gated(limits: Partial<AcceptLimits>, budget = new DescriptorBudget(4000)) {
   const clock = new ManualClock();
-  const gate = new AcceptGate(clock, { ...GENEROUS, ...limits }, budget);
+  const gate = new AcceptGate(clock, 'neighbors', { ...GENEROUS, ...limits }, budget);
   const accepted: Transport[] = [];
   const refused: string[] = [];
   const listener = new TcpListener({
@@ -117,7 +117,7 @@ describe('limits on accept', () => {
       [{}, new DescriptorBudget(400)],
       [{ total: 300 }, new DescriptorBudget(4000)],
     ] as const) {
-      const gate = new AcceptGate(new ManualClock(), { ...GENEROUS, ...limits }, budget);
+      const gate = new AcceptGate(new ManualClock(), 'neighbors', { ...GENEROUS, ...limits }, budget);
       const held = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((address) => {
         let count = 0;
         while (gate.admit(address) === undefined) count++;
@@ -129,8 +129,28 @@ describe('limits on accept', () => {
       for (let n = 1; n <= 37; n++) expect(gate.admit(`198.51.100.${n}`)).toBeUndefined();
       expect(gate.admit('198.51.100.99')).toBeDefined();
     }
-    const small = new AcceptGate(new ManualClock(), { ...GENEROUS, total: 16 }, new DescriptorBudget(4000));
+    const small = new AcceptGate(
+      new ManualClock(),
+      'neighbors',
+      { ...GENEROUS, total: 16 },
+      new DescriptorBudget(4000),
+    );
     for (let n = 0; n < 16; n++) expect(small.admit('192.0.2.1')).toBeUndefined();
+  });
+
+  test('I05 agents leave descriptors to neighbors, however many come from however many addresses', () => {
+    const budget = new DescriptorBudget(400);
+    const agents = new AcceptGate(new ManualClock(), 'agents', GENEROUS, budget);
+    const neighbors = new AcceptGate(new ManualClock(), 'neighbors', GENEROUS, budget);
+    let count = 0;
+    while (agents.admit(`192.0.2.${count % 250}`) === undefined) count++;
+    expect(count).toBe(263);
+    expect([...agents.refusals]).toEqual([['descriptor-limit', 1]]);
+    for (let n = 0; n < 37; n++) expect(neighbors.admit(`198.51.100.${n}`)).toBeUndefined();
+    expect(neighbors.admit('198.51.100.99')).toBe('descriptor-limit');
+    neighbors.gone('198.51.100.1');
+    expect(agents.admit('192.0.2.1')).toBe('descriptor-limit');
+    expect(neighbors.admit('198.51.100.99')).toBeUndefined();
   });
 
   test('I05 few descriptors are left: what comes is cut, what is there stays, and it recovers', async () => {

@@ -68,7 +68,7 @@ export class BgpListener {
     this.#full = full;
     this.#logger = logger;
     this.#refusalLog = new LogPace(clock, REFUSAL_LOG_MS);
-    const gate = acceptLimits && new AcceptGate(clock, acceptLimits);
+    const gate = acceptLimits && new AcceptGate(clock, 'neighbors', acceptLimits);
     this.#gate = gate;
     this.#tcp = new TcpListener({
       option: 'bgp.listen',
