@@ -14,6 +14,7 @@ test(
   'C20 a route published and withdrawn 50,000 times: neighbors see what it is now and then, and what it is in the end',
   async () => {
     const lab = await FaultLab.start();
+    lab.faultless('an agent may change its mind as often as it likes');
     const agent = await lab.agent('restless');
     const route = (host: number, label: number): Announcement => ({
       family: 'ipv4-unicast',

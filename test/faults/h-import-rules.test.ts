@@ -24,6 +24,9 @@ const BGP_ROUTE_REFRESH = 5;
 const ENHANCED_REFRESH = '4600';
 const OTC = 35;
 
+/** Why nothing is told of what is done: {@link FaultLab.faultless}. */
+const WELL_FORMED = 'such routes are well-formed: what is not used is shown with a flag';
+
 let lab: FaultLab;
 
 /** The one path of a prefix. */
@@ -44,6 +47,7 @@ afterEach(async () => {
 describe('RFC 8212', () => {
   test('H03 eBGP without policy: nothing is imported, nothing exported, End-of-RIB comes, and the status says so (RFC 8212 §3)', async () => {
     lab = await FaultLab.start({ session: { eBGP: ', requirePolicy: true' } });
+    lab.faultless(WELL_FORMED);
     const client = await lab.router('client');
     client.update({ attributes: goodAttributes('client').join(''), nlri: '18 0a0800' });
     const router = await lab.router('eBGP', { capabilities: ENHANCED_REFRESH });
@@ -74,6 +78,7 @@ describe('well-known communities', () => {
 
   beforeEach(async () => {
     lab = await FaultLab.start();
+    lab.faultless(WELL_FORMED);
     external = await lab.router('eBGP');
     source = await lab.router('client');
   });
@@ -135,6 +140,7 @@ describe('martians', () => {
 
   test('H11 martians and own addresses from another AS are shown and not used; inside the AS they are its business (RFC 7454 §6)', async () => {
     lab = await FaultLab.start();
+    lab.faultless(WELL_FORMED);
     const external = await lab.router('eBGP');
     const own = lab.address
       .split('.')
@@ -161,6 +167,7 @@ describe('martians', () => {
 
   test('H11 martians and the default route are configurable, and a reload has what came in judged anew', async () => {
     lab = await FaultLab.start({ session: { eBGP: ', acceptMartians: true, acceptDefaultRoute: false' } });
+    lab.faultless(WELL_FORMED);
     const external = await lab.router('eBGP');
     external.update({ attributes: goodAttributes('eBGP').join(''), nlri: '18 a9fe01 00' });
     await lab.observer.has('1/1 18a9fe01');
@@ -224,6 +231,7 @@ describe('roles (RFC 9234)', () => {
     ['rs-client', PEER_AS_OCTETS, '0000ea60'],
   ])('our role %s: OTC of routes that come in (RFC 9234 §5)', async (name, added, foreign) => {
     lab = await FaultLab.start({ session: { eBGP: `, role: ${name}` } });
+    lab.faultless(WELL_FORMED);
     const router = await lab.router('eBGP');
     router.update({ attributes: goodAttributes('eBGP').join(''), nlri: PREFIX });
     expect((await lab.observer.has(ROUTE)).get(OTC)).toBe(added);
@@ -250,6 +258,7 @@ describe('roles (RFC 9234)', () => {
     ['rs-client', undefined, false],
   ])('our role %s: OTC of routes that go out (RFC 9234 §5)', async (name, added, passes) => {
     lab = await FaultLab.start({ session: { eBGP: `, role: ${name}` } });
+    lab.faultless(WELL_FORMED);
     const router = await lab.router('eBGP');
     const source = await lab.router('client');
     source.update({ attributes: goodAttributes('client').join(''), nlri: PREFIX });

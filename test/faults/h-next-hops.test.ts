@@ -120,6 +120,7 @@ test(
 test(
   'H08 the workload that is the next hop of very many routes of a CE goes, and comes back: each time one sweep',
   async () => {
+    lab.faultless('the routes of a workload come and go');
     lab.reload(
       `name: eBGP, families: ${FAMILIES}`,
       `name: eBGP, vrf: ${JSON.stringify(VRF)}, families: [ipv4-unicast]`,

