@@ -11,6 +11,7 @@ import { streamHeader, STARTTLS } from '../../src/agent/stanzas.js';
 import { CertificateAuthority, readPair } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
@@ -39,6 +40,7 @@ describeWithDaemons([], 'a storm of TLS handshakes', () => {
   let filament: Filament;
   let neighbor: Filament;
   let agents: tls.TLSSocket[] = [];
+  let invariants: Invariants;
 
   beforeAll(async () => {
     const [address, far] = [lab.nextAddress(), lab.nextAddress()];
@@ -84,6 +86,7 @@ describeWithDaemons([], 'a storm of TLS handshakes', () => {
     );
     await Promise.all([filament.start(), neighbor.start()]);
     await filament.established(far);
+    invariants = await Invariants.watch(filament);
   });
   afterAll(async () => {
     for (const agent of agents) agent.destroy();
@@ -160,6 +163,8 @@ describeWithDaemons([], 'a storm of TLS handshakes', () => {
       agents = await storm([...sessions.keys()].slice(0, 100));
       expect(agents.every((agent) => agent.isSessionReused())).toBe(true);
       expect(await filament.neighbor(neighbor.address)).toMatchObject({ state: 'established', flaps: 0 });
+      for (const agent of agents) agent.destroy();
+      await invariants.hold();
     },
     DEADLINE_MS,
   );

@@ -10,6 +10,7 @@ import { eventually, eventuallyEqual } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
@@ -165,6 +166,7 @@ describeWithDaemons(['gobgp'], 'the only controller of many agents', () => {
   test(
     'C25, C26: an agent dies and comes back with a new label: nobody loses a route, and each holds the new label',
     async () => {
+      const invariants = await Invariants.watch(filament);
       const dying = agents[5]!;
       const bystanders = agents.filter((agent) => agent !== dying && agent.established);
       const lostBefore = bystanders.map(({ lost }) => lost.length);
@@ -181,6 +183,8 @@ describeWithDaemons(['gobgp'], 'the only controller of many agents', () => {
       expect(bystanders.map(({ lost }) => lost.length)).toEqual(lostBefore);
       expect(await flaps()).toEqual(flapsBefore);
       expect(losses?.lost).toEqual([]);
+      dying.publish(vrfName(5), pod(5, dying.address, 0));
+      await invariants.hold({ touched: [dying.name] });
 
       async function flaps(): Promise<string[]> {
         const views = await filament.agents();

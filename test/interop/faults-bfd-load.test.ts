@@ -7,6 +7,7 @@ import type { BfdView } from '../../src/controller/view.js';
 import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, REHEARSED } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
 import { RawRouter } from '../support/raw-router.js';
@@ -21,6 +22,8 @@ const INTERVAL_MS = 100;
 /** 300 ms by hand on a machine of one's own; where others take the processors away nobody can promise that, BIRD neither. */
 const MULTIPLIER = LONG ? 3 : 20;
 const PER_UPDATE = 500;
+/** What a heap that has held a table and is not collected yet may be larger by. */
+const OCTETS_PER_ROUTE = 3000;
 /** Each but the first changes every route. */
 const ROUNDS = 4;
 
@@ -103,6 +106,7 @@ describeWithDaemons(['bird'], 'BFD while the RIB is under load', () => {
       const view = await bfd();
       return view?.state === 'up' && view.detectionTimeMs === MULTIPLIER * INTERVAL_MS;
     });
+    const invariants = await Invariants.watch(filament);
     const { packets } = (await bfd())!;
     for (let round = 0; round < ROUNDS; round++) announceAll(round);
     announce([ROUTES], 0);
@@ -116,5 +120,7 @@ describeWithDaemons(['bird'], 'BFD while the RIB is under load', () => {
     expect(after).toMatchObject({ state: 'up', flaps: 0 });
     expect(await filament.neighbor(bird.address)).toMatchObject({ state: 'established', flaps: 0 });
     expect(await bird.control('show', 'bfd', 'sessions')).toMatch(/ Up /);
+    flooder.close();
+    await invariants.hold({ touched: [flooding], moreMemoryOctets: ROUTES * OCTETS_PER_ROUTE });
   });
 });

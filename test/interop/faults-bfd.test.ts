@@ -8,6 +8,7 @@ import { TestAgent } from '../support/agent.js';
 import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import type { Route } from '../support/routes.js';
@@ -107,6 +108,7 @@ describeWithDaemons(['bird'], 'BFD beside BGP, over several hops', () => {
   test('A31 BFD goes down while TCP lives: the session ends with 6/10, its routes go, nobody else is touched (RFC 9384 §2)', async () => {
     await bfdOf(isUp);
     const before = await bystanders();
+    const invariants = await Invariants.watch(filament);
     const { flaps } = await filament.neighbor(watched.address);
     watched.suspend();
     try {
@@ -118,6 +120,7 @@ describeWithDaemons(['bird'], 'BFD beside BGP, over several hops', () => {
       const sentinel = vpnRoute(2);
       await bystander.announce(sentinel);
       await filament.path('l3vpn-ipv4-unicast', '65000:2:10.2.0.0/24');
+      await bystander.withdraw(sentinel);
       expect(await bystanders()).toEqual(before);
     } finally {
       watched.resume();
@@ -127,6 +130,7 @@ describeWithDaemons(['bird'], 'BFD beside BGP, over several hops', () => {
     await arrives(bystander, WATCHED_ROUTE);
     expect(await bystanders()).toEqual(before);
     expect((await filament.neighbor(watched.address)).flaps).toBe(flaps + 1);
+    await invariants.hold({ touched: [watched.address] });
   });
 
   describe('a reload', () => {

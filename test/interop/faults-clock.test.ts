@@ -8,6 +8,7 @@ import { streamHeader } from '../../src/agent/stanzas.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually, throughout } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -24,6 +25,7 @@ describeWithDaemons(['faketime'], 'a wall clock that jumps', () => {
   let filament: Filament;
   let neighbor: Filament;
   let agent: TestAgent;
+  let invariants: Invariants;
 
   beforeAll(async () => {
     const [address, far] = [lab.nextAddress(), lab.nextAddress()];
@@ -65,6 +67,7 @@ describeWithDaemons(['faketime'], 'a wall clock that jumps', () => {
     agent = new TestAgent(lab, filament, 'bystander', { holdTimeSec: HOLD_TIME_SEC });
     await agent.start();
     await eventually('BFD is up', async () => (await filament.neighbor(far)).bfd?.state === 'up');
+    invariants = await Invariants.watch(filament);
   });
   afterAll(() => lab.close());
 
@@ -102,6 +105,7 @@ describeWithDaemons(['faketime'], 'a wall clock that jumps', () => {
       const { uptimeSeconds } = await filament.neighbor(neighbor.address);
       expect(uptimeSeconds).toBeGreaterThan(0);
       expect(uptimeSeconds).toBeLessThan(HOUR_MS / 1000);
+      await invariants.hold();
     },
   );
 
@@ -124,5 +128,6 @@ describeWithDaemons(['faketime'], 'a wall clock that jumps', () => {
       state: 'closed',
       lastError: 'hold-time-expired',
     });
+    await invariants.hold({ touched: [neighbor.address] });
   });
 });

@@ -10,6 +10,7 @@ import { TestAgent } from '../support/agent.js';
 import { eventually, eventuallyEqual } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import type { VpnRoute } from '../support/routes.js';
@@ -128,6 +129,7 @@ describeWithDaemons(['gobgp'], 'a gateway with route-target constraint', () => {
   test(
     'D01 is killed and started again: agents and gateway keep their routes, and what is asked for never narrows (RFC 4684 §6)',
     async () => {
+      const invariants = await Invariants.watch(filament);
       await filament.crash();
       await eventually('all have noticed', async () => {
         return agents.every(({ established }) => !established) && !(await gateway.isEstablished(filament.address));
@@ -155,6 +157,7 @@ describeWithDaemons(['gobgp'], 'a gateway with route-target constraint', () => {
         agent.expectNoViolations();
       }
       expect(losses?.lost).toEqual([]);
+      await invariants.hold({ isRestarted: true });
       // All do say so when they lose something.
       const [first] = agents as [TestAgent];
       for (const announcement of workloads(0, first.address)) first.withdraw(BLUE, announcement);

@@ -8,6 +8,7 @@ import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { prefixText, type VpnRoute } from '../support/routes.js';
@@ -125,6 +126,7 @@ describeWithDaemons(['bird', 'frr'], 'a controller that crashes again and again'
     async () => {
       await isBack();
       const before = await everything();
+      const invariants = await Invariants.watch(filament);
       const dropsBefore = await frr.drops(filament.address);
       for (let n = 0; n < CRASHES; n++) {
         const looksBefore = looked;
@@ -136,6 +138,7 @@ describeWithDaemons(['bird', 'frr'], 'a controller that crashes again and again'
       }
       expect((await frr.drops(filament.address)) - dropsBefore).toBe(CRASHES);
       expect(await everything()).toEqual(before);
+      await invariants.hold({ isRestarted: true });
       expect(missing).toBe(0);
       // The looks do see that a route goes.
       await bird.withdraw(ofBird);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { RawRouter } from '../support/raw-router.js';
@@ -50,6 +51,7 @@ describeWithDaemons([], 'few file descriptors', () => {
     "I05 I12 clients that fill the agents' port and the API at once end nothing and keep nobody out",
     async () => {
       const bystander = await establish(early);
+      const invariants = await Invariants.watch(filament);
       const [one, other] = [lab.nextAddress(), lab.nextAddress()];
       const take = async (port: number, from: string): Promise<void> => {
         const client = await RawClient.connect(filament.address, port, from).catch(() => undefined);
@@ -67,8 +69,10 @@ describeWithDaemons([], 'few file descriptors', () => {
       const newcomer = await establish(late);
       expect(await filament.neighbor(early)).toMatchObject({ state: 'established', flaps: 0 });
       expect([filament.process.running, bystander.closed]).toEqual([true, false]);
-      bystander.close();
       newcomer.close();
+      for (const client of greedy) client.close();
+      await invariants.hold();
+      bystander.close();
     },
     LIMIT_MS,
   );

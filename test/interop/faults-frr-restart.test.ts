@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { prefixText, type Route } from '../support/routes.js';
@@ -47,6 +48,7 @@ describeWithDaemons(['frr', 'gobgp'], 'graceful restart with FRR', () => {
   let gobgp: Gobgp;
   let frr: Frr;
   let losses: Losses | undefined;
+  let invariants: Invariants;
   /** Looks at FRR in which it did not have GoBGP's VPN route. */
   let missing = 0;
   let looking = true;
@@ -90,7 +92,8 @@ describeWithDaemons(['frr', 'gobgp'], 'graceful restart with FRR', () => {
     looks = lookAtFrr();
   }, LIMIT_MS);
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
     losses?.forget();
     missing = 0;
   });
@@ -172,6 +175,7 @@ describeWithDaemons(['frr', 'gobgp'], 'graceful restart with FRR', () => {
       await eventually('the looks find that the route is gone', () => missing > 0);
       await gobgp.announce(ofGobgp[0]!);
       await converged();
+      await invariants.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
@@ -191,6 +195,7 @@ describeWithDaemons(['frr', 'gobgp'], 'graceful restart with FRR', () => {
       });
       await converged();
       await lostNothing();
+      await invariants.hold({ touched: [frr.address] });
     },
     LIMIT_MS,
   );

@@ -8,6 +8,7 @@ import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { prefixText, type VpnRoute } from '../support/routes.js';
@@ -38,6 +39,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
   let bird: Bird;
   /** What GoBGP has lost since it is watched. */
   let losses: Losses | undefined;
+  let invariants: Invariants;
   /** Looks at BIRD in which it did not have GoBGP's route. */
   let missing = 0;
   let looking = true;
@@ -79,7 +81,8 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
     looks = lookAtBird();
   }, LIMIT_MS);
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
     losses?.forget();
     missing = 0;
   });
@@ -150,6 +153,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
       expect(await has(gobgp, ofBird)).toBe(true);
       await sentinel();
       await birdMissedNothing();
+      await invariants.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
@@ -170,6 +174,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
       );
       await eventually('BIRD has the route of GoBGP', () => has(bird, ofGobgp));
       await sentinel();
+      await invariants.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
@@ -188,6 +193,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
       await filament.established(bird.address, 60_000);
       await eventually('GoBGP has the route of BIRD again', () => has(gobgp, ofBird), { deadlineMs: 60_000 });
       await eventually('BIRD has the route of GoBGP again', () => has(bird, ofGobgp), { deadlineMs: 60_000 });
+      await invariants.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
@@ -206,6 +212,7 @@ describeWithDaemons(['bird', 'gobgp'], 'graceful restart with GoBGP and BIRD', (
       });
       await eventually('BIRD has the route of GoBGP again', () => has(bird, ofGobgp));
       await sentinel();
+      await invariants.hold({ touched: [bird.address] });
     },
     LIMIT_MS,
   );

@@ -9,6 +9,7 @@ import { eventually, eventuallyEqual } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { prefixText, type SeenRoute, type VpnRoute } from '../support/routes.js';
@@ -141,7 +142,11 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'back after the restart time', () 
   const scene = new Scene('long-lived');
 
   beforeAll(() => scene.begin(600), LIMIT_MS);
-  beforeEach(() => scene.losses?.forget());
+  let invariants: Invariants;
+  beforeEach(async () => {
+    invariants = await Invariants.watch(scene.filament);
+    scene.losses?.forget();
+  });
   afterAll(() => scene.end());
 
   test(
@@ -157,6 +162,7 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'back after the restart time', () 
       await scene.converged();
       expect(await scene.flags(OF_BIRD)).toBe('');
       await scene.lost([SHORT_LIVED]);
+      await invariants.hold({ touched: [bird.address] });
     },
     LIMIT_MS,
   );
@@ -171,6 +177,7 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'back after the restart time', () 
       await frr.start();
       await scene.converged();
       await scene.lost([]);
+      await invariants.hold({ touched: [frr.address] });
     },
     LIMIT_MS,
   );
@@ -189,6 +196,7 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'back after the restart time', () 
       await filament.start();
       await scene.converged();
       await scene.lost([SHORT_LIVED]);
+      await invariants.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
@@ -205,6 +213,7 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'never back', () => {
     'D03 BIRD is killed for good: its route is the last resort, then nobody has it any more (RFC 9494 §4.2)',
     async () => {
       const { filament, gobgp, bird } = scene;
+      const invariants = await Invariants.watch(filament);
       await bird.crash();
       await eventually('GoBGP is told that it is a last resort', () => isStale(gobgp, OF_BIRD), { intervalMs: 50 });
       await eventually('GoBGP has lost it', async () => (await seen(gobgp, OF_BIRD)) === undefined);
@@ -212,6 +221,7 @@ describeWithDaemons(['bird', 'frr', 'gobgp'], 'never back', () => {
       expect(scene.losses?.lost).toEqual([prefixText(SHORT_LIVED), prefixText(OF_BIRD)]);
       await bird.start();
       await scene.converged();
+      await invariants.hold({ touched: [bird.address] });
     },
     LIMIT_MS,
   );

@@ -2,13 +2,14 @@
  * MAC addresses that move, against the real process: hosts claim them with growing sequence numbers, a third agent and a BGP neighbor watch
  * what they are told, and other routes go on.
  */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import type { FrozenMac } from '../../src/vpn/mac-mobility.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import { Frr } from '../support/frr.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
@@ -28,6 +29,9 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
   let hosts: readonly [TestAgent, TestAgent];
   let watcher: TestAgent;
   let probes = 0;
+  let invariants: Invariants;
+  /** What the hosts have said, by host and address. */
+  const said = new Map<string, readonly [host: TestAgent, route: Announcement]>();
 
   beforeAll(async () => {
     filament = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.0.1', vrfs: [BLUE] });
@@ -59,6 +63,16 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
     watcher = agents[2]!;
   });
 
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
+  });
+
+  afterEach(async () => {
+    for (const [host, each] of said.values()) host.withdraw(BLUE.name, each);
+    said.clear();
+    await invariants.hold();
+  });
+
   afterAll(() => lab.close());
 
   /** Daemons do not take routes to 127.0.0.0/8. */
@@ -75,6 +89,11 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
     label: 17,
     mobility: { sequence, sticky },
   });
+  function says(host: TestAgent, mac: string, sequence: number, sticky = false): void {
+    const each = route(host, mac, sequence, sticky);
+    said.set(`${host.name} ${mac}`, [host, each]);
+    host.publish(BLUE.name, each);
+  }
   const id = (mac: string): string => `${mac},10.1.0.3/32`;
   const duplicates = async (): Promise<readonly FrozenMac[]> =>
     (await filament.get<{ readonly macs: readonly FrozenMac[] }>('/api/v1/duplicate-macs')).macs;
@@ -97,13 +116,13 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
   async function sentinel(host: TestAgent): Promise<void> {
     for (let times = 0; times < 2; times++) {
       const mac = `02:00:00:00:ff:${(++probes).toString(16).padStart(2, '0')}`;
-      host.publish(BLUE.name, route(host, mac, 0));
+      says(host, mac, 0);
       await watcher.receives(BLUE.name, FAMILY, id(mac), [at(host)]);
       await nextHopsAtGateway(mac, [host]);
     }
   }
   async function moves(mac: string, to: TestAgent, sequence: number): Promise<void> {
-    to.publish(BLUE.name, route(to, mac, sequence));
+    says(to, mac, sequence);
     await watcher.receives(BLUE.name, FAMILY, id(mac), [at(to)]);
   }
 
@@ -111,7 +130,7 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
     const mac = '02:00:00:00:00:01';
     await moves(mac, hosts[0], 1);
     await moves(mac, hosts[1], 7);
-    hosts[0].publish(BLUE.name, route(hosts[0], mac, 3));
+    says(hosts[0], mac, 3);
     await sentinel(hosts[0]);
     await watcher.receives(BLUE.name, FAMILY, id(mac), [at(hosts[1])]);
     expect(await atGateway(mac)).toEqual([nextHopOf(hosts[1])]);
@@ -130,7 +149,7 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
       [hosts[0], 6],
       [hosts[0], 1000],
     ] as const) {
-      host.publish(BLUE.name, route(host, mac, sequence));
+      says(host, mac, sequence);
       await sentinel(host);
     }
     expect(watcher.pushed.filter((push) => push.includes(mac))).toHaveLength(pushes);
@@ -154,9 +173,9 @@ describeWithDaemons(['frr'], 'MAC addresses that move', () => {
 
   test('B44 a sticky address stays where it is, whatever sequence number another host claims it with (RFC 7432 §15.2)', async () => {
     const mac = '02:00:00:00:00:03';
-    hosts[0].publish(BLUE.name, route(hosts[0], mac, 1, true));
+    says(hosts[0], mac, 1, true);
     await watcher.receives(BLUE.name, FAMILY, id(mac), [at(hosts[0])]);
-    for (const sequence of [2, 50]) hosts[1].publish(BLUE.name, route(hosts[1], mac, sequence));
+    for (const sequence of [2, 50]) says(hosts[1], mac, sequence);
     await sentinel(hosts[1]);
     await watcher.receives(BLUE.name, FAMILY, id(mac), [at(hosts[0])]);
     expect(await atGateway(mac)).toEqual([nextHopOf(hosts[0])]);

@@ -7,6 +7,7 @@ import type { ControllerInfo } from '../../src/controller/view.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { RawRouter, type RouterOptions } from '../support/raw-router.js';
@@ -76,6 +77,7 @@ describeWithDaemons([], 'memory', () => {
   });
 
   test('I04 routes until memory is short: who is there stays, who comes is refused with 6/8 or cut, until there is more', async () => {
+    const invariants = await Invariants.watch(filament);
     const before = Math.ceil((await metric('process_resident_memory_bytes')) / MEGABYTE);
     await filament.reload({ process: { memoryLimit: before + 8 } });
     await eventually(
@@ -114,5 +116,7 @@ describeWithDaemons([], 'memory', () => {
     await filament.established(late);
     welcome.close();
     agent.expectNoViolations();
+    router.close();
+    await invariants.hold({ touched: [router.address], moreMemoryOctets: 4 * before * MEGABYTE });
   });
 });

@@ -1,9 +1,10 @@
 /** TCP MD5 signatures and TTL security between the product and BIRD, and between two products: A27, A28, and E11 on the way. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { Bird } from '../support/bird.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
 import type { ConfigPart } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { freePort, Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { arrives } from '../support/speaker-suite.js';
@@ -20,6 +21,7 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
   const otherLab = new Lab('protection-range');
   let filament: Filament;
   let bystander: Bird;
+  let invariants: Invariants;
   let dynamicNeighbors: ConfigPart[] = [];
   /** More fields of the peer group of dynamic neighbors, or others in place of its own. */
   let keyedGroup: ConfigPart = {};
@@ -110,6 +112,16 @@ describeWithDaemons(['bird'], 'protected sessions', () => {
     filament.describe({ neighbors: [neighbor(bystander)] });
     await Promise.all([filament.start(), bystander.start()]);
     await filament.established(bystander.address);
+  });
+
+  beforeEach(async () => {
+    await configure();
+    invariants = await Invariants.watch(filament);
+  });
+
+  afterEach(async () => {
+    await configure();
+    await invariants.hold();
   });
 
   afterAll(async () => {

@@ -6,6 +6,7 @@ import { afterEach, expect, jest, test } from '@jest/globals';
 import { AgentSwarm, swarmAddresses, total, type SwarmAgent, type SwarmStatus } from '../support/agent-swarm.js';
 import { eventually } from '../support/eventually.js';
 import { type ConfigPart, Filament, REHEARSED } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { memoryMb, type MemoryMb } from '../support/process-memory.js';
 import { BGP_UPDATE, bgpMessage } from '../support/raw-client.js';
@@ -198,6 +199,8 @@ async function killedUnderLoad(row: string, gatewayRoutes: number): Promise<Outc
     await world.converged();
     await world.agents('know that this was everything', ({ ended }) => ended);
     const before = world.memory;
+    // A million routes are too many to be asked for one by one.
+    const invariants = LONG ? undefined : await Invariants.watch(world.filament);
     await world.filament.crash();
     await eventually('all agents have noticed', async () => {
       return total(await world.status(), ({ established }) => established) === 0;
@@ -243,6 +246,7 @@ async function killedUnderLoad(row: string, gatewayRoutes: number): Promise<Outc
       expect(silences.length).toBeGreaterThan(0);
       expect(Math.max(...silences)).toBeLessThan(HOLD_TIME_SEC * 1000);
     }
+    await invariants?.hold({ isRestarted: true });
     return { before, after };
   } finally {
     world.close();

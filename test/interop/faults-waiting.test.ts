@@ -12,6 +12,7 @@ import { DEFAULT_WAITING_OCTETS } from '../../src/xmpp/waiting-memory.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { describeWithDaemons } from '../support/requirements.js';
@@ -87,6 +88,7 @@ describeWithDaemons([], 'publications that wait', () => {
   };
 
   test('C16 agents at the limit of what may wait: the process lives, others keep their sessions, their routes and what they have waiting', async () => {
+    const invariants = await Invariants.watch(filament);
     const early = route('10.1.0.1/32');
     const waits = route('10.2.0.1/32');
     honest.publish(BLUE.name, early);
@@ -138,5 +140,10 @@ describeWithDaemons([], 'publications that wait', () => {
     expect(other.lost).toEqual([]);
     for (const agent of [honest, other]) agent.expectNoViolations();
     for (const { name } of lapsed) expect((await agentNamed(name)).lastError).toBe('vrf-wait-expired');
+    for (const rogue of rogues) rogue.close();
+    for (const each of [early, late]) honest.withdraw(BLUE.name, each);
+    honest.withdraw(LATER.name, waits);
+    await filament.reload({ vrfs: [BLUE] });
+    await invariants.hold({ moreMemoryOctets: 2 * DEFAULT_WAITING_OCTETS });
   });
 });
