@@ -1,6 +1,6 @@
 /** The HTTP server: fastify for requests, one Node server per listening address. */
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import swagger from '@fastify/swagger';
 import fastify from 'fastify';
@@ -59,7 +59,7 @@ export class ApiServer {
     this.#metrics = metrics;
     this.#connections = connections;
     this.#turns = new RequestTurns({
-      begin: (request, response) => this.#begin(request, response),
+      begin: (request, response) => this.#guard(response, () => this.#app.routing(request, response)),
       busy: (socket) => connections.busy(socket),
       idle: (socket) => connections.idle(socket),
     });
@@ -99,7 +99,7 @@ export class ApiServer {
   #listenOn(listen: ListenAddress): Promise<ListenAddress> {
     const server = createServer(
       { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => this.#turns.add(request, response),
+      (request, response) => this.#guard(response, () => this.#turns.add(request, response)),
     );
     server.on('connection', (socket) => {
       this.#turns.accept(socket);
@@ -117,11 +117,11 @@ export class ApiServer {
     });
   }
 
-  #begin(request: IncomingMessage, response: ServerResponse): void {
+  /** Does something for a request, which alone fails by a mistake beside those that fastify takes care of. */
+  #guard(response: ServerResponse, work: () => void): void {
     try {
-      this.#app.routing(request, response);
+      work();
     } catch (error) {
-      // Beside what fastify takes care of itself.
       this.#logger.error({ error }, 'request');
       response.destroy();
     }

@@ -66,9 +66,9 @@ instead(TcpTransport.prototype, 'attach', function () {
   if (this.remoteAddress === '${dialled}') throw mistake('attach to ours');
   if (this.remoteAddress === '${accepted}' && ++taken === 1) throw mistake('attach to theirs');
 });
-const { ApiConnections } = await load('api/connections');
-instead(ApiConnections.prototype, 'began', ({ url }) => {
-  if (url.endsWith('?began')) throw mistake('began');
+const { RequestTurns } = await load('api/request-turns');
+instead(RequestTurns.prototype, 'add', ({ url }) => {
+  if (url.endsWith('?added')) throw mistake('added');
 });
 const { ControllerViews } = await load('controller/controller-views');
 instead(ControllerViews.prototype, 'confirmConfig', () => {
@@ -193,8 +193,8 @@ describe('I08 a mistake of ours outside of the handlers', () => {
   });
 
   test('I08 in a request, thrown or behind a promise that nobody looks at: that request fails at most', async () => {
-    await expect(fetch(`${filament.apiUrl}/healthz?began`)).rejects.toThrow();
-    await traceLogged('began');
+    await expect(fetch(`${filament.apiUrl}/healthz?added`)).rejects.toThrow();
+    await traceLogged('added');
     const answer = await fetch(`${filament.apiUrl}/api/v1/config/confirm`, { method: 'POST' });
     expect(answer.status).toBe(409);
     await traceLogged('nobody listens');
