@@ -78,14 +78,17 @@ async function announce(
 test(
   'A04 a neighbor that takes nothing and keeps talking: little waits for it, the others get everything, it is given up with 8/0 (RFC 9687)',
   async () => {
-    lab = await FaultLab.start({ session: { client: ', holdTime: 3, sendHoldTime: 4' } });
+    lab = await FaultLab.start({ session: { eBGP: ', holdTime: 3, sendHoldTime: 4' } });
     const source = await lab.router('iBGP');
     const others = [lab.observer, await lab.router('client'), await lab.router('client')];
-    const stuck = await lab.router('client', { holdTimeSec: 3 });
+    // One is given up while the routes change or behind that, whichever this machine is fast enough for; the other one within 480 s.
+    const stuck = await lab.router('eBGP', { holdTimeSec: 3 });
+    const late = await lab.router('client');
     stuck.pause();
+    late.pause();
 
     const waiting: Waiting[] = [];
-    for (const round of [1, 2, 3]) waiting.push(await announce(round, source, others, stuck));
+    for (const round of [1, 2, 3]) waiting.push(await announce(round, source, others, late));
     expect(Math.max(...waiting.map(({ octets }) => octets))).toBeLessThan(MOST_QUEUED_OCTETS);
     // One bit each, however often they change.
     expect(waiting.at(-1)?.routes).toBeGreaterThan(0);
@@ -98,7 +101,7 @@ test(
     stuck.resume();
     expect(await stuck.end()).toEqual({ code: 8, subcode: 0, data: '' });
     await lab.sentinel(source, 'iBGP');
-    expect(others.map((router) => lab.neighbor(router).flaps)).toEqual([0, 0, 0]);
+    expect([...others, late].map((router) => lab.neighbor(router).flaps)).toEqual([0, 0, 0, 0]);
     expect(lab.bystanders()).toEqual({ neighbor: 'established', flaps: 0, agent: 'established' });
   },
   LIMIT_MS,
