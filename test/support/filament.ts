@@ -86,7 +86,8 @@ export class Filament {
     return new Filament(lab, address, ports, description);
   }
 
-  get #file(): string {
+  /** Its configuration. */
+  get file(): string {
     return `${this.#directory}/filament.json`;
   }
 
@@ -113,7 +114,7 @@ export class Filament {
       // Most tests have no use for a start that takes a second; another build may not know how to leave it out.
       process: { ...(this.#description.main === undefined && { rehearsal: false }), ...ofProcess },
     };
-    writeFileSync(this.#file, JSON.stringify(configuration, null, 2));
+    writeFileSync(this.file, JSON.stringify(configuration, null, 2));
   }
 
   /** Changes what {@link start} or {@link reload} will use. */
@@ -127,7 +128,7 @@ export class Filament {
     const { openFiles, through = [], main = MAIN } = this.#description;
     if (!existsSync(main)) throw new Error('dist/cli/main.js is not there: `npm run build` (`npm test` does it)');
     this.#writeConfiguration();
-    const command = [...through, process.execPath, main, 'run', '--config', this.#file];
+    const command = [...through, process.execPath, main, 'run', '--config', this.file];
     // Executes the command in its own place: the process id stays.
     if (openFiles !== undefined) command.unshift('prlimit', `--nofile=${openFiles}:${openFiles}`);
     const [executable = '', ...args] = command;
