@@ -12,8 +12,8 @@ const MAXIMUM_WAITING = 8;
 /** What every head of a request ends with; it may be inside of a body as well. */
 const END_OF_HEAD = '\r\n\r\n';
 const HEADS_OF_PIECE = 4;
-/** Requests read in a turn of the event loop, of all connections together; one costs some hundredths of a millisecond. */
-const MAXIMUM_READ = 64;
+/** Pieces parsed in a turn of the event loop, of all connections together; a request costs some hundredths of a millisecond. */
+const MAXIMUM_PARSED = 16;
 /** Requests begun in one; one costs some tenths. */
 const MAXIMUM_BEGUN = 16;
 /** Who has not taken an answer by then is not waited for. */
@@ -32,11 +32,16 @@ interface Line {
   readonly socket: Socket;
   /** Node's parser, which calls {@link RequestTurns.add} for each request it finds. */
   readonly parse: (octets: Buffer) => void;
+  /** What Node does when the client has sent its last octet: it ends the connection, whatever is not answered. */
+  readonly end: () => void;
+  /** That octet is here, and Node has not been told: some of what came before it is not answered. */
+  isEnding: boolean;
   /** Octets that the parser has not been given; while there are some the socket is paused. */
   held: Buffer | undefined;
   /** Requests not begun, in the order in which they came. */
   readonly waiting: { readonly request: IncomingMessage; readonly response: ServerResponse }[];
-  isAnswering: boolean;
+  /** The request that was begun and is not answered. */
+  answering: IncomingMessage | undefined;
 }
 
 export class RequestTurns {
@@ -45,9 +50,9 @@ export class RequestTurns {
   /** Those whose next request can be begun, in the order of their turns. */
   readonly #ready = new Set<Line>();
   /** Those that are to be read in the next turn of the event loop. */
-  readonly #unread: Line[] = [];
+  readonly #unread = new Set<Line>();
   /** In this turn of the event loop. */
-  #read = 0;
+  #parsed = 0;
   #begun = 0;
   #isTurnDue = false;
 
@@ -57,14 +62,21 @@ export class RequestTurns {
 
   /** A connection of Node's HTTP server is new: its octets go through here to the parser. */
   accept(socket: Socket): void {
-    const [parse] = socket.listeners('data');
-    if (parse === undefined) throw new Error('Node does not listen for the octets of an HTTP connection');
-    socket.removeListener('data', parse as Line['parse']);
-    const line: Line = { socket, parse: parse as Line['parse'], held: undefined, waiting: [], isAnswering: false };
+    const [parse] = socket.listeners('data') as Line['parse'][];
+    // The first is that of every socket.
+    const [, end] = socket.listeners('end') as Line['end'][];
+    if (!parse || !end) throw new Error('Node does not listen for the octets of an HTTP connection');
+    socket.removeListener('data', parse);
+    socket.removeListener('end', end);
+    const line: Line = { socket, parse, end, isEnding: false, held: undefined, waiting: [], answering: undefined };
     this.#lines.set(socket, line);
     socket.on('data', (octets: Buffer) => {
       line.held = line.held === undefined ? octets : Buffer.concat([line.held, octets]);
       this.#readSome(line);
+    });
+    socket.on('end', () => {
+      line.isEnding = true;
+      this.#endIfDone(line);
     });
     // Behind Node's own listener, which pauses the socket again while too much of an answer waits to be written out.
     socket.on('resume', () => this.#readSome(line));
@@ -75,37 +87,54 @@ export class RequestTurns {
     const { socket } = request;
     const line = this.#lines.get(socket);
     if (line === undefined || socket.destroyed) return;
-    this.#read++;
     line.waiting.push({ request, response });
-    if (!line.isAnswering) this.#ready.add(line);
     this.#options.busy(socket);
-    this.#beginSome();
+    this.#beginSome(line);
   }
 
   #readSome(line: Line): void {
     const { socket, waiting } = line;
     while (line.held !== undefined && !socket.isPaused()) {
-      if (waiting.length >= MAXIMUM_WAITING) socket.pause();
-      else if (this.#read >= MAXIMUM_READ) {
+      // A piece may have been the end of the connection; and one that is gone says that it is resumed all the same.
+      if (socket.destroyed) line.held = undefined;
+      else if (waiting.length >= MAXIMUM_WAITING) socket.pause();
+      else if (this.#parsed >= MAXIMUM_PARSED) {
         socket.pause();
-        this.#unread.push(line);
+        this.#unread.add(line);
       } else {
         const { held } = line;
         const end = endOfPiece(held);
         line.held = end < held.length ? held.subarray(end) : undefined;
+        this.#parsed++;
+        this.#turnDue();
         line.parse(held.subarray(0, end));
-        // It may have been the end of the connection.
-        if (socket.destroyed) line.held = undefined;
       }
     }
+    this.#endIfDone(line);
   }
 
-  #beginSome(): void {
+  /** Tells Node of the end, once all that can be answered is. */
+  #endIfDone(line: Line): void {
+    const { isEnding, answering, held, waiting, socket } = line;
+    if (!isEnding || held !== undefined || waiting.length > 0 || socket.destroyed) return;
+    // What has come in half stays so.
+    if (answering?.complete === true) return;
+    line.isEnding = false;
+    line.end();
+  }
+
+  /** @param due  whose next request may be begun now */
+  #beginSome(due?: Line): void {
+    if (due) this.#ready.add(due);
     for (const line of this.#ready) {
       if (this.#begun >= MAXIMUM_BEGUN) break;
       this.#ready.delete(line);
       this.#beginNext(line);
     }
+    this.#turnDue();
+  }
+
+  #turnDue(): void {
     if (this.#isTurnDue) return;
     this.#isTurnDue = true;
     setImmediate(() => this.#beginTurn());
@@ -113,35 +142,44 @@ export class RequestTurns {
 
   #beginTurn(): void {
     this.#isTurnDue = false;
-    this.#read = 0;
+    this.#parsed = 0;
     this.#begun = 0;
-    for (const { socket } of this.#unread.splice(0)) socket.resume();
+    for (const { socket } of this.#unread) socket.resume();
+    this.#unread.clear();
     if (this.#ready.size > 0) this.#beginSome();
   }
 
   #beginNext(line: Line): void {
     const { socket, waiting } = line;
-    const next = waiting.shift();
-    if (next === undefined || socket.destroyed) return;
-    this.#begun++;
-    line.isAnswering = true;
+    const [next] = waiting;
+    if (next === undefined || line.answering || socket.destroyed) return;
     const { request, response } = next;
+    if (response.socket === null) {
+      // Node has something to say before it, which may be the last: then this answer would never come to an end.
+      response.once('socket', () => this.#beginSome(line));
+      return;
+    }
+    waiting.shift();
+    this.#begun++;
+    line.answering = request;
     const timer = setInterval(() => {
       // Not made yet is our own affair.
       if (response.headersSent) response.destroy();
     }, ANSWER_TIMEOUT_MS).unref();
     response.once('close', () => {
       clearInterval(timer);
-      line.isAnswering = false;
+      line.answering = undefined;
       if (socket.destroyed) return;
       if (line.held !== undefined && waiting.length < MAXIMUM_WAITING) socket.resume();
-      if (waiting.length === 0) this.#options.idle(socket);
+      if (waiting.length > 0) this.#beginSome(line);
       else {
-        this.#ready.add(line);
-        this.#beginSome();
+        this.#options.idle(socket);
+        this.#endIfDone(line);
       }
     });
     this.#options.begin(request, response);
+    // The parser may be in the middle of the request.
+    if (line.isEnding) process.nextTick(() => this.#endIfDone(line));
   }
 }
 

@@ -1,6 +1,6 @@
 /** The HTTP server: fastify for requests, one Node server per listening address. */
 import { createServer } from 'node:http';
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import swagger from '@fastify/swagger';
 import fastify from 'fastify';
@@ -97,10 +97,14 @@ export class ApiServer {
   }
 
   #listenOn(listen: ListenAddress): Promise<ListenAddress> {
+    const add = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#guard(response, () => this.#turns.add(request, response));
     const server = createServer(
       { maxHeaderSize: MAXIMUM_HEADER_OCTETS, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      (request, response) => this.#guard(response, () => this.#turns.add(request, response)),
+      add,
     );
+    // Of what a client expects that nobody knows (RFC 9110 §10.1.1); Node would answer by itself, all that there are at once.
+    server.on('checkExpectation', add);
     server.on('connection', (socket) => {
       this.#turns.accept(socket);
       this.#connections.accept(socket);
