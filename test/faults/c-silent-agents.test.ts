@@ -181,7 +181,7 @@ test('C21 an agent that vanished: the session ends one hold time after the last 
 });
 
 test(
-  'C21 C22 an agent that keeps talking and takes nothing: little waits for it, others wait for nothing, it is closed by the send watch, and its routes stay',
+  'C21, C22: an agent that keeps talking and takes nothing: little waits for it, others wait for nothing, it is closed by the send watch, and its routes stay',
   async () => {
     const stuck = await RawAgent.start('stuck', lab.nextAddress());
     await stuck.publish([pod('10.1.0.1/32', stuck.address)]);

@@ -3,7 +3,7 @@
  * that goes from each to the other behind all that was sent before. The neighbor reads UPDATEs with a decoder of the tests' own.
  */
 import { expect } from '@jest/globals';
-import { TestAgent } from './agent.js';
+import { TestAgent, type TestAgentOptions } from './agent.js';
 import { eventually } from './eventually.js';
 import type { ConfigPart, Filament } from './filament.js';
 import { Invariants, type HoldOptions } from './invariants.js';
@@ -20,11 +20,11 @@ const ATTRIBUTES =
   attribute(0x40, 5, '00000064') +
   attribute(0xc0, 16, '0002 fc00 0000fffe');
 
-const VRF_NAME = 'bystanders';
+export const BYSTANDERS_VRF_NAME = 'bystanders';
 
 export const BYSTANDERS_VRF: ConfigPart = {
-  name: VRF_NAME,
-  virtualNetwork: { name: VRF_NAME, id: 65_534 },
+  name: BYSTANDERS_VRF_NAME,
+  virtualNetwork: { name: BYSTANDERS_VRF_NAME, id: 65_534 },
   importTargets: [`target:${AS}:65534`],
   exportTargets: [`target:${AS}:65534`],
 };
@@ -37,10 +37,10 @@ export class Bystanders {
   #invariants!: Invariants;
   #sentinels = 0;
 
-  private constructor(lab: Lab, filament: Filament, address: string) {
+  private constructor(lab: Lab, filament: Filament, address: string, options: TestAgentOptions) {
     this.address = address;
     this.#filament = filament;
-    this.agent = new TestAgent(lab, filament, 'bystander', { gracefulRestart: true });
+    this.agent = new TestAgent(lab, filament, 'bystander', { gracefulRestart: true, ...options });
     lab.track({
       stop: async () => {
         this.router.close();
@@ -54,11 +54,16 @@ export class Bystanders {
   }
 
   /** Joins a process of AS 64512 that has {@link neighbor} and {@link BYSTANDERS_VRF}, and looks at what is there. */
-  static async join(lab: Lab, filament: Filament, address: string): Promise<Bystanders> {
-    const self = new Bystanders(lab, filament, address);
+  static async join(
+    lab: Lab,
+    filament: Filament,
+    address: string,
+    options: TestAgentOptions = {},
+  ): Promise<Bystanders> {
+    const self = new Bystanders(lab, filament, address, options);
     await self.connect();
     await self.agent.start();
-    self.agent.subscribe(VRF_NAME, 1);
+    self.agent.subscribe(BYSTANDERS_VRF_NAME, 1);
     await self.passOn();
     await self.watch();
     return self;
@@ -97,9 +102,9 @@ export class Bystanders {
       nextHop: agent.address,
       label: 77,
     } as const;
-    agent.publish(VRF_NAME, sentinel);
+    agent.publish(BYSTANDERS_VRF_NAME, sentinel);
     await router.until('it has the sentinel of the agent', isTold);
-    agent.withdraw(VRF_NAME, sentinel);
+    agent.withdraw(BYSTANDERS_VRF_NAME, sentinel);
     await router.until('it has it no longer', () => !isTold());
   }
 
@@ -107,7 +112,7 @@ export class Bystanders {
     const { agent, router } = this;
     const nlri = `78 0004d1 0000fc000000ffff 0afb${number.toString(16).padStart(4, '0')}`;
     const prefix = `10.251.${number >> 8}.${number & 0xff}/32`;
-    const isHeld = (): boolean => agent.route(VRF_NAME, 'ipv4-unicast', prefix) !== undefined;
+    const isHeld = (): boolean => agent.route(BYSTANDERS_VRF_NAME, 'ipv4-unicast', prefix) !== undefined;
     router.update({ attributes: attribute(0x90, 14, `0001 80 0c ${VPN} c0000201 00 ${nlri}`) + ATTRIBUTES });
     await eventually('the agent has the sentinel of the neighbor', isHeld, { intervalMs: 5 });
     router.update({ attributes: attribute(0x90, 15, `0001 80 ${nlri}`) });
