@@ -241,8 +241,10 @@ describeWithDaemons(['frr'], 'a MAC address that moves', () => {
         mobility: { sequence, sticky: false },
       });
       for (const [n, agent] of [from, to, observer].entries()) agent.subscribe(BLUE, n + 1);
-      from.publish(BLUE, workload(OLD_PLACE, 1));
       await Promise.all([from, to, observer].map((agent) => agent.start()));
+      await filament.established(gateway.address);
+      const invariants = await Invariants.watch(filament);
+      from.publish(BLUE, workload(OLD_PLACE, 1));
       await observer.receives(BLUE, 'l2vpn-evpn', ID, [{ address: OLD_PLACE, label: 301 }]);
       const macs = async (): Promise<string[]> =>
         (await gateway.routes('l2vpn-evpn')).map(({ prefix, nextHop }) => `${prefix} ${String(nextHop)}`);
@@ -262,6 +264,8 @@ describeWithDaemons(['frr'], 'a MAC address that moves', () => {
       expect(observer.lost).toEqual([]);
       expect(observer.held(BLUE)).toEqual([`l2vpn-evpn ${ID}`]);
       await eventuallyEqual(macs, [`2:${NEW_PLACE}:2:0:${MAC}:10.9.0.1 ${NEW_PLACE}`], 60_000);
+      to.withdraw(BLUE, workload(NEW_PLACE, 2));
+      await invariants.hold({ isRestarted: true });
     },
     RESTART_LIMIT_MS,
   );

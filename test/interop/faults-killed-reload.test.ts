@@ -3,7 +3,10 @@
  * the file is all that it knows, so a neighbor is told what the new one says and nothing else.
  */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { TestAgent } from '../support/agent.js';
+import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawRouter } from '../support/raw-router.js';
 
@@ -64,6 +67,8 @@ describe('D09 killed in the middle of a reload', () => {
   let filament: Filament;
   let router: RawRouter;
   let generation = 0;
+  let agent: TestAgent;
+  let invariants: Invariants;
 
   beforeAll(async () => {
     filament = await Filament.create(lab, {
@@ -73,6 +78,9 @@ describe('D09 killed in the middle of a reload', () => {
       neighbors: [{ address, peerAs: AS, passive: true, families: ['l3vpn-ipv4-unicast'] }],
     });
     await startAndConnect();
+    agent = new TestAgent(lab, filament, 'bystander');
+    await agent.start();
+    invariants = await Invariants.watch(filament);
   });
 
   afterAll(async () => {
@@ -132,5 +140,9 @@ describe('D09 killed in the middle of a reload', () => {
 
   test('D09 before the first change, or at whatever moment it is: the new start is as the file says', async () => {
     await killDuringReload(0);
+    // By what the first file said, all is as it was at first.
+    while (generation !== 0) await killDuringReload(0);
+    await eventually('the agent is back', () => agent.established);
+    await invariants.hold({ isRestarted: true });
   });
 });

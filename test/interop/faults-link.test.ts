@@ -163,7 +163,7 @@ withRoot('(needs root: network namespaces)', () => {
 
     afterAll(() => lab.close());
 
-    test('A03 C21 the neighbor and the agent vanish without a word: the hold timers end both sessions, the routes of the agent stay, and both come back with the link (RFC 4271 §6.5)', async () => {
+    test('A03, C21: the neighbor and the agent vanish without a word: the hold timers end both sessions, the routes of the agent stay, and both come back with the link (RFC 4271 §6.5)', async () => {
       await ip('-n', there, 'link', 'set', 'far', 'down');
       const { lastReset, messages } = await becomes('down', 1);
       expect(lastReset?.reason).toMatch(/^sent Hold Timer Expired/);

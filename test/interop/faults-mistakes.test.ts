@@ -5,12 +5,13 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { ControllerInfo } from '../../src/controller/view.js';
 import { ROOT } from '../cli/command.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { RawClient } from '../support/raw-client.js';
 import { RawRouter } from '../support/raw-router.js';
@@ -94,6 +95,7 @@ describe('I08 a mistake of ours outside of the handlers', () => {
   let agent: TestAgent;
   let neighbors: readonly ConfigPart[];
   let routes = 0;
+  let invariants: Invariants;
 
   const passive = (address: string): ConfigPart => ({ address, peerAs: AS, passive: true, families: [FAMILY] });
   const server = (): { address: string; port: number } => ({ address: filament.address, port: filament.bgpPort });
@@ -121,6 +123,12 @@ describe('I08 a mistake of ours outside of the handlers', () => {
     await lab.close();
   });
 
+  beforeEach(async () => {
+    invariants = await Invariants.watch(filament);
+  });
+
+  afterEach(() => invariants.hold({ isMistaken: true }));
+
   /** How often the metrics have counted a fault. */
   async function faults(name: string): Promise<number> {
     const text = await (await fetch(`${filament.apiUrl}/metrics`)).text();
@@ -134,11 +142,15 @@ describe('I08 a mistake of ours outside of the handlers', () => {
   /** The process is the same, and what the bystanders say now is taken in and passed on. */
   async function othersGoOn(): Promise<void> {
     const third = ++routes;
-    bystander.update({ attributes: ATTRIBUTES, nlri: `18 0a01${third.toString(16).padStart(2, '0')}` });
+    const nlri = `18 0a01${third.toString(16).padStart(2, '0')}`;
+    bystander.update({ attributes: ATTRIBUTES, nlri });
     await filament.path(FAMILY, `10.1.${third}.0/24`);
+    bystander.update({ withdrawn: nlri });
     const route = { family: FAMILY, prefix: `10.2.0.${third}/32`, nextHop: agent.address, label: 77 } as const;
     agent.publish(BLUE.name, route);
     await agent.receives(BLUE.name, FAMILY, route.prefix, [{ address: agent.address, label: 77 }]);
+    agent.withdraw(BLUE.name, route);
+    await agent.loses(BLUE.name, FAMILY, route.prefix);
     expect(filament.process.running).toBe(true);
     expect(await filament.neighbor(bystanderAddress)).toMatchObject({ state: 'established', flaps: 0 });
     expect(await filament.agents()).toMatchObject([{ name: 'bystander', state: 'established', flaps: 0 }]);

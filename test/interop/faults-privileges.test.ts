@@ -5,9 +5,11 @@ import { chmodSync, copyFileSync, readdirSync, readFileSync, statSync, writeFile
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { filament as run, ROOT } from '../cli/command.js';
+import { TestAgent } from '../support/agent.js';
 import { CertificateAuthority } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart, type FilamentDescription } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 
 jest.setTimeout(90_000);
@@ -122,11 +124,16 @@ describeWithRoot('I13 a controller that root has started', () => {
     expect(readdirSync(`/proc/${dropping.process.pid}/task`).length).toBeGreaterThan(5);
     await dropping.established(far);
     await eventually('BFD is up', async () => (await dropping.neighbor(far)).bfd?.state === 'up');
+    const agent = new TestAgent(lab, dropping, 'bystander');
+    await agent.start();
+    const invariants = await Invariants.watch(dropping);
     expect(await dropping.reload({ vrfs: [{ name: 'red', virtualNetwork: { name: 'red', id: 9 } }] })).toEqual([
       'VRF red added',
     ]);
     expect(dropping.logTail()).toMatch(/"user":"nobody","group":"nogroup","msg":"privileges dropped"/);
     expect(dropping.logTail()).not.toContain('a reload will not be able to read the file');
+    await invariants.hold();
+    agent.expectNoViolations();
     expect(await dropping.stop()).toBe(0);
   });
 

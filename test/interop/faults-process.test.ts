@@ -19,6 +19,7 @@ import { ROOT } from '../cli/command.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually, throughout } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
+import { Invariants } from '../support/invariants.js';
 import { freePort, Lab } from '../support/lab.js';
 import { BGP_KEEPALIVE, BGP_UPDATE, bgpMessage, openMessage, RawClient } from '../support/raw-client.js';
 import { attribute, updateBody } from '../support/update-messages.js';
@@ -257,6 +258,7 @@ const BLOCKER = `if (require('node:worker_threads').isMainThread) process.on('SI
 /** Two controllers with a session between them, and an agent of the first one. */
 async function pair(
   more: readonly ConfigPart[] = [],
+  output: readonly string[] = [],
 ): Promise<{ lab: Lab; one: Filament; other: Filament; agent: TestAgent }> {
   const lab = new Lab('pause');
   labs.push(lab);
@@ -270,7 +272,7 @@ async function pair(
   ];
   const blocker = `${lab.directory}/blocker.cjs`;
   writeFileSync(blocker, BLOCKER);
-  const through = ['env', `NODE_OPTIONS=--require=${blocker}`];
+  const through = ['env', `NODE_OPTIONS=--require=${blocker}`, ...output];
   const one = await Filament.create(lab, { autonomousSystem: 64512, routerId: '192.0.2.1', vrfs, through });
   const other = await Filament.create(lab, { autonomousSystem: 64512, routerId: '192.0.2.2', vrfs });
   const neighbor = ({ address, bgpPort }: Filament, localAddress: string): ConfigPart => ({
@@ -295,6 +297,24 @@ async function pair(
   return { lab, one, other, agent };
 }
 
+test('I07, I14: with its log on a full disk, and asked for a debugger, neighbor and agent notice nothing, and all is as before', async () => {
+  const { one, other, agent } = await pair([], ['sh', '-c', 'exec "$@" > /dev/full', 'sh']);
+  const invariants = await Invariants.watch(one);
+  for (let times = 0; times < 5; times++) {
+    one.process.signal('SIGUSR1');
+    expect(await one.reload({})).toEqual([]);
+  }
+  expect(await (await fetch(`${one.apiUrl}/metrics`)).text()).toMatch(
+    /^filament_faults_total\{fault="log-record-dropped"\} [1-9]/m,
+  );
+  const sentinel = { family: 'ipv4-unicast', prefix: '10.1.1.2/32', nextHop: agent.address, label: 21 } as const;
+  agent.publish('blue', sentinel);
+  await other.path('l3vpn-ipv4-unicast', `${agent.address}:1:${sentinel.prefix}`);
+  agent.withdraw('blue', sentinel);
+  await other.pathGone('l3vpn-ipv4-unicast', `${agent.address}:1:${sentinel.prefix}`);
+  await invariants.hold();
+});
+
 const isLong = process.env['FILAMENT_LONG_TESTS'] === '1';
 
 describe('I02 the whole process stands still for a while', () => {
@@ -306,6 +326,7 @@ describe('I02 the whole process stands still for a while', () => {
 
   test('I02 5 s, below the hold time: no session notices', async () => {
     const { one, other, agent } = await pair();
+    const invariants = await Invariants.watch(one);
     await pause(one, 5_000);
     const calm = async (): Promise<boolean> => {
       const [here, there] = [await one.neighbor(other.address), await other.neighbor(one.address)];
@@ -314,6 +335,7 @@ describe('I02 the whole process stands still for a while', () => {
     await throughout('the sessions stay', HOLD_TIME * 1000, calm);
     expect((await one.agents()).map(({ flaps }) => flaps)).toEqual([0]);
     expect((await other.paths('l3vpn-ipv4-unicast', `${agent.address}:1:10.1.1.1/32`)).length).toBe(1);
+    await invariants.hold();
   });
 
   (isLong ? test : test.skip)(

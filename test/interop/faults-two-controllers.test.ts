@@ -2,13 +2,14 @@
  * Two controllers, hosts with a channel to both, a gateway that peers with both: whatever happens to one of them, the gateway keeps
  * every route that the other still has. GoBGP says itself when it loses a route.
  */
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Announcement } from '../../src/agent/announcement.js';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants, type HoldOptions } from '../support/invariants.js';
 import { freePort, Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 import { SeverableLink } from '../support/severable-link.js';
@@ -50,6 +51,8 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
   /** Of each host: its channel to the one, and to the other. */
   let hosts: { readonly channels: readonly [TestAgent, TestAgent] }[];
   let losses: Losses | undefined;
+  /** Of both controllers, before each test. */
+  let before: readonly [west: Invariants, east: Invariants];
 
   beforeAll(async () => {
     west = await Filament.create(lab, { autonomousSystem: AS, routerId: '10.255.4.1', vrfs, agents });
@@ -92,6 +95,18 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
     await gatewayHasAll(2);
     losses = gateway.watchLosses(FAMILY);
   }, LIMIT_MS);
+
+  beforeEach(async () => {
+    before = [await Invariants.watch(west), await Invariants.watch(east)];
+  });
+
+  /** What has become of one of the two is as it was, and the other has lost at most its sessions with that one. */
+  async function holds(west: HoldOptions, east: HoldOptions): Promise<void> {
+    await settled();
+    await gatewayHasAll(2);
+    await before[0].hold(west);
+    await before[1].hold(east);
+  }
 
   afterEach(async () => {
     await settled();
@@ -188,6 +203,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
       );
       expect(lostByGateway()).toEqual([]);
       expect(lostByAgents()).toEqual([]);
+      await holds({ isRestarted: true }, { touched: [west.address] });
     },
     LIMIT_MS,
   );
@@ -205,6 +221,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
       await gatewayHasAll(2);
       expect(lostByGateway()).toEqual([]);
       expect(lostByAgents()).toEqual([]);
+      await holds({ touched: [link.address] }, {});
     },
     LIMIT_MS,
   );
@@ -227,6 +244,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
         hosts.every((_, h) => losses?.lost.includes(vpnPrefix(h, SENTINEL))),
       );
       for (const { channels } of hosts) for (const channel of channels) channel.expectNoViolations();
+      await holds({ isRestarted: true }, { touched: [west.address] });
     },
     LIMIT_MS,
   );
@@ -254,6 +272,7 @@ describeWithDaemons(['gobgp'], 'D15: one of two controllers', () => {
       expect(haveAll()).toBe(true);
       expect(lostByAgents()).toEqual([]);
       for (const channel of all) channel.expectNoViolations();
+      await holds({ isRestarted: true }, { isRestarted: true });
     },
     LIMIT_MS,
   );
