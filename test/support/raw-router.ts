@@ -273,6 +273,15 @@ function familyOf(mp: Buffer): string {
   return `${mp.readUInt16BE(0)}/${mp[2]!}`;
 }
 
+/** How many labels there are: up to the bottom of the stack, or the one value that a withdrawal has instead. */
+function labelsAt(nlri: Buffer, at: number): number {
+  let labels = 1;
+  while ((nlri[at + 3 * labels - 1]! & 1) === 0 && ![0, 0x80_0000].includes(nlri.readUIntBE(at + 3 * labels - 3, 3))) {
+    labels++;
+  }
+  return labels;
+}
+
 /** The routes of a field of NLRI, each as text without its labels. */
 export function keysOf(family: string, nlri: Buffer): string[] {
   const keys: string[] = [];
@@ -283,9 +292,10 @@ export function keysOf(family: string, nlri: Buffer): string[] {
       at = end;
     } else {
       const end = at + 1 + Math.ceil(nlri[at]! / 8);
-      // RFC 8277 §2.2, RFC 4364 §4.3.4: one label in front of RD and prefix.
-      const labels = family.endsWith('/128') || family.endsWith('/4') ? 3 : 0;
-      keys.push(`${family} ${nlri.toString('hex', at, at + 1)}${nlri.toString('hex', at + 1 + labels, end)}`);
+      // RFC 8277 §2.2, §2.3, RFC 4364 §4.3.4: labels in front of RD and prefix; a route is named as if there were one.
+      const labels = family.endsWith('/128') || family.endsWith('/4') ? labelsAt(nlri, at + 1) : 0;
+      const bits = nlri[at]! - 24 * Math.max(labels - 1, 0);
+      keys.push(`${family} ${bits.toString(16).padStart(2, '0')}${nlri.toString('hex', at + 1 + 3 * labels, end)}`);
       at = end;
     }
   }
