@@ -38,8 +38,14 @@ export function* loadConfigSteps(text: string, file: string, context: ResolveCon
   // An empty file is an empty document: what is missing is said field by field.
   const parts = yield* sectionParts(configSchema, parsed.value ?? {}, findings);
   const document = parts as ConfigDocument;
-  const wrong = findings.issues.flatMap(problemsOfIssue);
-  const problems = findings.areEnough ? wrong : wrong.concat(yield* checkDocument(document));
+  const wrong: FieldProblem[] = [];
+  for (const issue of findings.issues) {
+    // One may be a thousand unknown fields, each of which is compared with all that there are.
+    if (wrong.length > MAXIMUM_PROBLEMS) break;
+    wrong.push(...problemsOfIssue(issue));
+    yield;
+  }
+  const problems = wrong.length > MAXIMUM_PROBLEMS ? wrong : wrong.concat(yield* checkDocument(document));
   yield;
   if (problems.length > 0) return invalid(file, locateProblems(parsed, bounded(problems)));
   const { routerId, vrfs } = document;

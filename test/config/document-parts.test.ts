@@ -1,6 +1,6 @@
 /** A document is held against its schema field by field: the outcome is that of zod, which takes the whole. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { Findings, sectionParts } from '../../src/config/document-parts.js';
 import { loadConfig, loadConfigSteps } from '../../src/config/load.js';
@@ -104,6 +104,19 @@ describe('a large text in which something is wrong', () => {
       kind: 'invalid',
       problems: [{ line: 2002, path: 'vrfs[2000].name' }],
     });
+  });
+
+  test('of unknown fields in many sections only those that are told are compared with what may have been meant', () => {
+    const fields = Array.from({ length: 1000 }, (_, n) => `"importTargetz${n}":1`).join();
+    const text = `{${HEAD},"vrfs":[${Array.from({ length: 50 }, () => `{${fields}}`).join()}]}`;
+    const toLowerCase = jest.spyOn(String.prototype, 'toLowerCase');
+    try {
+      const result = loadConfig(text, 'f', CONTEXT);
+      expect(result.kind === 'invalid' && result.problems).toHaveLength(1001);
+      expect(toLowerCase.mock.calls.length).toBeLessThan(200_000);
+    } finally {
+      toLowerCase.mockRestore();
+    }
   });
 
   test.each([
