@@ -132,10 +132,11 @@ export class AgentExporter implements Exporter {
       writeRetract(this.#retracts.begin(out), this.#family, rib.keyBytes, offset, rib.keyLengthOf(route));
       this.#retracts.end();
     }
+    // In front of the items: of two routes that agents know by the same id (EVPN prefixes of two Ethernet tags) one may replace the other.
+    this.#retracts.finish();
   }
 
   finishEncoding(): void {
     this.#items.finish();
-    this.#retracts.finish();
   }
 }

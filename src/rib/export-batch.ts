@@ -97,10 +97,10 @@ export class ExportBatch {
       if (stream === undefined) streams.set(audience, (stream = { audience, chunks: [] }));
       return stream.chunks;
     };
-    for (const [audience, chunks] of this.#encoded) streams.set(audience, { audience, chunks });
     for (const [audience, routes] of this.#withdrawals) {
       if (audience.size > 0) exporter.encodeWithdrawals(routes, chunksOf(audience));
     }
+    for (const [audience, chunks] of this.#encoded) chunksOf(audience).push(...chunks);
     for (const first of this.#buckets.values()) {
       for (let bucket: Bucket | undefined = first; bucket !== undefined; bucket = bucket.next) {
         if (bucket.audience.size === 0) continue;
