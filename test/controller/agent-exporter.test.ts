@@ -510,29 +510,32 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.end();
   });
 
-  test.each([1, 64])('%d prefixes that go to another Ethernet tag, which agents are not shown, stay with them', (count) => {
-    const world = new World(FamilyId.l2vpnEvpn, [
-      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
-    ]);
-    const keys = (ethernetTag: number): Key[] =>
-      Array.from({ length: count }, (_each, i) => ({
-        octets: makeEvpnPrefixKey({ rd: zeroRd, ethernetTag, address: Uint8Array.of(10, 0, i, 0), lengthBits: 24 }),
-        id: `00:00:00:00:00:00,10.0.${i}.0/24`,
-      }));
-    const [before, after] = [keys(0), keys(7)];
-    const path = { source: 0, set: 0, label: 16, secondary: false, unusable: false };
-    world.join(0);
-    for (const key of before) world.announce(key, path);
-    world.compare();
-    for (const key of before) {
-      world.rib.withdraw(world.table, world.sources[0]!, key.octets, 0, key.octets.length);
-      world.paths.delete(key);
-    }
-    for (const key of after) world.announce(key, path);
-    world.compare();
-    expect(world.agents.get(0)!.agent.held.size).toBe(count);
-    world.end();
-  });
+  test.each([1, 64])(
+    '%d prefixes that go to another Ethernet tag, which agents are not shown, stay with them',
+    (count) => {
+      const world = new World(FamilyId.l2vpnEvpn, [
+        { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+      ]);
+      const keys = (ethernetTag: number): Key[] =>
+        Array.from({ length: count }, (_each, i) => ({
+          octets: makeEvpnPrefixKey({ rd: zeroRd, ethernetTag, address: Uint8Array.of(10, 0, i, 0), lengthBits: 24 }),
+          id: `00:00:00:00:00:00,10.0.${i}.0/24`,
+        }));
+      const [before, after] = [keys(0), keys(7)];
+      const path = { source: 0, set: 0, label: 16, secondary: false, unusable: false };
+      world.join(0);
+      for (const key of before) world.announce(key, path);
+      world.compare();
+      for (const key of before) {
+        world.rib.withdraw(world.table, world.sources[0]!, key.octets, 0, key.octets.length);
+        world.paths.delete(key);
+      }
+      for (const key of after) world.announce(key, path);
+      world.compare();
+      expect(world.agents.get(0)!.agent.held.size).toBe(count);
+      world.end();
+    },
+  );
 
   test('an agent that comes a moment later is sent the octets that others were sent; who comes later yet is sent others', () => {
     const world = new World(FamilyId.ipv4Unicast, [
