@@ -4,12 +4,15 @@
  */
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AgentView, NeighborView } from '../../src/controller/view.js';
 import { DaemonProcess, run } from '../support/daemon-process.js';
 import { eventually } from '../support/eventually.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
+import { ProductApi } from '../support/product-api.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -25,7 +28,7 @@ const BLUE = {
   importTargets: ['target:65000:1'],
   exportTargets: ['target:65000:1'],
 };
-const API = 'http://127.0.0.1:8083';
+const API_PORT = 8083;
 
 const withRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
@@ -49,6 +52,7 @@ withRoot('(needs root: network namespaces)', () => {
     const id = randomInt(0x1_0000).toString(16);
     const [here, there] = [`fl${id}a`, `fl${id}b`];
     let filament: DaemonProcess;
+    let invariants: Invariants;
 
     const ip = (...words: string[]): Promise<string> => run('ip', words);
 
@@ -78,20 +82,46 @@ withRoot('(needs root: network namespaces)', () => {
       start(name, namespace, process.execPath, MAIN, ...words, '--hold-time', String(HOLD_TIME), '--watch');
     }
 
-    /** The product's API is in the namespace too. */
-    async function get(path: string): Promise<unknown> {
-      const script = `fetch('${API}/api/v1/${path}').then((r) => r.text()).then((t) => console.log(t))`;
-      return JSON.parse(await ip('netns', 'exec', here, process.execPath, '-e', script));
-    }
+    /** The product's API is in the namespace too: a process there takes what comes by a socket in the file system to it. */
+    const socketPath = `${lab.directory}/api`;
+    const forwarder = `require('node:net').createServer((client) => {
+      const server = require('node:net').connect(${API_PORT}, '127.0.0.1');
+      client.on('error', () => server.destroy());
+      server.on('error', () => client.destroy());
+      client.pipe(server).pipe(client);
+    }).listen('${socketPath}')`;
 
-    const neighbor = async (address: string): Promise<NeighborView> =>
-      (await get(`neighbors/${address}`)) as NeighborView;
+    const text = (path: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        request({ socketPath, path, headers: { host: `127.0.0.1:${API_PORT}` }, agent: false }, (response) => {
+          let body = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+          response.once('end', () => resolve(body));
+        })
+          .once('error', reject)
+          .end();
+      });
+
+    class Product extends ProductApi {
+      get process(): DaemonProcess {
+        return filament;
+      }
+
+      async get<T>(path: string): Promise<T> {
+        return JSON.parse(await text(path)) as T;
+      }
+
+      metrics(): Promise<string> {
+        return text('/metrics');
+      }
+    }
+    const product = new Product();
+
+    const neighbor = (address: string): Promise<NeighborView> => product.get(`/api/v1/neighbors/${address}`);
 
     /** The agent behind the link, and the one beside the product. */
-    async function agents(): Promise<Readonly<Record<string, AgentView | undefined>>> {
-      const { agents: all } = (await get('agents')) as { readonly agents: readonly AgentView[] };
-      return Object.fromEntries(all.map((agent) => [agent.name, agent]));
-    }
+    const agents = async (): Promise<Readonly<Record<string, AgentView | undefined>>> =>
+      Object.fromEntries((await product.agents()).map((agent) => [agent.name, agent]));
 
     const agentIs = (state: AgentView['state'], flaps: number, routes: number): Promise<AgentView> =>
       eventually(
@@ -152,6 +182,7 @@ withRoot('(needs root: network namespaces)', () => {
       const file = `${lab.directory}/filament.json`;
       writeFileSync(file, JSON.stringify(configuration));
       filament = start('filament', here, process.execPath, MAIN, 'run', '--config', file);
+      start('forwarder', here, process.execPath, '-e', forwarder);
       startBird('far', there, FAR, OURS, '10.255.0.2');
       startBird('bystander', here, BYSTANDER, '127.0.0.1', '10.255.0.3');
       await becomes('up', 0);
@@ -159,6 +190,8 @@ withRoot('(needs root: network namespaces)', () => {
       startAgent('far', there, FAR, OURS);
       startAgent('bystander', here, BYSTANDER, '127.0.0.1');
       await agentIs('established', 0, 1);
+      await eventually('the other agent is there', async () => (await agents())['bystander']?.routes.received === 1);
+      invariants = await Invariants.watch(product);
     });
 
     afterAll(() => lab.close());
@@ -174,6 +207,7 @@ withRoot('(needs root: network namespaces)', () => {
       await becomes('up', 1);
       await agentIs('established', 1, 1);
       await bystanderIsWell();
+      await invariants.hold({ touched: [FAR, 'far'] });
     }, 120_000);
 
     test('I10 the own address goes and comes back with its interface: sessions and listener recover by themselves', async () => {
@@ -183,6 +217,7 @@ withRoot('(needs root: network namespaces)', () => {
       await ip('-n', here, 'address', 'add', `${OURS}/24`, 'dev', 'near');
       await becomes('up', 2);
       await bystanderIsWell();
+      await invariants.hold({ touched: [FAR, 'far'] });
     }, 120_000);
   });
 });

@@ -2,18 +2,12 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
-import type {
-  AgentView,
-  ControllerInfo,
-  NeighborView,
-  PathView,
-  RouteView,
-  VrfView,
-} from '../../src/controller/view.js';
+import type { ControllerInfo, NeighborView, PathView } from '../../src/controller/view.js';
 import { DaemonProcess } from './daemon-process.js';
 import { eventually } from './eventually.js';
 import { freePort } from './lab.js';
 import type { Lab } from './lab.js';
+import { ProductApi } from './product-api.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -54,7 +48,7 @@ class ApiError extends Error {
   }
 }
 
-export class Filament {
+export class Filament extends ProductApi {
   readonly address: string;
   readonly bgpPort: number;
   readonly agentPort: number;
@@ -71,6 +65,7 @@ export class Filament {
     ports: readonly [number, number, number],
     description: FilamentDescription,
   ) {
+    super();
     this.address = address;
     [this.bgpPort, this.agentPort, this.apiPort] = ports;
     this.autonomousSystem = description.autonomousSystem;
@@ -187,6 +182,10 @@ export class Filament {
     return this.#request<T>('GET', path);
   }
 
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.apiUrl}/metrics`)).text();
+  }
+
   neighbor(address: string): Promise<NeighborView> {
     return this.get<NeighborView>(`/api/v1/neighbors/${address}`);
   }
@@ -201,31 +200,6 @@ export class Filament {
       },
       { explain: () => this.logTail(), ...(deadlineMs === undefined ? {} : { deadlineMs }) },
     );
-  }
-
-  async agents(): Promise<readonly AgentView[]> {
-    return (await this.get<{ readonly agents: readonly AgentView[] }>('/api/v1/agents')).agents;
-  }
-
-  async vrfs(): Promise<readonly VrfView[]> {
-    return (await this.get<{ readonly vrfs: readonly VrfView[] }>('/api/v1/vrfs')).vrfs;
-  }
-
-  /** Every route of a table, over as many pages as there are. */
-  async routes(family: FamilyName, vrf?: string): Promise<readonly RouteView[]> {
-    const routes: RouteView[] = [];
-    let cursor: string | undefined;
-    do {
-      const query = new URLSearchParams({ family });
-      if (vrf !== undefined) query.set('vrf', vrf);
-      if (cursor !== undefined) query.set('cursor', cursor);
-      const page = await this.get<{ readonly routes: readonly RouteView[]; readonly cursor?: string }>(
-        `/api/v1/routes?${query.toString()}`,
-      );
-      routes.push(...page.routes);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    return routes;
   }
 
   /** Paths of one route, in selection order; none when there is no such route. */

@@ -8,7 +8,7 @@ import { expect } from '@jest/globals';
 import type { FamilyName } from '../../src/bgp/nlri/family.js';
 import type { NeighborView } from '../../src/controller/view.js';
 import { eventuallyEqual } from './eventually.js';
-import type { Filament } from './filament.js';
+import type { ProductApi } from './product-api.js';
 
 const GLOBAL: readonly FamilyName[] = [
   'ipv4-unicast',
@@ -36,8 +36,8 @@ interface Observed {
   readonly metrics: Readonly<Record<'connections' | 'queued' | 'paths' | 'bugs' | 'memory', number>>;
 }
 
-async function metricsOf(filament: Filament): Promise<Observed['metrics']> {
-  const lines = (await (await fetch(`${filament.apiUrl}/metrics`)).text()).split('\n');
+async function metricsOf(filament: ProductApi): Promise<Observed['metrics']> {
+  const lines = (await filament.metrics()).split('\n');
   const sum = (name: RegExp): number =>
     lines.filter((line) => name.test(line)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
   return {
@@ -49,7 +49,7 @@ async function metricsOf(filament: Filament): Promise<Observed['metrics']> {
   };
 }
 
-async function tablesOf(filament: Filament): Promise<readonly string[]> {
+async function tablesOf(filament: ProductApi): Promise<readonly string[]> {
   const vrfs = (await filament.vrfs()).map(({ name }) => name);
   const tables: ReadonlyArray<readonly [family: FamilyName, vrf?: string]> = [
     ...GLOBAL.map((family) => [family] as const),
@@ -66,7 +66,7 @@ async function tablesOf(filament: Filament): Promise<readonly string[]> {
   return paths.sort();
 }
 
-async function sessionsOf(filament: Filament): Promise<Record<string, number>> {
+async function sessionsOf(filament: ProductApi): Promise<Record<string, number>> {
   const { neighbors } = await filament.get<{ readonly neighbors: readonly NeighborView[] }>('/api/v1/neighbors');
   const up = [...neighbors.map((each) => ({ ...each, name: each.address })), ...(await filament.agents())];
   return Object.fromEntries(
@@ -87,15 +87,15 @@ export interface HoldOptions {
 
 /** The product as it is before a fault, to be compared with what it is after it. */
 export class Invariants {
-  readonly #filament: Filament;
+  readonly #filament: ProductApi;
   readonly #before: Observed;
 
-  private constructor(filament: Filament, before: Observed) {
+  private constructor(filament: ProductApi, before: Observed) {
     this.#filament = filament;
     this.#before = before;
   }
 
-  static async watch(filament: Filament): Promise<Invariants> {
+  static async watch(filament: ProductApi): Promise<Invariants> {
     return new Invariants(filament, {
       pid: filament.process.pid,
       sessions: await sessionsOf(filament),
