@@ -101,6 +101,11 @@ export class RawRouter {
     return router;
   }
 
+  /** Speaks on a connection that the other side has made; sends nothing by itself yet. */
+  static take(socket: Socket, options: RouterOptions): RawRouter {
+    return new RawRouter(socket, options);
+  }
+
   /** As {@link connect}, and waits until the session is up. */
   static async establish(options: RouterOptions): Promise<RawRouter> {
     const router = await RawRouter.connect(options);

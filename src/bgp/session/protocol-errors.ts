@@ -42,9 +42,10 @@ export class ProtocolErrors {
    * @param isTold  the neighbor's state has changed with it, which is in the log by itself
    */
   add({ kind, code = 0, text }: CloseReason, isTold: boolean): void {
-    const name = kind === 'notification-sent' ? NAMES[code] : undefined;
-    if (name === undefined) return;
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+    if (kind !== 'notification-sent') return;
+    const name = NAMES[code];
+    if (name !== undefined) this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+    // Also a Cease, of a connection that has lost a collision say: the NOTIFICATION is counted as sent, and somebody may wonder.
     if (isTold) return;
     const notLogged = this.#pace.due();
     if (notLogged === undefined) return;
