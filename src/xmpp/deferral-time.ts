@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../util/clock.js';
+import { detachedText } from '../util/detached-text.js';
 
 /** How long publications of one session may wait for a VRF that is not there. One timer, however many VRFs are waited for. */
 export class DeferralTime {
@@ -20,7 +21,7 @@ export class DeferralTime {
   began(vrf: string): void {
     this.#due ??= new Map();
     if (this.#due.has(vrf)) return;
-    this.#due.set(vrf, this.#clock.nowMs() + this.#limitMs);
+    this.#due.set(detachedText(vrf), this.#clock.nowMs() + this.#limitMs);
     if (this.#timer === undefined) this.#arm();
   }
 

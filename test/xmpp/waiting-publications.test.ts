@@ -1,4 +1,6 @@
 /** Publications that cannot be used yet, through whole sessions: halves, and what waits for a VRF and is admitted in slices. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
@@ -169,6 +171,26 @@ describe('what waits for a VRF', () => {
     for (let i = 0; i < 10; i++) receive(transport, stanza + otherHalf('n', LATER));
     expect(server.waitingOctets).toBeGreaterThan(10 * 80_000);
     expect(server.waitingOctets).toBeLessThan(10 * 80_000 * 1.1);
+  });
+
+  test('keeps nothing of the stanzas that came with it, however long they are', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const heapOctets = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const transport = agent('a');
+    const vrfs = numbers(1, 60).map((n) => `default-domain:project:later-${n}`);
+    for (const vrf of vrfs) receive(transport, subscribe(vrf));
+    const padding = ' '.repeat(900 * KIB);
+    const before = heapOctets();
+    for (const vrf of vrfs) {
+      receive(transport, half('n') + otherHalf('n', vrf).replace('<pubsub>', `<pubsub${padding}>`));
+    }
+    expect(server.waitingOctets).toBe(60 * (KIB + BLOCK_OVERHEAD_OCTETS));
+    // All of them together are 54 MB.
+    expect(heapOctets() - before).toBeLessThan(20e6);
   });
 
   test('is dropped when all agents together have too much, of the agent that has the most; it comes back when the VRF is there', () => {
