@@ -256,10 +256,21 @@ const BLOCKER = `if (require('node:worker_threads').isMainThread) process.on('SI
 });`;
 
 /** Two controllers with a session between them, and an agent of the first one. */
-async function pair(
-  more: readonly ConfigPart[] = [],
-  output: readonly string[] = [],
-): Promise<{ lab: Lab; one: Filament; other: Filament; agent: TestAgent }> {
+interface PairOptions {
+  /** More neighbors of the first one. */
+  readonly more?: readonly ConfigPart[];
+  /** More fields of the session. */
+  readonly session?: ConfigPart;
+  /** A command that becomes the one behind it. */
+  readonly through?: readonly string[];
+}
+
+async function pair({ more = [], session = {}, through: command = [] }: PairOptions = {}): Promise<{
+  lab: Lab;
+  one: Filament;
+  other: Filament;
+  agent: TestAgent;
+}> {
   const lab = new Lab('pause');
   labs.push(lab);
   const vrfs = [
@@ -272,7 +283,7 @@ async function pair(
   ];
   const blocker = `${lab.directory}/blocker.cjs`;
   writeFileSync(blocker, BLOCKER);
-  const through = ['env', `NODE_OPTIONS=--require=${blocker}`, ...output];
+  const through = ['env', `NODE_OPTIONS=--require=${blocker}`, ...command];
   const one = await Filament.create(lab, { autonomousSystem: 64512, routerId: '192.0.2.1', vrfs, through });
   const other = await Filament.create(lab, { autonomousSystem: 64512, routerId: '192.0.2.2', vrfs });
   const neighbor = ({ address, bgpPort }: Filament, localAddress: string): ConfigPart => ({
@@ -282,6 +293,7 @@ async function pair(
     peerAs: 64512,
     holdTime: HOLD_TIME,
     families: ['l3vpn-ipv4-unicast'],
+    ...session,
   });
   one.describe({ neighbors: [neighbor(other, one.address), ...more] });
   other.describe({ neighbors: [neighbor(one, other.address)] });
@@ -298,7 +310,7 @@ async function pair(
 }
 
 test('I07, I14: with its log on a full disk, and asked for a debugger, neighbor and agent notice nothing, and all is as before', async () => {
-  const { one, other, agent } = await pair([], ['sh', '-c', 'exec "$@" > /dev/full', 'sh']);
+  const { one, other, agent } = await pair({ through: ['sh', '-c', 'exec "$@" > /dev/full', 'sh'] });
   const invariants = await Invariants.watch(one);
   for (let times = 0; times < 5; times++) {
     one.process.signal('SIGUSR1');
@@ -312,6 +324,46 @@ test('I07, I14: with its log on a full disk, and asked for a debugger, neighbor 
   await other.path('l3vpn-ipv4-unicast', `${agent.address}:1:${sentinel.prefix}`);
   agent.withdraw('blue', sentinel);
   await other.pathGone('l3vpn-ipv4-unicast', `${agent.address}:1:${sentinel.prefix}`);
+  await invariants.hold();
+});
+
+/** Ends the threads beside the main one when its file is there. */
+const KILLER = `const { isMainThread } = require('node:worker_threads');
+const { existsSync, unlinkSync } = require('node:fs');
+if (!isMainThread) setInterval(() => {
+  if (!existsSync(process.env.KILLER)) return;
+  unlinkSync(process.env.KILLER);
+  process.exit(1);
+}, 20).unref();`;
+
+test('I06 the thread of BFD dies, twice: another one goes on with its sessions, neighbor and agent notice nothing, and all is as before', async () => {
+  const scratch = new Lab('killer');
+  labs.push(scratch);
+  const [killer, signal] = [`${scratch.directory}/killer.cjs`, `${scratch.directory}/die`];
+  writeFileSync(killer, KILLER);
+  const { one, other } = await pair({
+    session: { bfd: { minimumInterval: 300, multiplier: 10, multihop: true } },
+    through: ['env', `KILLER=${signal}`, `NODE_OPTIONS=--require=${killer}`],
+  });
+  const isUp = async (): Promise<boolean> => (await one.neighbor(other.address)).bfd?.state === 'up';
+  await eventually('BFD is up', isUp);
+  const invariants = await Invariants.watch(one);
+  const deaths = (): number => one.process.logTail(1_000_000).split('"thread":"bfd"').length - 1;
+  for (let times = 1; times <= 2; times++) {
+    writeFileSync(signal, '');
+    await eventually('it has died', () => deaths() === times, { explain: () => one.logTail() });
+    const before = (await one.neighbor(other.address)).bfd?.packets.received ?? 0;
+    await eventually('another one hears the neighbor', async () => {
+      const { bfd } = await one.neighbor(other.address);
+      return bfd?.state === 'up' && bfd.packets.received > before;
+    });
+  }
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    expect(await from.neighbor(to.address)).toMatchObject({ flaps: 0, bfd: { state: 'up', flaps: 0 } });
+  }
   await invariants.hold();
 });
 
@@ -383,9 +435,9 @@ describe('I03 the controller has much to do', () => {
 
   test('I03 500,000 routes come in at once: keepalives leave in time, and how late the loop was is shown', async () => {
     const flooder = '127.200.1.1';
-    const { one, other, agent } = await pair([
-      { address: flooder, peerAs: 65001, passive: true, families: ['ipv4-unicast'] },
-    ]);
+    const { one, other, agent } = await pair({
+      more: [{ address: flooder, peerAs: 65001, passive: true, families: ['ipv4-unicast'] }],
+    });
     const client = await RawClient.connect(one.address, one.bgpPort, flooder);
     client.send(openMessage(65001, [10, 9, 0, 1], [[1, 1]]));
     await eventually('the OPEN is answered', () => client.receivedTypes.includes(BGP_KEEPALIVE));
