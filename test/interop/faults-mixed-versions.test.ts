@@ -11,6 +11,7 @@ import { TestAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
 import { Filament, type ConfigPart } from '../support/filament.js';
 import { Gobgp, type Losses } from '../support/gobgp.js';
+import { Invariants } from '../support/invariants.js';
 import { Lab } from '../support/lab.js';
 import { describeWithDaemons } from '../support/requirements.js';
 
@@ -42,6 +43,8 @@ describeWithDaemons(['gobgp'], 'two controllers of different versions', () => {
   /** Of each host: its channel to the one, and to the other. */
   let hosts: (readonly [TestAgent, TestAgent])[];
   let serial = 0;
+  /** Of each controller. */
+  let invariants: readonly Invariants[];
 
   beforeAll(async () => {
     if (OTHER_MAIN === undefined) return;
@@ -87,6 +90,10 @@ describeWithDaemons(['gobgp'], 'two controllers of different versions', () => {
       return [first, second] as const;
     });
     await Promise.all(hosts.flat().map((channel) => channel.start()));
+    await eventually('the gateway has everything, twice', async () => {
+      return (await gateway.routes(FAMILY)).length === 2 * HOSTS * PODS;
+    });
+    invariants = await Promise.all(controllers.map((each) => Invariants.watch(each)));
     await converged();
     losses = gateway.watchLosses(FAMILY);
   }, LIMIT_MS);
@@ -148,6 +155,11 @@ describeWithDaemons(['gobgp'], 'two controllers of different versions', () => {
         expect(neighbors.map(({ state }) => state)).toEqual(['established', 'established']);
         expect(JSON.stringify(neighbors)).not.toMatch(/header error|OPEN error|UPDATE error|FSM error/i);
       }
+      for (const [h, channels] of hosts.entries()) for (const channel of channels) channel.withdraw(BLUE, pod(h, 200));
+      // The last step was the way back of the second one: the session between the two was lost once by the first.
+      const [, east] = controllers;
+      await invariants[0]!.hold({ isRestarted: true, touched: [east.address] });
+      await invariants[1]!.hold({ isRestarted: true });
     },
     LIMIT_MS,
   );
