@@ -110,10 +110,14 @@ export class ApiServer {
       this.#connections.accept(socket);
     });
     return new Promise((resolve, reject) => {
-      server.once('error', (error) => {
+      const refused = (error: Error): void => {
         reject(new ApiListenError(listen, error));
-      });
+      };
+      server.once('error', refused);
       server.listen({ host: listen.address, port: listen.port }, () => {
+        server.off('error', refused);
+        // A connection that the system cannot make, for want of memory: one that nobody listened for would end the process.
+        server.on('error', (error) => this.#logger.warn({ error }, 'api accept failed'));
         this.#servers.push(server);
         const { port } = server.address() as AddressInfo;
         resolve({ address: listen.address, port });

@@ -1,7 +1,7 @@
 /** The HTTP server over real sockets. */
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, Server } from 'node:net';
 import { ApiServer } from '../../src/api/server.js';
 import { silentLogger } from '../../src/util/logger.js';
 import { FakeView } from './fake-view.js';
@@ -48,6 +48,20 @@ describe('listening', () => {
     expect((await fetch(url, { method: 'POST' })).status).toBe(401);
     const headers = { authorization: 'Bearer secret' };
     expect((await fetch(url, { method: 'POST', headers })).status).toBe(200);
+  });
+
+  test('connections that the system cannot make end nothing', async () => {
+    const listening = jest.spyOn(Server.prototype, 'listen');
+    try {
+      const [bound] = await api.listen(ANY_PORT);
+      const error = Object.assign(new Error('accept ENOBUFS'), { code: 'ENOBUFS' });
+      const servers = listening.mock.contexts as Server[];
+      expect(servers).toHaveLength(ANY_PORT.length);
+      for (const server of [...servers, ...servers]) server.emit('error', error);
+      expect((await fetch(`http://127.0.0.1:${bound!.port}/healthz`)).status).toBe(200);
+    } finally {
+      listening.mockRestore();
+    }
   });
 
   test('a taken port is an error that names the address, and no other address stays open', async () => {
