@@ -14,10 +14,10 @@ import { attribute, octets, updateBody } from '../support/update-messages.js';
 const LIMIT_MS = 120_000;
 const SEED = 7606;
 /** Half of the mutations end the session: so many neighbors of each kind are sent some until theirs has ended. */
-const NEIGHBORS = 20;
+const NEIGHBORS = 10;
 const MUTATIONS_EACH = 40;
 /** Orders of the same ten communities. */
-const VARIANTS = 5000;
+const VARIANTS = 2000;
 const COMMUNITIES = 10;
 
 test(
