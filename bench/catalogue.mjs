@@ -130,6 +130,9 @@ const SLOW = [
   { peer: 'bird', scenarios: /^S6c$/, why: 'BIRD is not done after 36 s' },
 ];
 
+/** The blind relay of bgpload: no BGP speaker, but what Node's sockets allow; it is shown and never the best. */
+export const FLOOR = 'floor';
+
 /** The daemon behind the name of a peer: `frr-settled` is FRR as well. */
 export const daemonOf = (peer) => peer.replace(/-settled$/, '');
 

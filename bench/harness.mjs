@@ -46,9 +46,14 @@ export class Harness {
     return new Harness(copy, program, context);
   }
 
+  /** Where a file of the copy is. */
+  path(file) {
+    return join(this.#directory, file);
+  }
+
   /** Changes a file of the copy. */
   mend(file, change) {
-    const path = join(this.#directory, file);
+    const path = this.path(file);
     writeFileSync(path, change(readFileSync(path, 'utf8')));
   }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fairOptions, daemonOf, PEER_SCENARIOS, reasonToSkip, targetsOf } from './catalogue.mjs';
+import { fairOptions, daemonOf, FLOOR, PEER_SCENARIOS, reasonToSkip, targetsOf } from './catalogue.mjs';
 import { Harness, rowOf } from './harness.mjs';
 import { freePort } from './load/process.mjs';
 import { repeat } from './repeat.mjs';
@@ -55,12 +55,17 @@ async function prepare(context) {
   harness.mend('peers/ours.sh', mendDriver);
   const environment = {
     BGPLOAD: harness.program,
-    SPEAKER_CMD: harness.speaker,
     SPEAKER_CONFIG: harness.script('filament-config', process.execPath, CONFIGURATION),
     PORT: String(await freePort('127.0.0.1')),
   };
-  const driver = (speaker) => ({ filament: 'filament=ours', 'frr-settled': 'frr-settled=frr' })[speaker] ?? speaker;
-  return (speaker, scenario, extra) => harness.run(scenario, ['--peers', driver(speaker)], extra, environment);
+  const { speaker: filament } = harness;
+  const floor = `${harness.script('floor', process.execPath, harness.path('floor.mjs'))} %PORT% 65000`;
+  const DRIVERS = { filament: 'filament=ours', [FLOOR]: `${FLOOR}=ours`, 'frr-settled': 'frr-settled=frr' };
+  return (speaker, scenario, extra) => {
+    const command = speaker === FLOOR ? floor : filament;
+    const options = ['--peers', DRIVERS[speaker] ?? speaker];
+    return harness.run(scenario, options, extra, { ...environment, SPEAKER_CMD: command });
+  };
 }
 
 /** Resident MB of each idle speaker, for the scenarios that count memory above it. */

@@ -1,5 +1,5 @@
 /** What a run prints: one table of Filament beside the best other speaker, and the growth curves. */
-import { EVENT_LOOP_TARGETS, targetsOf } from './catalogue.mjs';
+import { EVENT_LOOP_TARGETS, FLOOR, targetsOf } from './catalogue.mjs';
 import { groupBy, isDisturbed, MEASURES, number, summarise, withRange } from './measures.mjs';
 
 /** A markdown table; the first `left` columns are aligned to the left. */
@@ -48,7 +48,10 @@ function comparison(scenario, target, bySpeaker) {
   const others = [...bySpeaker]
     .filter(([name, { figures }]) => name !== 'filament' && figures[target.measure] !== undefined)
     .map(([name, { figures }]) => ({ name, value: figures[target.measure].median }));
-  const best = bestOf(others, more);
+  const best = bestOf(
+    others.filter(({ name }) => name !== FLOOR),
+    more,
+  );
   const text = ({ name, value }) => `${name} ${number(value)}`;
   return [
     scenario,

@@ -36,7 +36,8 @@ parts: ${Object.keys(PARTS).join(', ')} (default: all that can run here)
   --quick               small scenarios, once each, about a minute in all
   --scenarios A,B       only these: of own vpn-1-10, …; of peers S1a, …; of agents A1, …; of scale vrfs, rtc, loop;
                         of growth routes, receivers, vrfs, agents; parts without any of them are left out
-  --peers A,B           daemons to run beside Filament (default ${PEERS}; quick: ${QUICK_PEERS}; none)
+  --peers A,B           daemons to run beside Filament (default ${PEERS}; quick: ${QUICK_PEERS}; none);
+                        floor: a process of Node that only copies octets, S1b, S3b, S5, S8
   --slow-peers          also those that take minutes or do not come to an end
   --reps N              repetitions, the table shows medians (default 3; quick: 1)
   --max-time N          seconds after which a run of a harness is given up (default 150)
