@@ -71,7 +71,7 @@ export class MetricsExporter {
       pendingJobs: gauge('filament_pending_jobs', 'Jobs waiting in the scheduler.'),
       agentWaitingOctets: gauge(
         'filament_agent_waiting_octets',
-        'Memory for what agents have published into VRFs that are not configured (yet), and for halves of publications.',
+        'Memory for what agents have published into VRFs that are not configured (yet), and for halves of publications and of stanzas.',
       ),
       faults: counter('filament_faults_total', 'Protocol faults and violated limits.', ['fault']),
       cpu: counter('process_cpu_seconds_total', 'User and system CPU time.'),

@@ -188,6 +188,11 @@ export class Framer {
     return this.#to - this.#from + this.#chunk.length - this.#taken;
   }
 
+  /** Octets of memory for them, between two reads. */
+  get reserved(): number {
+    return this.#bytes.length;
+  }
+
   /** Adds received octets; then call {@link next} until it returns `undefined`. The chunk is not kept beyond that. */
   push(chunk: Uint8Array): void {
     // A caller that did not take all events of the chunk before.

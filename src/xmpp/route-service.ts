@@ -59,6 +59,9 @@ interface KeptPublish {
   readonly stanza: Buffer;
 }
 
+/** Of a stanza that has not ended so much is nobody's concern: a read ends in the middle of one as often as not. */
+const FREE_UNFINISHED_OCTETS = 16 * 1024;
+
 /** Transactions that waited and are admitted before one that comes meanwhile: so they end, however much the agent sends. */
 const AHEAD_OF_NEXT = 2;
 const always = (): boolean => true;
@@ -84,6 +87,8 @@ export class RouteService implements WaitingHolder {
   /** The publish that waits for its collection, until the end of this read and beyond it. */
   #fresh: FreshPublish | undefined;
   #kept: KeptPublish | undefined;
+  /** What is counted of a stanza that has not ended. */
+  #unfinishedOctets = 0;
   /** The agent has said that it has said everything, and some of that waits for its turn. */
   #endOfRibDue = false;
 
@@ -115,15 +120,15 @@ export class RouteService implements WaitingHolder {
 
   /** See {@link WaitingHolder}. */
   get droppable(): number {
-    return this.#subscriptions.droppable + this.#keptOctets;
+    return this.#subscriptions.droppable + this.#keptOctets + this.#unfinishedOctets;
   }
 
   /**
    * All agents together have too much waiting, and this one the most. What waits for VRFs is dropped, as when it has waited for too long. Half
-   * of a publication cannot be: nobody would ever know; so when that is the larger part, the session ends.
+   * of a publication cannot be, nor half of a stanza: nobody would ever know; so when those are the larger part, the session ends.
    */
   makeRoom(): void {
-    if (this.#keptOctets > this.#subscriptions.droppable) this.#output.close('deferred-limit');
+    if (this.#keptOctets + this.#unfinishedOctets > this.#subscriptions.droppable) this.#output.close('deferred-limit');
     else this.#lapsed(this.#subscriptions.lapseAll('deferred-limit'), 'deferred-limit');
   }
 
@@ -159,18 +164,34 @@ export class RouteService implements WaitingHolder {
     }
   }
 
+  /** Octets come: a stanza that had not ended is the reader's again. */
+  readBegan(): void {
+    this.#memory.give(this, this.#unfinishedOctets);
+    this.#unfinishedOctets = 0;
+  }
+
   /**
    * The octets that stanzas were given in are about to be used again. A publish without its collection is kept as a copy of them, and
    * parsed again (4 µs) when that comes: as a tree it would be up to twenty times as large, in each of thousands of sessions.
+   * @param unfinishedOctets  of memory for a stanza that has not ended
    */
-  readEnded(): void {
+  readEnded(unfinishedOctets: number): void {
     const fresh = this.#fresh;
-    if (!fresh) return;
+    const counted = unfinishedOctets > FREE_UNFINISHED_OCTETS ? unfinishedOctets : 0;
+    if ((!fresh && counted === 0) || this.#output.closed()) return;
     this.#fresh = undefined;
-    if (!this.#memory.take(this, keptCostOf(fresh.stanza))) {
+    const octets = counted + (fresh ? keptCostOf(fresh.stanza) : 0);
+    if (!this.#memory.take(this, octets)) {
       this.#output.close('deferred-limit');
       return;
     }
+    if (this.#output.closed()) {
+      // It was this agent that had to make room.
+      this.#memory.give(this, octets);
+      return;
+    }
+    this.#unfinishedOctets = counted;
+    if (!fresh) return;
     const stanza = Buffer.allocUnsafeSlow(fresh.stanza.length);
     stanza.set(fresh.stanza);
     this.#kept = { stanza };
@@ -223,6 +244,7 @@ export class RouteService implements WaitingHolder {
   stop(): void {
     this.#deferralTime.stop();
     this.#takeHeld();
+    this.readBegan();
     this.#subscriptions.stop();
   }
 

@@ -275,6 +275,7 @@ export class AgentSession {
     if (this.#heldBack && this.state === 'established') this.#release();
     const idleBefore = this.#framer.idleOctets;
     let heard = false;
+    this.#routes.readBegan();
     this.#framer.push(chunk);
     for (let event = this.#framer.next(); event; event = this.#framer.next()) {
       if (event.kind === 'stanza') heard = true;
@@ -282,7 +283,7 @@ export class AgentSession {
       if (this.state === 'closed' || this.#tls.waiting) break;
     }
     this.#reading = false;
-    this.#routes.readEnded();
+    this.#routes.readEnded(this.#framer.reserved);
     // Half a stanza is no sign of life: an agent that never ends one must not stay for ever.
     if (this.#framer.idleOctets !== idleBefore) {
       heard = true;

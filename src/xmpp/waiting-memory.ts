@@ -1,6 +1,6 @@
 /**
- * What all agents together may have waiting: publications for VRFs that are not there, and halves of publications. Beyond it the agent
- * that has the most makes room, whoever comes: so agents of bad will take it from each other, and one that has little keeps it.
+ * What all agents together may have waiting: publications for VRFs that are not there, halves of publications, and long stanzas that have not
+ * ended. Beyond it the agent that has the most makes room, whoever comes: so agents of bad will take it from each other, and one that has little keeps it.
  */
 
 /** Somebody who has something waiting. */

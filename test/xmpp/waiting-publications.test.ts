@@ -163,6 +163,53 @@ describe('half of a publication', () => {
   });
 });
 
+describe('a stanza that has not ended', () => {
+  const unfinished = (octets: number): string => half('n', octets).slice(0, -20);
+
+  test('is counted when it is long, until it ends or its session does', () => {
+    const [one, other] = [agent('a'), agent('b')];
+    receive(one, unfinished(1000));
+    expect(server.waitingOctets).toBe(0);
+    receive(other, unfinished(100 * KIB));
+    const waiting = server.waitingOctets;
+    expect(waiting).toBeGreaterThan(100 * KIB);
+    expect(waiting).toBeLessThan(300 * KIB);
+    receive(other, half('n').slice(-20));
+    expect(server.waitingOctets).toBeLessThan(102 * KIB);
+    receive(other, otherHalf('n', BLUE));
+    expect([nodes(), server.waitingOctets]).toEqual([['b p n'], 0]);
+    receive(other, unfinished(100 * KIB));
+    other.end();
+    expect(server.waitingOctets).toBe(0);
+  });
+
+  test('of which all agents together have too many: who has the largest loses its session, and it may be the one that sends', () => {
+    const agents = numbers(1, 40).map((n) => agent(String(n)));
+    for (const [n, transport] of agents.entries()) receive(transport, unfinished((20 + n) * KIB));
+    expect(server.waitingOctets).toBeLessThanOrEqual(limit);
+    const open = agents.filter(({ closedBy }) => closedBy === undefined);
+    expect(open.length).toBeGreaterThan(10);
+    expect(open.length).toBeLessThan(40);
+    expect(agents[0]!.closedBy).toBeUndefined();
+    expect([...server.closeCounts]).toEqual([['deferred-limit', 40 - open.length]]);
+    for (const transport of open) {
+      receive(transport, half('n').slice(-20) + otherHalf('n', BLUE));
+      transport.end();
+    }
+    expect(nodes()).toHaveLength(open.length);
+    expect(server.waitingOctets).toBe(0);
+  });
+
+  test('that takes the place of what waits for VRFs: that is dropped first', () => {
+    const [one, other] = [agent('a'), agent('b')];
+    for (let n = 0; n < 30; n++) receive(one, publish(`n${n}`, LATER, 20 * KIB));
+    expect(server.waitingOctets).toBeGreaterThan(600 * KIB);
+    receive(other, unfinished(500 * KIB));
+    expect([one.closedBy, other.closedBy]).toEqual([undefined, undefined]);
+    expect(server.sessions.get('a')!.deferred).toBe(0);
+  });
+});
+
 describe('what waits for a VRF', () => {
   test('is held as its octets and hardly more, whatever is in them', () => {
     const transport = agent('a');
