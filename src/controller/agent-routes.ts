@@ -299,11 +299,15 @@ export class AgentRoutes implements AgentHandler, Job {
     if (route.kind === 'drop') return route.reason;
     const table = this.#deps.vrfs.table(entry, route.family);
     if (table === undefined) return 'family-not-in-instance';
-    const refusal = refusalOf(route, session.address, this.#limits, entry.prefixGuard, subscription);
-    if (refusal !== undefined) return refusal;
     const { rib } = this.#deps;
     const set = this.#intern(route.attributes);
     if (set === NO_SET) return 'attributes-too-long';
+    // Last of all that may be wrong: who is admitted has its place in the quota.
+    const refusal = refusalOf(route, session.address, this.#limits, entry.prefixGuard, subscription);
+    if (refusal !== undefined) {
+      rib.attributes.release(set);
+      return refusal;
+    }
     const payload = rib.payloads.intern(route.payload, route.payload.length);
     const flags = route.noTunnelEncapsulation ? PathFlag.noTunnelEncapsulation : 0;
     const path = rib.announce(table, agent.source, route.key, 0, route.key.length, set, payload, flags, NO_PATH);

@@ -583,7 +583,12 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
     const prefix = (n: number): string => `10.9.5.${n}/32`;
     client.send(subscribe('rogue', serial++, RED.name, { instanceId: 9 }));
     client.send(subscribe('rogue', serial++, GREEN.name, { instanceId: 10 }));
+    // More communities than an attribute can have: it has no place among the routes.
+    const communities = Array.from({ length: 16_400 }, (_, n) => `64512:${n}`);
+    client.send(route('rogue', RED.name, { ...inet(prefix(0), from), communities }));
     for (let n = 1; n <= MAXIMUM_ROUTES + 10; n++) client.send(route('rogue', RED.name, inet(prefix(n), from)));
+    // What is there stays when what replaces it is refused.
+    client.send(route('rogue', RED.name, { ...inet(prefix(3), from), communities }));
     // A route that is there may change, another VRF has room of its own.
     client.send(route('rogue', RED.name, inet(prefix(1), from, 99)));
     client.send(route('rogue', GREEN.name, inet('10.1.5.1/32', from)));
@@ -593,7 +598,7 @@ describeWithDaemons(['gobgp'], 'input of agents', () => {
       expect(await agentNamed('rogue')).toMatchObject({
         state: 'established',
         routes: { received: MAXIMUM_ROUTES + 1 },
-        dropped: { 'route-limit': 10 },
+        dropped: { 'route-limit': 10, 'attributes-too-long': 2 },
       });
       expect(client.isClosed).toBe(false);
     };
