@@ -4,9 +4,9 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openFileLimit, reservedFiles } from '../util/open-files.js';
 import { ApiError } from './api-error.js';
+import { ownTurn } from './in-slices.js';
 
 const MAXIMUM_CONNECTIONS = 512;
 /** Of the files that are kept back: the rest is for sessions that we open, and for files. */
@@ -20,8 +20,6 @@ export class ApiConnections {
   readonly #waiting = new Set<Socket>();
   readonly #answering = new Set<Socket>();
   #largeAnswers = 0;
-  /** When the next one may be made. */
-  #largeTurn: Promise<unknown> = Promise.resolve();
 
   /** @param fileLimit  how many files the process may have open */
   constructor(fileLimit = openFileLimit()) {
@@ -55,7 +53,7 @@ export class ApiConnections {
   }
 
   /**
-   * An answer that may be large begins; the promise is kept when it may be made, one in each turn of the event loop.
+   * An answer that may be large begins; the promise is kept in a turn of the event loop that is its own.
    * @throws ApiError  (rejects) `busy`
    */
   async beginLarge(response: ServerResponse): Promise<void> {
@@ -71,8 +69,6 @@ export class ApiConnections {
     };
     response.once('finish', ended);
     response.once('close', ended);
-    const turn = this.#largeTurn;
-    this.#largeTurn = turn.then(() => nextTurn());
-    await turn;
+    await ownTurn();
   }
 }

@@ -1,6 +1,6 @@
 /** The requests of the HTTP API, each with its schema (the OpenAPI document is made of them) and its handler. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { FAMILY_NAMES } from '../config/session-schema.js';
@@ -23,6 +23,7 @@ import {
 import { addConfigEndpoints } from './config-endpoints.js';
 import { decimal, described, none, unknown } from './described.js';
 import { addDuplicateMacEndpoints } from './duplicate-mac-endpoints.js';
+import { inSlices, listText } from './in-slices.js';
 import type { MetricsExporter } from './metrics.js';
 
 declare module 'fastify' {
@@ -89,9 +90,7 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
   api.get(
     '/api/v1/agents',
     { config: { isLarge: true }, schema: { querystring: none, ...described('All agents', agentsAnswer) } },
-    () => ({
-      agents: view.agents(),
-    }),
+    (_request, reply) => sendList(reply, 'agents', view.agents()),
   );
   api.get(
     '/api/v1/agents/:name',
@@ -113,9 +112,7 @@ export function addEndpoints(app: FastifyInstance, view: ControllerView, metrics
   api.get(
     '/api/v1/vrfs',
     { config: { isLarge: true }, schema: { querystring: none, ...described('All VRFs', vrfsAnswer) } },
-    () => ({
-      vrfs: view.vrfs(),
-    }),
+    (_request, reply) => sendList(reply, 'vrfs', view.vrfs()),
   );
   api.get(
     '/api/v1/vrfs/:name',
@@ -193,9 +190,8 @@ function addProcessEndpoints(app: FastifyInstance, view: ControllerView, metrics
       },
     },
     async (request, reply) => {
-      const text = await metrics.text(request.query.detail === 'vrf');
-      await reply.type(metrics.contentType).send(text);
-      return reply;
+      const octets = await metrics.text(request.query.detail === 'vrf');
+      return sendText(reply, metrics.contentType, octets);
     },
   );
 }
@@ -206,7 +202,7 @@ function addNeighborEndpoints(app: FastifyInstance, view: ControllerView): void 
   api.get(
     '/api/v1/neighbors',
     { config: { isLarge: true }, schema: { querystring: none, ...described('All BGP neighbors', neighborsAnswer) } },
-    () => ({ neighbors: view.neighbors() }),
+    (_request, reply) => sendList(reply, 'neighbors', view.neighbors()),
   );
   api.get(
     '/api/v1/neighbors/:address',
@@ -260,6 +256,16 @@ function checkReset(result: ResetResult, address: string): void {
     case 'no-route-refresh':
       throw new ApiError('no-route-refresh', `${address} cannot be asked for its routes again; use mode hard`);
   }
+}
+
+/** All of a kind, made into text step by step: there may be ten thousand. */
+async function sendList(reply: FastifyReply, name: string, views: Iterable<unknown>): Promise<FastifyReply> {
+  return sendText(reply, 'application/json; charset=utf-8', await inSlices(listText(name, views)));
+}
+
+async function sendText(reply: FastifyReply, type: string, octets: Buffer): Promise<FastifyReply> {
+  await reply.type(type).send(octets);
+  return reply;
 }
 
 /** Attributes from which on an answer ends, with a cursor: it is made into text in one turn, five times as long. */

@@ -4,18 +4,31 @@
  */
 import { Counter, Gauge, Registry } from 'prom-client';
 import { AGENT_STATES, MEMORY_KINDS } from '../controller/view.js';
-import type { ControllerView, VrfView } from '../controller/view.js';
+import type { ControllerView } from '../controller/view.js';
+import type { Steps } from '../util/steps.js';
 import { EventLoopLag, LOOK_MS } from './event-loop-lag.js';
+import { inSlices } from './in-slices.js';
 import { neighborMetrics } from './neighbor-metrics.js';
+import { vrfMetrics } from './vrf-metrics.js';
+
+/** Of all agents together. */
+interface AgentTotals {
+  readonly states: ReadonlyMap<string, number>;
+  readonly subscriptions: number;
+  readonly received: number;
+  readonly advertised: number;
+  readonly flaps: number;
+  readonly blocked: number;
+  readonly owed: number;
+  readonly queued: number;
+}
 
 export class MetricsExporter {
   readonly #view: ControllerView;
   readonly #processFaults: () => Readonly<Record<string, number>>;
   readonly #registry = new Registry();
-  readonly #vrfRegistry = new Registry();
   readonly #eventLoop = new EventLoopLag();
   readonly #metrics;
-  readonly #vrfMetrics;
 
   constructor(view: ControllerView, processFaults: () => Readonly<Record<string, number>> = () => ({})) {
     this.#view = view;
@@ -84,11 +97,6 @@ export class MetricsExporter {
         ['quantile'],
       ),
     };
-    const vrfGauge = metricMaker(Gauge, this.#vrfRegistry);
-    this.#vrfMetrics = {
-      prefixes: vrfGauge('filament_vrf_prefixes', 'Prefixes with at least one path.', ['vrf', 'family']),
-      paths: vrfGauge('filament_vrf_paths', 'Paths, usable or not.', ['vrf', 'family']),
-    };
   }
 
   get contentType(): string {
@@ -104,18 +112,20 @@ export class MetricsExporter {
     this.#eventLoop.stop();
   }
 
-  /** @param perVrf  with the tables of every VRF, which can be many lines */
-  async text(perVrf: boolean): Promise<string> {
+  /**
+   * What there is by the thousand is looked at in slices, before the rest is put together in one.
+   * @param perVrf  with the tables of every VRF, which can be many lines
+   */
+  async text(perVrf: boolean): Promise<Buffer> {
+    const neighbors = await inSlices(neighborMetrics(this.#view.neighbors()));
+    const agents = await inSlices(this.#sumOfAgents());
+    const vrfs = perVrf ? await inSlices(vrfMetrics(this.#view.vrfs())) : Buffer.alloc(0);
     this.#registry.resetMetrics();
     this.#collectController();
-    this.#collectAgents();
+    this.#collectAgents(agents);
     this.#collectTables();
     this.#collectProcess();
-    const text = `${neighborMetrics(this.#view.neighbors())}${await this.#registry.metrics()}`;
-    if (!perVrf) return text;
-    this.#vrfRegistry.resetMetrics();
-    for (const vrf of this.#view.vrfs()) this.#collectVrf(vrf);
-    return `${text}${await this.#vrfRegistry.metrics()}`;
+    return Buffer.concat([neighbors, Buffer.from(await this.#registry.metrics()), vrfs]);
   }
 
   #collectController(): void {
@@ -137,32 +147,35 @@ export class MetricsExporter {
     }
   }
 
-  #collectAgents(): void {
+  *#sumOfAgents(): Steps<AgentTotals> {
     const states = new Map<string, number>(AGENT_STATES.map((state) => [state, 0]));
-    let subscriptions = 0;
-    let received = 0;
-    let advertised = 0;
-    let flaps = 0;
-    let [blocked, owed, queued] = [0, 0, 0];
-    for (const agent of this.#view.agents()) {
-      states.set(agent.state, (states.get(agent.state) ?? 0) + 1);
-      subscriptions += agent.subscriptions.length;
-      received += agent.routes.received;
-      advertised += agent.routes.advertised;
-      flaps += agent.flaps;
-      if (agent.output === undefined) continue;
-      if (agent.output.blockedSeconds > 0) blocked++;
-      owed += agent.output.owedRoutes;
-      queued += agent.output.queuedOctets;
+    const sum = { states, subscriptions: 0, received: 0, advertised: 0, flaps: 0, blocked: 0, owed: 0, queued: 0 };
+    for (const { state, subscriptions, routes, flaps, output } of this.#view.agents()) {
+      states.set(state, (states.get(state) ?? 0) + 1);
+      sum.subscriptions += subscriptions.length;
+      sum.received += routes.received;
+      sum.advertised += routes.advertised;
+      sum.flaps += flaps;
+      if (output !== undefined) {
+        if (output.blockedSeconds > 0) sum.blocked++;
+        sum.owed += output.owedRoutes;
+        sum.queued += output.queuedOctets;
+      }
+      yield;
     }
-    this.#metrics.agentsBlocked.set(blocked);
-    this.#metrics.agentOwed.set(owed);
-    this.#metrics.agentQueued.set(queued);
-    for (const [state, count] of states) this.#metrics.agents.set({ state }, count);
-    this.#metrics.agentSubscriptions.set(subscriptions);
-    this.#metrics.agentRoutes.set({ kind: 'received' }, received);
-    this.#metrics.agentRoutes.set({ kind: 'advertised' }, advertised);
-    this.#metrics.agentFlaps.set(flaps);
+    return sum;
+  }
+
+  #collectAgents(sum: AgentTotals): void {
+    const metrics = this.#metrics;
+    metrics.agentsBlocked.set(sum.blocked);
+    metrics.agentOwed.set(sum.owed);
+    metrics.agentQueued.set(sum.queued);
+    for (const [state, count] of sum.states) metrics.agents.set({ state }, count);
+    metrics.agentSubscriptions.set(sum.subscriptions);
+    metrics.agentRoutes.set({ kind: 'received' }, sum.received);
+    metrics.agentRoutes.set({ kind: 'advertised' }, sum.advertised);
+    metrics.agentFlaps.set(sum.flaps);
   }
 
   #collectTables(): void {
@@ -201,13 +214,6 @@ export class MetricsExporter {
     metrics.external.set(memory.external);
     for (const [quantile, seconds] of this.#eventLoop.take()) {
       metrics.eventLoopDelay.set({ quantile: String(quantile) }, seconds);
-    }
-  }
-
-  #collectVrf({ name: vrf, routes }: VrfView): void {
-    for (const [family, { prefixes, paths }] of Object.entries(routes)) {
-      this.#vrfMetrics.prefixes.set({ vrf, family }, prefixes);
-      this.#vrfMetrics.paths.set({ vrf, family }, paths);
     }
   }
 }

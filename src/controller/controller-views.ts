@@ -71,8 +71,9 @@ export class ControllerViews implements ControllerView {
     return { ready: reasons.length === 0, reasons };
   }
 
-  neighbors(): NeighborView[] {
-    return [...this.#controller.neighbors.all()].map((neighbor) => this.#neighbor(neighbor));
+  *neighbors(): Generator<NeighborView> {
+    const addresses = Array.from(this.#controller.neighbors.all(), ({ address }) => address);
+    yield* present(addresses, (address) => this.neighbor(address));
   }
 
   neighbor(address: string): NeighborView | undefined {
@@ -93,14 +94,10 @@ export class ControllerViews implements ControllerView {
     return 'done';
   }
 
-  agents(): AgentView[] {
+  *agents(): Generator<AgentView> {
     const { agents } = this.#controller;
-    const views = [...agents.sessions.keys()].flatMap((name) => this.agent(name) ?? []);
-    for (const name of agents.records.keys()) {
-      const closed = agents.sessions.has(name) ? undefined : this.agent(name);
-      if (closed !== undefined) views.push(closed);
-    }
-    return views;
+    const names = new Set([...agents.sessions.keys(), ...agents.records.keys()]);
+    yield* present(names, (name) => this.agent(name));
   }
 
   agent(name: string): AgentView | undefined {
@@ -143,8 +140,9 @@ export class ControllerViews implements ControllerView {
     };
   }
 
-  vrfs(): VrfView[] {
-    return this.#controller.vrfs.configured().map((entry) => this.#vrf(entry));
+  *vrfs(): Generator<VrfView> {
+    const names = this.#controller.vrfs.configured().map(({ name }) => name);
+    yield* present(names, (name) => this.vrf(name));
   }
 
   vrf(name: string): VrfView | undefined {
@@ -312,6 +310,14 @@ export class ControllerViews implements ControllerView {
       exportTargets: config.exportTargets,
       routes,
     };
+  }
+}
+
+/** What is to be seen of each that is still there when its turn comes: turns of the event loop may lie in between. */
+function* present<V>(names: Iterable<string>, viewOf: (name: string) => V | undefined): Generator<V> {
+  for (const name of names) {
+    const view = viewOf(name);
+    if (view !== undefined) yield view;
   }
 }
 

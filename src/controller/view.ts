@@ -428,14 +428,15 @@ export interface MetricsSnapshot {
 export interface ControllerView {
   info(): ControllerInfo;
   readiness(): Readiness;
-  neighbors(): readonly NeighborView[];
+  /** One after the other, each as it is when it is asked for; so for agents and VRFs. */
+  neighbors(): Iterable<NeighborView>;
   /** @param address  text of an IP address, any valid spelling */
   neighbor(address: string): NeighborView | undefined;
   /** @param communication  shutdown communication of the NOTIFICATION (RFC 9003) of a hard reset */
   resetNeighbor(address: string, mode: ResetMode, communication?: string): ResetResult;
-  agents(): readonly AgentView[];
+  agents(): Iterable<AgentView>;
   agent(name: string): AgentView | undefined;
-  vrfs(): readonly VrfView[];
+  vrfs(): Iterable<VrfView>;
   vrf(name: string): VrfView | undefined;
   routes(query: RoutesQuery): RoutesResult;
   /** MAC addresses that moved too often. */

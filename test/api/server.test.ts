@@ -15,6 +15,7 @@ import {
   vrfsAnswer,
 } from '../../src/api/answers.js';
 import { neighborMetrics } from '../../src/api/neighbor-metrics.js';
+import { runAtOnce } from '../../src/util/steps.js';
 import { ApiServer } from '../../src/api/server.js';
 import type { Logger } from '../../src/util/logger.js';
 import { silentLogger } from '../../src/util/logger.js';
@@ -401,7 +402,7 @@ describe('GET /metrics', () => {
 
   test('addresses are escaped: a zone is the name that the host gives', () => {
     const [one] = view.neighbors();
-    expect(neighborMetrics([{ ...one!, address: 'fe80::2%e"th\\0' }])).toContain(
+    expect(runAtOnce(neighborMetrics([{ ...one!, address: 'fe80::2%e"th\\0' }])).toString()).toContain(
       'filament_neighbor_flaps_total{neighbor="fe80::2%e\\"th\\\\0"} 2\n',
     );
   });

@@ -375,7 +375,7 @@ describe('configuration', () => {
     controller.neighbors.listener.accept(inbound);
     expect(inbound.closing).toBe(true);
     expect(controller.view.neighbor('192.0.2.9')?.state).toBe('idle');
-    const seen = JSON.stringify([records, controller.view.neighbors()]);
+    const seen = JSON.stringify([records, [...controller.view.neighbors()]]);
     expect(seen).toContain('koffi');
     expect(seen).not.toContain('hidden');
   });

@@ -45,7 +45,7 @@ test(
     );
     cleanUp.push(() => world.controller.stop());
     const { gate } = world.controller.neighbors.listener;
-    const neighbors = (): string[] => world.controller.view.neighbors().map((each) => each.address);
+    const neighbors = (): string[] => Array.from(world.controller.view.neighbors(), (each) => each.address);
     const before = world.clock.pending;
     const opened = new Set<Socket>();
     cleanUp.push(() => opened.forEach((socket) => socket.destroy()));

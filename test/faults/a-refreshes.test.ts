@@ -104,7 +104,7 @@ describe('A26 a refresh that the neighbor begins', () => {
     const router = new RestartPeer(world, '192.0.2.1').connect();
     router.announce([1, 2, 3]);
     observer.told();
-    const flaps = (): unknown => world.controller.view.neighbors().map((each) => each.flaps);
+    const flaps = (): unknown => Array.from(world.controller.view.neighbors(), (each) => each.flaps);
     return { world, observer, router, flaps };
   }
 

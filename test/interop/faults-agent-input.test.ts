@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Announcement } from '../../src/agent/announcement.js';
+import type { Announcement, UnicastAnnouncement } from '../../src/agent/announcement.js';
 import { encodePublish, encodeWithdraw, streamHeader, subscribe, unsubscribe } from '../../src/agent/stanzas.js';
 import type { AgentView } from '../../src/controller/view.js';
 import { TestAgent } from '../support/agent.js';
@@ -35,7 +35,7 @@ const BLUE = vrf('blue', 1);
 const RED = vrf('red', 2);
 const GREEN = vrf('green', 3, { allowedPrefixes: ['10.1.0.0/16', '2001:db8:1::/48'] });
 
-const inet = (prefix: string, nextHop: string, label = 17): Announcement => ({
+const inet = (prefix: string, nextHop: string, label = 17): UnicastAnnouncement => ({
   family: 'ipv4-unicast',
   prefix,
   nextHop,

@@ -405,7 +405,7 @@ export class FaultLab {
 
   /** Beside those of the beginning: who is remembered has some (when it is forgotten, when it may come again). */
   get #timersAllowed(): number {
-    return this.#before!.timers + 2 * this.controller.view.neighbors().length;
+    return this.#before!.timers + 2 * [...this.controller.view.neighbors()].length;
   }
 }
 

@@ -112,9 +112,9 @@ function routesOf(view: ControllerView, family: FamilyName, vrf?: string): reado
 export function tablesOf(view: ControllerView): readonly string[] {
   const tables: ReadonlyArray<readonly [family: FamilyName, vrf?: string]> = [
     ...view.metrics().tables.flatMap(({ scope, family }) => (scope === 'global' ? [[family] as const] : [])),
-    ...view
-      .vrfs()
-      .flatMap(({ name, routes }) => (Object.keys(routes) as FamilyName[]).map((each) => [each, name] as const)),
+    ...[...view.vrfs()].flatMap(({ name, routes }) =>
+      (Object.keys(routes) as FamilyName[]).map((each) => [each, name] as const),
+    ),
   ];
   const text = (path: PathView): string =>
     JSON.stringify(path, (key, value: unknown) => (key === 'ageSeconds' ? undefined : value));
@@ -280,7 +280,7 @@ export function untoldFaults(view: ControllerView, { warnings, infos }: Remember
 
 /** Whether anything at all was counted as a fault, of whomever. */
 export function hasCountedFaults(view: ControllerView): boolean {
-  return view.neighbors().some((neighbor) => faultsOf(neighbor) > 0) || countedFaults(view).length > 0;
+  return [...view.neighbors()].some((neighbor) => faultsOf(neighbor) > 0) || countedFaults(view).length > 0;
 }
 
 /** Names of the faults in the metrics that have been counted. */
@@ -300,7 +300,7 @@ export function holdingsOf(controller: Controller): Readonly<Record<string, numb
     groups: groups.size,
     connections: neighbors.listener.gate?.open ?? 0,
     agents: controller.agents.gate?.open ?? 0,
-    waiting: view.neighbors().filter(({ output }) => output !== undefined).length,
+    waiting: [...view.neighbors()].filter(({ output }) => output !== undefined).length,
     ...{ owedRoutes, pendingJobs, agentWaitingOctets, tlsHandshakesWaiting },
   };
 }
