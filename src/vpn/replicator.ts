@@ -194,6 +194,7 @@ export class Replicator implements Job, PathObserver {
       for (const list of this.#rib.targets.listsWith(target)) this.#importers.delete(list);
     }
     for (const target of importsChanged) this.#pendCarriers(target);
+    if (importsChanged.length > 0 && this.#importersOf.size === 0) this.#pendChanged();
     for (const target of oldImports) this.#rib.targets.releaseTarget(target);
     for (const target of oldExports) this.#rib.targets.releaseTarget(target);
   }
@@ -241,6 +242,18 @@ export class Replicator implements Job, PathObserver {
       touched.add(follower);
     });
     for (const follower of touched) follower.flushed();
+  }
+
+  /**
+   * Nobody imports anything any more, so that what changes in the VPN tables is not looked at. What has changed before, and waits for
+   * its flush, may have lost the target that it was imported by.
+   */
+  #pendChanged(): void {
+    for (const table of this.#vpnTables.values()) {
+      const follower = this.#followers.get(table)!;
+      for (const slot of table.changedSlots()) follower.pending.add(slot);
+      follower.flushed();
+    }
   }
 
   #follow(table: RouteTable, vrf: Vrf | undefined, family: VrfFamily): void {

@@ -551,6 +551,22 @@ describe('Replicator', () => {
       ]);
     });
 
+    test.each([
+      ['ceases to import anything', { kind: 'targets', vrf: 0, imports: [], exports: [], network: 1 }],
+      ['is removed', { kind: 'remove', vrf: 0 }],
+    ] as const)('a route that has lost its target a moment before the only VRF that imports any %s', (_how, change) => {
+      const world = new World([
+        { ...plain, extendedCommunities: TARGETS[0]! },
+        { ...plain, extendedCommunities: TARGETS[1]! },
+      ]);
+      for (const each of [add(0, [0], [], 1), announce(VRFS, 'ipv4', 0)]) world.apply(each);
+      world.compare();
+      world.apply({ ...announce(VRFS, 'ipv4', 0), set: 1 } as Operation);
+      world.apply(change);
+      world.compare();
+      world.end();
+    });
+
     test('imported MAC routes, when the virtual network of the importing VRF changes', () => {
       run({ ...plain, extendedCommunities: Uint8Array.from([...TARGETS[0]!, ...originVnCommunity(LOCAL_AS, 1)]) }, [
         add(0, [0], [], 1),
