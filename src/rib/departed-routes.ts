@@ -17,6 +17,7 @@ export class DepartedRoutes {
   /** What members that have left have not been told; the first one is gone as far as the word. */
   readonly #left: OwedRoutes[] = [];
   #doneWords = 0;
+  #taking: Iterator<number, unknown> | undefined;
 
   constructor(rib: Rib, table: RouteTable) {
     this.#rib = rib;
@@ -27,8 +28,14 @@ export class DepartedRoutes {
     return this.#waiting.size;
   }
 
-  slots(): Iterator<number, unknown> {
-    return this.#waiting.keys();
+  /** The next route, which the caller has to let go of from now on: nobody else will. @returns `undefined` when there is none */
+  take(): number | undefined {
+    // One for all: from the start each would walk over those that were taken before.
+    this.#taking ??= this.#waiting.keys();
+    const next = this.#taking.next();
+    if (next.done === true) return undefined;
+    this.#waiting.delete(next.value);
+    return next.value;
   }
 
   /** What is left of members that have left. */

@@ -26,7 +26,6 @@ export class GroupRemains implements Job {
   readonly #table: RouteTable;
   readonly #exporter: Exporter;
   readonly #held: Held;
-  readonly #departed: Iterator<number, unknown>;
   #doneWords = 0;
 
   constructor(rib: Rib, table: RouteTable, exporter: Exporter, held: Held) {
@@ -34,7 +33,6 @@ export class GroupRemains implements Job {
     this.#table = table;
     this.#exporter = exporter;
     this.#held = held;
-    this.#departed = held.departed.slots();
   }
 
   run(slice: Slice): boolean {
@@ -51,17 +49,18 @@ export class GroupRemains implements Job {
 
   /** @returns false when nothing is left */
   #step(): boolean {
-    const { advertised } = this.#held;
+    const { advertised, departed } = this.#held;
+    // Taken, for the group may be called once more: by the pace that it waited for.
     for (let n = 0; n < STEP_ROUTES; n++) {
-      const next = this.#departed.next();
-      if (next.done === true) break;
-      this.#rib.releaseRoute(this.#table.routeAt(next.value));
+      const slot = departed.take();
+      if (slot === undefined) break;
+      this.#rib.releaseRoute(this.#table.routeAt(slot));
     }
     for (const slot of advertised.slots.membersIn(this.#doneWords, this.#doneWords + STEP_WORDS)) {
       this.#exporter.release(advertised.contentOf(slot), advertised.payloadOf(slot));
       this.#rib.releaseRoute(this.#table.routeAt(slot));
     }
     this.#doneWords += STEP_WORDS;
-    return this.#doneWords < Math.max(advertised.slots.words.length, this.#held.departed.size / 32);
+    return this.#doneWords < advertised.slots.words.length || departed.size > 0;
   }
 }

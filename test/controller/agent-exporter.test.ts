@@ -591,6 +591,31 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.end();
   });
 
+  test('what an agent that leaves was owed while too much was under way is let go of once, whoever has its place in the table by then', () => {
+    const world = new World(FamilyId.ipv4Unicast, [
+      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+    ]);
+    const one = { source: 0, from: 0, count: 1 } as const;
+    const announce = { kind: 'announce', set: 0, label: 16, secondary: false, unusable: false, ...one } as const;
+    world.join(0);
+    world.apply(announce);
+    world.compare();
+    world.apply({ kind: 'fill', agent: 0, credit: 0 });
+    world.apply({ kind: 'withdraw', ...one });
+    world.hand.settle();
+    world.apply({ kind: 'under way', octets: 1_000_000_000 });
+    world.apply({ kind: 'drain', agent: 0, credit: 0 });
+    world.hand.settle();
+    world.apply({ kind: 'leave', agent: 0, credit: 0 });
+    world.hand.settle();
+    world.apply({ ...announce, from: 1 });
+    world.join(1);
+    world.compare();
+    world.apply({ ...one, kind: 'withdraw', from: 1 });
+    world.compare();
+    world.end();
+  });
+
   test('a large delivery that has begun waits too while much is under way, and goes on behind the last who had it', () => {
     const world = new World(FamilyId.ipv4Unicast, [
       { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },

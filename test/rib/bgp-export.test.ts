@@ -147,6 +147,7 @@ interface Span {
 type Operation =
   | { readonly kind: 'up' | 'join' | 'refresh' | 'fill' | 'drain'; readonly neighbor: number; readonly credit: number }
   | { readonly kind: 'down'; readonly neighbor: number; readonly step: number }
+  | { readonly kind: 'lose'; readonly neighbor: number }
   | {
       readonly kind: 'announce';
       readonly source: number;
@@ -174,6 +175,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('down' as const), neighbor, step: fc.integer({ min: 1, max: 50 }) }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose' as const), neighbor }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom('fill' as const, 'drain' as const), neighbor, credit: fc.nat(2) }),
@@ -309,6 +311,8 @@ class World implements InterestListener {
         return this.#join(op.neighbor);
       case 'down':
         return this.#down(op.neighbor, op.step);
+      case 'lose':
+        return this.#lose(op.neighbor);
       case 'refresh': {
         const session = this.sessions.get(op.neighbor);
         if (session?.receiver === undefined) return;
@@ -407,6 +411,17 @@ class World implements InterestListener {
         return true;
       },
     });
+  }
+
+  /** Graceful restart: its source stays with its paths, and what it joins with again is a receiver of that source. */
+  #lose(index: number): void {
+    const session = this.sessions.get(index);
+    if (session?.receiver === undefined) return;
+    this.#checkFaults(index, session);
+    session.membership?.leave();
+    delete session.membership;
+    delete session.receiver;
+    session.synchronizationsBefore = 0;
   }
 
   #drain(index: number): void {
