@@ -31,6 +31,13 @@ export type Prepared =
       report(): void;
     };
 
+/** The controller ends: what was to be done with its configuration is not done any more. */
+class StoppedError extends Error {
+  constructor() {
+    super('the controller is stopping');
+  }
+}
+
 /** Nothing is needed, or nothing of it has changed. */
 export const NOTHING_PREPARED: Prepared = { kind: 'ready', changes: [], adopt: () => undefined };
 
@@ -74,6 +81,7 @@ export class Reconfiguration {
   #mistakes = 0;
   /** A configuration was applied in part, by a mistake of ours: that stays, whatever follows. */
   #incomplete: readonly ConfigProblem[] = [];
+  #stopped = false;
 
   constructor(target: Target, dependencies: ControllerDependencies) {
     this.#target = target;
@@ -142,13 +150,28 @@ export class Reconfiguration {
     return true;
   }
 
+  /** What is under way goes no further: a neighbor that it started behind the end would keep the process. */
   stop(): void {
+    this.#stopped = true;
     this.#endTrial();
   }
 
-  /** One after the other: each compares with what the one before has made. */
+  /**
+   * One after the other: each compares with what the one before has made.
+   * @throws StoppedError  (rejects)
+   */
   #inTurn<T>(work: () => Steps<T>): Promise<T> {
-    const done = this.#queue.then(() => runInSlices(work(), () => this.#clock.nowMs(), nextTurn));
+    const goOn = (): void => {
+      if (this.#stopped) throw new StoppedError();
+    };
+    const done = this.#queue.then(() => {
+      goOn();
+      return runInSlices(
+        work(),
+        () => this.#clock.nowMs(),
+        () => nextTurn().then(goOn),
+      );
+    });
     this.#queue = done.then(nothing, nothing);
     return done;
   }
@@ -226,7 +249,7 @@ export class Reconfiguration {
     const delayMs = seconds * MS_PER_SECOND;
     const timer = this.#clock.after(delayMs, () => {
       this.#inTurn(() => this.#rollBack(timer)).catch((error: unknown) => {
-        this.#mistook(error);
+        if (!(error instanceof StoppedError)) this.#mistook(error);
       });
     });
     this.#trial = { confirmed, endMs: this.#clock.nowMs() + delayMs, timer };

@@ -7,6 +7,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentsAnswer, controllerAnswer, neighborsAnswer, routesAnswer, vrfsAnswer } from '../../src/api/answers.js';
+import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/lab.js';
 import { Command, filament } from './command.js';
 
@@ -152,6 +153,23 @@ describe('reload', () => {
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({ problems: [{ file, line: 8, column: 1, path: 'colour' }] });
     expect(await vrfNames(api)).not.toContain('red');
+  });
+
+  test('D09 SIGTERM in the middle of it: what has not begun by then is left, and the process ends', async () => {
+    const file = configFile(configText());
+    const command = start('run', '--config', file);
+    const api = await apiOf(command);
+    const vrfs = Array.from(
+      { length: 10_000 },
+      (_, n) => `{ name: v${n}, virtualNetwork: { name: v${n}, id: ${n + 1} } }`,
+    );
+    const neighbors = Array.from({ length: 100 }, (_, n) => `{ address: 127.9.0.${n + 1}, peerAs: 64512 }`);
+    const rest = `vrfs: [${vrfs.join(', ')}]\n`;
+    // VRFs come before neighbors.
+    writeFileSync(file, configText({}, rest).replace('bgp: {', `bgp: { neighbors: [${neighbors.join(', ')}],`));
+    command.process.kill('SIGHUP');
+    await eventually('it has begun', async () => (await vrfNames(api)).length > 0, { intervalMs: 5 });
+    expect(await command.end('SIGTERM')).toMatchObject({ exitCode: 0, err: '' });
   });
 
   test('a file that is gone is a problem, not an end', async () => {
