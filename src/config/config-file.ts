@@ -94,8 +94,13 @@ function fileFault(name: string, isSecret: boolean): string | undefined {
 /** Anybody on this host may read it. */
 const READABLE_BY_ALL = 0o004;
 
+/** Of a file that this process cannot even look at, as behind a directory of root's, nothing is said. */
 function isExposed(file: string): boolean {
-  return ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & READABLE_BY_ALL) !== 0;
+  try {
+    return (statSync(file).mode & READABLE_BY_ALL) !== 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the file has secrets and anybody on this host may read it. Of a private key that is a problem of the configuration. */

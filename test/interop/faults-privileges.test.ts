@@ -169,13 +169,16 @@ describeWithRoot('I13 a controller that root has started', () => {
 
   test('I13 files that the user cannot read are told at the start; the reload is refused and nothing else changes', async () => {
     const lab = openLab();
-    const one = await create(lab, { process: NOBODY_CONFIG });
+    // With a secret: whether others may read the file is a question that has no answer here.
+    const neighbors = [{ address: lab.nextAddress(), peerAs: AS, passive: true, md5Password: 'secret' }];
+    const one = await create(lab, { process: NOBODY_CONFIG, neighbors });
     // A directory that only root may enter.
     chmodSync(lab.directory, 0o700);
     await one.start();
     expect(one.logTail()).toMatch(/"user":"nobody","msg":"a reload will not be able to read the file"/);
     await expect(one.reload({ vrfs: [] })).rejects.toThrow(/422.*permission denied/);
     expect(allCredentials(one.process.pid)).toEqual([unprivileged]);
+    expect(await one.stop()).toBe(0);
   });
 
   test('I13 a user that does not exist is one clear line, before anything listens', async () => {
