@@ -205,7 +205,15 @@ export class BfdService {
     const { clock, logger, startWorker } = this.#dependencies;
     this.#restart = undefined;
     this.#startedMs = clock.nowMs();
-    const worker = startWorker();
+    let worker: Worker;
+    try {
+      worker = startWorker();
+    } catch (error) {
+      // The system has no thread left for us (pids.max, ulimit -u), which may pass.
+      logger.error({ thread: 'bfd', reason: (error as Error).message }, 'thread not started');
+      this.#restartLater();
+      return;
+    }
     this.#worker = worker;
     let reason = 'it ended';
     worker.on('message', (message: FromWorker) => {

@@ -86,6 +86,40 @@ test('I06 the thread of BFD dies: it is started again and its sessions go on, un
   expect(far.states.slice(-1)).toEqual(['up']);
 });
 
+test('I06 the system has no thread to give, at first and again when it has died: it is asked until it has, and the session comes up', async () => {
+  const records: unknown[] = [];
+  const workers: Worker[] = [];
+  let asked = 0;
+  const service = new BfdService({
+    clock: systemClock,
+    logger: { ...silentLogger, error: (fields) => records.push(fields) },
+    startWorker: () => {
+      // As Node says it of pthread_create.
+      if (asked++ % 3 < 2) throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+      const worker = new Worker(WORKER);
+      workers.push(worker);
+      return worker;
+    },
+  });
+  lab.track(service);
+  const [a, b] = [lab.nextAddress(), lab.nextAddress()];
+  const far = new Side();
+  far.add(b, a, 50);
+  const settings = { multihop: false, minimumIntervalUs: 100_000, detectMultiplier: 50 };
+  const session = service.add(
+    { localAddress: a, remoteAddress: b, ...settings },
+    { stateChanged: () => undefined, wentDown: () => undefined },
+  );
+  await eventually('it is up', () => session.report?.snapshot.state === 'up' && far.isUp());
+  await workers[0]!.terminate();
+  await eventually('there is another thread', () => workers.length === 2);
+  const { received } = session.packets;
+  await eventually('packets come in again', () => session.packets.received > received + 20);
+  expect([session.flaps, far.session?.flaps]).toEqual([0, 0]);
+  const refused = { thread: 'bfd', reason: 'EAGAIN' };
+  expect(records).toEqual([refused, refused, { thread: 'bfd', reason: 'it ended' }, refused, refused]);
+});
+
 test.each([
   ['I06 the thread of BFD hangs', 'for (;;);', 'it did nothing any more'],
   ['I08 an exception in the thread of BFD', "throw new Error('a mistake of ours');", 'a mistake of ours'],
