@@ -84,6 +84,8 @@ export class PrefixLimits {
         code: ErrorCode.cease,
         subcode: CeaseSubcode.maximumPrefixesReached,
         data: boundOf(limit),
+        // Else what is too much would be kept as stale, and used, for the restart time and longer.
+        hardReset: true,
         reason: `${config.family}: more than the ${config.maximum} routes of prefixLimit`,
       };
     }

@@ -94,6 +94,22 @@ describe('prefixLimit', () => {
     await lab.observer.has('1/1 180a0904');
   });
 
+  test('H01 A25 limit with a neighbor that keeps routes over a NOTIFICATION: Hard Reset, and its routes go all the same (RFC 8538 §3.1)', async () => {
+    lab = await FaultLab.start({ session: { eBGP: limited('') } });
+    // Graceful restart with the N bit, 120 s, IPv4 unicast with forwarding state.
+    router = await RawRouter.establish(
+      lab.describe('eBGP', { families: [[1, 1]], capabilities: '40 06 4078 0001 01 80' }),
+    );
+    announce(1, 4);
+    await lab.observer.has('1/1 180a0904');
+    announce(5, 5);
+    expect(await router.end()).toEqual({ code: 6, subcode: 9, data: '060100010100000004' });
+    await lab.observer.lacks('1/1 180a0901');
+    await eventually('it is held', () => limit()?.state === 'shutdown');
+    expect(lab.neighbor(router).lastError).toContain('Maximum Number of Prefixes Reached');
+    expect(lab.neighbor(router).families[0]).toMatchObject({ received: 0 });
+  });
+
   test('H01 limit with idle time: the session may begin anew after it', async () => {
     await start(', idleTime: 1');
     announce(1, 5);

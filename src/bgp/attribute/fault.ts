@@ -14,6 +14,8 @@ export interface ProtocolFault {
   readonly subcode: number;
   /** NOTIFICATION data. */
   readonly data?: Uint8Array;
+  /** With `session-reset`: nothing is to be kept over it on either side, graceful restart or not (RFC 8538 §3.1). */
+  readonly hardReset?: boolean;
   /** For people: the attribute, the offset, the value and the rule, e.g. `ORIGIN: value 7 (RFC 7606 §7.1)`. */
   readonly reason: string;
 }

@@ -47,6 +47,6 @@ function notificationReason(kind: CloseReason['kind'], message: NotificationMess
 }
 
 /** What a fault that resets the session puts into the NOTIFICATION. */
-export function notificationOfFault({ code, subcode, data }: ProtocolFault): NotificationContent {
-  return { code, subcode, ...(data && { data }) };
+export function notificationOfFault({ code, subcode, data, hardReset }: ProtocolFault): NotificationContent {
+  return { code, subcode, ...(data && { data }), ...(hardReset !== undefined && { hardReset }) };
 }
