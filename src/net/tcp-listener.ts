@@ -127,7 +127,8 @@ export class TcpListener {
   }
 
   /**
-   * Listens, now or when the address can be used: it may be another process's yet, or on no interface (a floating address).
+   * Listens, now or when the address can be used: it may be another process's yet, or on no interface (a floating address). Once it
+   * is waited for, nothing that the system says (no descriptor, no memory) ends that.
    * @returns when the first attempt is over
    * @throws ListenError  (rejects) for what does not pass by itself
    */
@@ -139,7 +140,8 @@ export class TcpListener {
         if (reason === '' || this.#waitingFor.delete(where)) events.listening(address);
         else await this.close(address); // given up meanwhile
       } catch (error) {
-        if (!(error instanceof ListenError) || !PASSING_CODES.includes(error.cause.code)) throw error;
+        if (!(error instanceof ListenError)) throw error;
+        if (reason === '' && !PASSING_CODES.includes(error.cause.code)) throw error;
         if (reason !== '' && !this.#waitingFor.has(where)) return;
         if (error.message !== reason) events.waiting(error);
         reason = error.message;

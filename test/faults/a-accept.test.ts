@@ -10,14 +10,16 @@ import { ConfigReader } from '../../src/config/reader.js';
 import { Controller } from '../../src/controller/controller.js';
 import { AcceptGate, DescriptorBudget } from '../../src/net/accept-gate.js';
 import type { AcceptLimits } from '../../src/net/accept-gate.js';
+import { loadCLibrary } from '../../src/net/c-library.js';
 import { parseKernelRefusals } from '../../src/net/kernel-refusals.js';
-import { SocketOptions } from '../../src/net/socket-options.js';
+import { SocketOptions, systemSocketOptions } from '../../src/net/socket-options.js';
 import { TcpListener } from '../../src/net/tcp-listener.js';
 import type { ListenAddress } from '../../src/net/tcp-listener.js';
 import { TcpNetwork } from '../../src/net/tcp-transport.js';
 import type { Transport } from '../../src/net/transport.js';
 import { ManualClock, systemClock } from '../../src/util/clock.js';
 import { silentLogger } from '../../src/util/logger.js';
+import { parsePrefix } from '../../src/wire/prefix.js';
 import { DEFAULTS, RawPeer, Recorder } from '../bgp/session/recorder.js';
 import { eventually } from '../support/eventually.js';
 import { Lab } from '../support/lab.js';
@@ -206,13 +208,14 @@ describe('addresses to listen on', () => {
     return { server, where: { address, port: (server.address() as AddressInfo).port } };
   }
 
-  function waiting(clock: ManualClock) {
+  function waiting(clock: ManualClock, socketOptions = systemSocketOptions) {
     const told: string[] = [];
     const listener = new TcpListener({
       option: 'bgp.listen',
       clock,
       accept: (transport) => transport.destroy(),
       failed: (error) => told.push(`failed: ${error.message}`),
+      socketOptions,
     });
     cleanUp.push(() => listener.close());
     const events = {
@@ -239,6 +242,41 @@ describe('addresses to listen on', () => {
     });
     expect(told).toEqual([line, `listening ${where.port}`]);
     expect(listener.addresses).toEqual([where]);
+  });
+
+  test('I09 I05 a look at a taken address for which no descriptor is left is not the last one', async () => {
+    const { server, where } = await taken();
+    const clock = new ManualClock();
+    const system = loadCLibrary();
+    let hasDescriptors = true;
+    const EMFILE = 24;
+    const socketOptions = new SocketOptions({
+      platform: 'linux',
+      load: () => ({
+        ...system,
+        socket: (...socket) => (hasDescriptors ? system.socket(...socket) : -1),
+        errno: () => (hasDescriptors ? system.errno() : EMFILE),
+      }),
+    });
+    expect(socketOptions.unavailable).toBeUndefined();
+    const { listener, told, events } = waiting(clock, socketOptions);
+    // With a key the socket is made here and not by Node.
+    listener.setKey(parsePrefix('192.0.2.1/32')!, 'key');
+    await listener.listenWhenAvailable(where, events);
+    hasDescriptors = false;
+    clock.advance(1000);
+    await eventually('that is told', () => told.length === 2);
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    hasDescriptors = true;
+    await eventually('it is tried again', () => {
+      clock.advance(1000);
+      return listener.waitingFor.length === 0;
+    });
+    const line = `cannot listen on ${where.address}:${where.port}: `;
+    expect(told).toEqual([expect.stringContaining(line), expect.stringContaining(line), `listening ${where.port}`]);
+    expect(told[1]).not.toBe(told[0]);
   });
 
   test('I09 an address that no interface has is waited for until it is given up', async () => {
