@@ -173,10 +173,20 @@ export class BgpNeighbor implements NeighborHandler {
     this.bfd.configure(this.#config);
   }
 
-  /** Something that its configuration demands cannot be had: it stays down, and nothing of it is accepted. */
+  /** Something that its configuration demands cannot be had: it stays down until {@link unhinder}, and nothing of it is accepted. */
   hinder(reason: string): void {
     this.#hindrance = reason;
     this.#logger.error({ neighbor: this.address, reason }, 'neighbor cannot be started');
+  }
+
+  get isHindered(): boolean {
+    return this.#hindrance !== undefined;
+  }
+
+  /** What it demands can be had now. */
+  unhinder(): void {
+    this.#hindrance = undefined;
+    if (this.#limits?.isHolding !== true) this.start();
   }
 
   /** Ends the session for good, here; whether the neighbor keeps our routes is up to the reason. */

@@ -132,7 +132,8 @@ export class BgpNeighbors {
     if (neighbor === undefined) return;
     if (!resetsSession) {
       this.#protect(neighbor, () => neighbor.adopt(config, config.peerGroup));
-      this.#protect(neighbor, () => this.#listener.keyChanged(neighbor.neighbor));
+      if (neighbor.isHindered) this.retry(neighbor);
+      else this.#protect(neighbor, () => this.#listener.keyChanged(neighbor.neighbor));
       return;
     }
     this.#listener.remove(neighbor.neighbor);
@@ -143,13 +144,21 @@ export class BgpNeighbors {
     this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor));
   }
 
-  /** A neighbor whose protection cannot be had is not started: it would go without. */
-  #protect(neighbor: BgpNeighbor, demand: () => void): void {
+  /** Asks once more for what a neighbor lacks, when an operator has done something about it: the system may have more room for keys. */
+  retry(neighbor: BgpNeighbor): void {
+    if (!neighbor.isHindered || neighbor.dynamic) return;
+    if (this.#protect(neighbor, () => this.#listener.add(neighbor.neighbor))) neighbor.unhinder();
+  }
+
+  /** A neighbor whose protection cannot be had is not started: it would go without. @returns whether it can be had */
+  #protect(neighbor: BgpNeighbor, demand: () => void): boolean {
     try {
       demand();
+      return true;
     } catch (error) {
       if (!(error instanceof SocketOptionsError)) throw error;
       neighbor.hinder(error.message);
+      return false;
     }
   }
 

@@ -86,6 +86,7 @@ export class ControllerViews implements ControllerView {
     if (neighbor === undefined) return 'unknown-neighbor';
     if (mode === 'hard') {
       neighbor.resetHard(communication);
+      this.#controller.neighbors.retry(neighbor);
       return 'done';
     }
     if (neighbor.neighbor.state !== 'established') return 'not-established';

@@ -114,6 +114,11 @@ export class PrefixLimits {
     return held;
   }
 
+  /** The neighbor is kept down. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** What there is to see of a family's limit. */
   view(family: FamilyId, discarded: number): PrefixLimitView | undefined {
     const limit = this.#limits.find((each) => each.family === family);

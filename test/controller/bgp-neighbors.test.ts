@@ -1,6 +1,9 @@
 /** What a changed configuration does to BGP neighbors, and what their sessions do to the rest of the controller. */
 import { describe, expect, test } from '@jest/globals';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
+import { loadCLibrary } from '../../src/net/c-library.js';
+import { SocketOptions } from '../../src/net/socket-options.js';
+import { freePort, Lab } from '../support/lab.js';
 import { FakeTransport } from '../xmpp/fake-transport.js';
 import { World } from './world.js';
 
@@ -38,6 +41,55 @@ describe('a neighbor that is replaced while its old connection lingers', () => {
     await settled();
     world.clock.advance(1);
     expect(world.network.dialed).toEqual(['192.0.2.9 1002']);
+  });
+});
+
+describe('A27 a neighbor whose key the system had no room for', () => {
+  /** The system as it is when net.core.optmem_max is used up, until there is `room`. */
+  function crowded() {
+    const system = loadCLibrary();
+    const state = { room: false };
+    const ENOMEM = 12;
+    const TCP_MD5SIG_EXT = 32;
+    const isRefused = (name: number): boolean => name === TCP_MD5SIG_EXT && !state.room;
+    const socketOptions = new SocketOptions({
+      platform: 'linux',
+      load: () => ({
+        ...system,
+        setsockopt: (fd, level, name, ...value) =>
+          isRefused(name) ? -1 : system.setsockopt(fd, level, name, ...value),
+        errno: () => (state.room ? system.errno() : ENOMEM),
+      }),
+    });
+    expect(socketOptions.unavailable).toBeUndefined();
+    return { state, socketOptions };
+  }
+
+  test.each([
+    ['an operator resets it', (world: World) => world.controller.view.resetNeighbor('192.0.2.9', 'hard')],
+    ['its key is another one', (world: World, text: (key: string) => string) => world.reload(text('second'))],
+  ])('A27 stays down, and is started when there is room and %s', async (_when, act) => {
+    const lab = new Lab('crowded');
+    const address = lab.nextAddress();
+    const port = await freePort(address);
+    const text = (key: string): string =>
+      `bgp: {listen: [{address: ${address}, port: ${port}}], neighbors: [${one(`, md5Password: ${key}`)}]}`;
+    const { state, socketOptions } = crowded();
+    // Keys are set on a socket that listens already.
+    const world = await World.start(`bgp: {listen: [{address: ${address}, port: ${port}}]}`, { socketOptions });
+    world.reload(text('first'));
+    expect(world.controller.view.neighbor('192.0.2.9')).toMatchObject({ state: 'idle' });
+    expect(world.controller.view.neighbor('192.0.2.9')?.lastError).toContain('optmem_max');
+    act(world, text);
+    expect(world.network.dialed).toEqual([]);
+    state.room = true;
+    if (world.controller.config.bgp.neighbors[0]?.md5Password === 'second') world.reload(text('third'));
+    else act(world, text);
+    expect(world.network.dialed).toEqual(['192.0.2.9 179']);
+    expect(stateOf(world)).toBe('connect');
+    expect(world.controller.view.neighbor('192.0.2.9')?.lastError).toBeUndefined();
+    await world.controller.stop();
+    await lab.close();
   });
 });
 
