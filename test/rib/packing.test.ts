@@ -216,6 +216,23 @@ describe.each(SHAPES)('a full table of $name', (shape) => {
     expect(deliveries(world.receivers[1]!)).toBe(2);
   });
 
+  test.each([
+    ['in one batch', Infinity, [1500]],
+    ['in several where they take longer than a slice has', 0, [512, 512, 476]],
+  ])('routes that have nothing in common go %s', (_how, looks, batches) => {
+    const world = new World(shape);
+    for (let i = 0; i < 1500; i++) {
+      world.receive(0, i, i + 1, { ...attributesOf(0), communities: Uint8Array.of(0xfc, 0, i >>> 8, i) });
+    }
+    world.hand.settle();
+    world.join(1);
+    const [receiver] = world.receivers;
+    const delivered: number[] = [];
+    receiver!.onSend = () => delivered.push(receiver!.messages - delivered.reduce((sum, each) => sum + each, 0));
+    world.hand.settle(looks);
+    expect([delivered, receiver!.held.size, receiver!.faults]).toEqual([batches, 1500, []]);
+  });
+
   test('the last receiver leaves: the group lets go in slices', () => {
     const world = new World(shape);
     world.join(1);
