@@ -25,6 +25,7 @@ import { formatMac } from '../wire/mac.js';
 import type { Vrf } from './vrf.js';
 
 const MS_PER_SECOND = 1000;
+const NOWHERE: ReadonlySet<string> = new Set();
 /** Addresses without routes are looked for when so many are remembered. */
 const MIN_SWEPT = 64;
 
@@ -126,8 +127,10 @@ export class MacMobility {
 interface Mac {
   readonly ethernetTag: number;
   readonly text: string;
-  /** Slots of its routes: alone, and with each of its IP addresses. */
-  readonly slots: Set<number>;
+  /** Slots of its routes, alone and with each of its IP addresses, and at which places each has paths. */
+  readonly slots: Map<number, ReadonlySet<string>>;
+  /** How many of these routes have a path at a place: a neighbor decides how many addresses a MAC has. */
+  readonly places: Map<string, number>;
   /** Of the best path, when last looked at. */
   sequence: number;
   source: string;
@@ -223,6 +226,9 @@ class VrfMacs {
     if (this.#noted.length === 0) return;
     const noted = this.#noted;
     this.#noted = [];
+    // First where all of them are, then what follows from it.
+    const left = noted.map((slot) => this.#locate(slot));
+    for (const mac of left) if (mac !== undefined) this.#thawIfGone(mac);
     for (const slot of noted) this.#look(slot);
     if (this.#macs.size >= this.#sweepAt) this.#sweep();
   }
@@ -266,27 +272,55 @@ class VrfMacs {
     this.#noted = [];
   }
 
-  #look(slot: number): void {
+  /** Takes note of the places of a route. @returns the address that the slot had a route of before, if that is another one */
+  #locate(slot: number): Mac | undefined {
     const route = this.#table.routeAt(slot);
     const key = route === NO_ROUTE ? undefined : this.#macKeyOf(route);
     const known = this.#bySlot.get(slot);
-    if (known !== undefined && (key === undefined || this.#macs.get(key) !== known)) {
-      known.slots.delete(slot);
+    const before = known !== undefined && (key === undefined || this.#macs.get(key) !== known) ? known : undefined;
+    if (before !== undefined) {
+      this.#setPlaces(before, slot, NOWHERE);
       this.#bySlot.delete(slot);
-      if (known.frozenMs !== undefined) this.#holdBack(known);
     }
-    if (key === undefined) return;
-    const best = this.#rib.bestPathOf(route);
-    const mac = this.#macs.get(key) ?? this.#firstSight(key, route, best);
-    if (mac === undefined) return;
-    mac.slots.add(slot);
+    const mac = key === undefined ? undefined : (this.#macs.get(key) ?? this.#firstSight(key, route));
+    if (mac === undefined) return before;
+    const places = new Set<string>();
+    const rib = this.#rib;
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      places.add(placeOf(this.#sourceOf(path), this.#nextHopOf(path)));
+    }
+    this.#setPlaces(mac, slot, places);
     this.#bySlot.set(slot, mac);
-    if (mac.frozenMs !== undefined) this.#holdBack(mac);
-    else if (best !== NO_PATH) this.#follow(mac, route, best);
+    return before;
   }
 
-  #firstSight(key: string, route: RouteId, best: PathId): Mac | undefined {
+  #setPlaces(mac: Mac, slot: number, places: ReadonlySet<string>): void {
+    for (const place of mac.slots.get(slot) ?? NOWHERE) {
+      const routes = (mac.places.get(place) ?? 1) - 1;
+      if (routes > 0) mac.places.set(place, routes);
+      else mac.places.delete(place);
+    }
+    for (const place of places) mac.places.set(place, (mac.places.get(place) ?? 0) + 1);
+    if (places === NOWHERE) mac.slots.delete(slot);
+    else mac.slots.set(slot, places);
+  }
+
+  #look(slot: number): void {
+    const mac = this.#bySlot.get(slot);
+    if (mac === undefined) return;
+    this.#thawIfGone(mac);
+    const route = this.#table.routeAt(slot);
+    if (mac.frozenMs !== undefined) {
+      this.#holdBackRoute(mac, route);
+      return;
+    }
+    const best = this.#rib.bestPathOf(route);
+    if (best !== NO_PATH) this.#follow(mac, route, best);
+  }
+
+  #firstSight(key: string, route: RouteId): Mac | undefined {
     const rib = this.#rib;
+    const best = rib.bestPathOf(route);
     if (best === NO_PATH || !hasMobility(rib, this.#table, rib.slotOf(route))) return undefined;
     // Where it was before can be told as long as it has not been withdrawn there; if it has, this is where it begins.
     const before = this.#pathElsewhere(route, this.#sourceOf(best), this.#nextHopOf(best)) ?? best;
@@ -294,7 +328,8 @@ class VrfMacs {
     const mac: Mac = {
       ethernetTag: evpnEthernetTag(rib.keyBytes, offset),
       text: formatMac(evpnMac(rib.keyBytes, offset)),
-      slots: new Set(),
+      slots: new Map(),
+      places: new Map(),
       sequence: this.#sequenceOf(before),
       source: this.#sourceOf(before),
       nextHop: this.#nextHopOf(before),
@@ -342,7 +377,9 @@ class VrfMacs {
     }
     this.#owner.counts.duplicate++;
     this.#warn(mac, 'duplicate MAC address frozen', { moves: mac.movedMs.length, windowSec: window });
-    this.#holdBack(mac);
+    this.#eachRoute(mac, (each) => {
+      this.#holdBackRoute(mac, each);
+    });
   }
 
   /** A sticky address stays where it is (RFC 7432 §15.2), but somebody ought to know of who else claims it. */
@@ -356,15 +393,14 @@ class VrfMacs {
     });
   }
 
-  /** Keeps a frozen address where it is; without a path there it is not claimed twice any more. */
-  #holdBack(mac: Mac): void {
-    if (!this.#isSomewhere(mac)) {
-      this.#thaw(mac, 'withdrawn where it was frozen');
-      return;
-    }
-    this.#eachPath(mac, (path) => {
-      this.#flag(path, this.#sourceOf(path) !== mac.source || this.#nextHopOf(path) !== mac.nextHop);
-    });
+  /** Without a path where it is frozen an address is not claimed twice any more. */
+  #thawIfGone(mac: Mac): void {
+    if (mac.frozenMs !== undefined && !this.#isSomewhere(mac)) this.#thaw(mac, 'withdrawn where it was frozen');
+  }
+
+  /** Keeps a frozen address where it is, as far as one of its routes goes. */
+  #holdBackRoute(mac: Mac, route: RouteId): void {
+    this.#flagRoute(route, (path) => this.#sourceOf(path) !== mac.source || this.#nextHopOf(path) !== mac.nextHop);
   }
 
   #thaw(mac: Mac, reason: string): void {
@@ -373,15 +409,18 @@ class VrfMacs {
     mac.retry?.cancel();
     mac.retry = undefined;
     this.#logger.info({ vrf: this.#vrf, mac: mac.text, reason }, 'duplicate MAC address may move again');
-    this.#eachPath(mac, (path) => {
-      this.#flag(path, false);
+    this.#eachRoute(mac, (route) => {
+      this.#flagRoute(route, () => false);
     });
   }
 
-  #flag(path: PathId, isDuplicate: boolean): void {
-    const flags = this.#rib.flagsOf(path);
-    const wanted = isDuplicate ? flags | PathFlag.duplicateMac : flags & ~PathFlag.duplicateMac;
-    if (wanted !== flags) this.#rib.restate(path, this.#rib.setOf(path), wanted);
+  #flagRoute(route: RouteId, isDuplicate: (path: PathId) => boolean): void {
+    const rib = this.#rib;
+    for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) {
+      const flags = rib.flagsOf(path);
+      const wanted = isDuplicate(path) ? flags | PathFlag.duplicateMac : flags & ~PathFlag.duplicateMac;
+      if (wanted !== flags) rib.restate(path, rib.setOf(path), wanted);
+    }
   }
 
   /** Once per address in a window: whoever claims it may go on for ever. */
@@ -394,22 +433,16 @@ class VrfMacs {
   }
 
   /** Whether a route of an address has a path where the address is. */
-  #isSomewhere(mac: Mac): boolean {
-    let found = false;
-    this.#eachPath(mac, (path) => {
-      found ||= this.#sourceOf(path) === mac.source && this.#nextHopOf(path) === mac.nextHop;
-    });
-    return found;
+  #isSomewhere({ places, source, nextHop }: Mac): boolean {
+    return places.has(placeOf(source, nextHop));
   }
 
-  #eachPath(mac: Mac, visit: (path: PathId) => void): void {
-    const rib = this.#rib;
-    for (const slot of mac.slots) {
+  #eachRoute(mac: Mac, visit: (route: RouteId) => void): void {
+    for (const slot of mac.slots.keys()) {
       const route = this.#table.routeAt(slot);
       // The slot may have another route by now, of which a note is on its way.
       const key = route === NO_ROUTE ? undefined : this.#macKeyOf(route);
-      if (key === undefined || this.#macs.get(key) !== mac) continue;
-      for (let path = rib.firstPathOf(route); path !== NO_PATH; path = rib.nextPathOf(path)) visit(path);
+      if (key !== undefined && this.#macs.get(key) === mac) visit(route);
     }
   }
 
@@ -450,4 +483,9 @@ class VrfMacs {
     }
     this.#sweepAt = Math.max(MIN_SWEPT, 2 * this.#macs.size);
   }
+}
+
+/** A place as one text. */
+function placeOf(source: string, nextHop: string): string {
+  return `${source} ${nextHop}`;
 }

@@ -1,5 +1,5 @@
 /** Moves of MAC addresses inside a VRF, with a RIB and a clock turned by hand. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { macMobilityCommunity } from '../../src/bgp/attribute/evpn-communities.js';
 import { makeEvpnMacIpKey } from '../../src/bgp/nlri/evpn-key.js';
 import { FamilyId } from '../../src/bgp/nlri/family.js';
@@ -289,5 +289,52 @@ describe('moves of a MAC address (RFC 7432 §15)', () => {
     expect(world.mobility.frozen()).toEqual([]);
     expect(world.paths()).toEqual(['agent:2', 'agent:1']);
     expect(world.clock.pending).toBe(0);
+  });
+
+  test.each([
+    ['frozen', 5],
+    ['one that has moved', 1],
+  ])('a thousand routes of an address, %s, cost a few looks each, and no look at all the others', (_state, moves) => {
+    const world = new World();
+    const ROUTES = 1000;
+    const ips = Array.from({ length: ROUTES }, (_each, i) => Uint8Array.of(10, 1, i >>> 8, i));
+    for (const ip of ips) world.say(1, 1, { ip });
+    world.hand.settle();
+    for (let sequence = 2; sequence < 2 + moves; sequence++) {
+      world.say(1 + (sequence % 2 === 0 ? 1 : 0), sequence, { ip: ips.at(-1)! });
+      world.hand.settle();
+    }
+    expect(world.mobility.frozen()).toHaveLength(moves === 5 ? 1 : 0);
+    const looks = jest.spyOn(world.rib, 'sourceOf');
+    // Host 3 is elsewhere and has not followed.
+    for (const ip of ips.slice(0, -1)) world.say(3, 1, { ip });
+    world.hand.settle();
+    expect(looks.mock.calls.length).toBeLessThan(100 * ROUTES);
+    looks.mockRestore();
+    expect(world.paths(1, ips.at(-1))[0]).toBe('agent:2');
+  });
+
+  test('a frozen address is let go when the last of its routes goes from where it is, and not with the first', () => {
+    const world = new World();
+    const other = Uint8Array.of(10, 0, 0, 2);
+    world.say(1, 1);
+    world.say(2, 1, { ip: other });
+    world.bounce(7);
+    const { source } = world.mobility.frozen()[0]!;
+    const [here, there] = source === 'agent:1' ? [1, 2] : [2, 1];
+    world.say(here, 9, { ip: other });
+    world.say(there, 99, { ip: other });
+    expect(world.paths(1, other)).toEqual([`agent:${here}`, `agent:${there} duplicate-mac`]);
+    world.unsay(here);
+    world.hand.settle();
+    expect(world.mobility.frozen()).toHaveLength(1);
+    expect(world.paths()).toEqual([`agent:${there} duplicate-mac`]);
+    // What takes the place of a route in the table is not taken for it.
+    world.unsay(here, 1, other);
+    world.unsay(there, 1, other);
+    world.say(3, 1, { mac: 9, ip: other });
+    world.hand.settle();
+    expect(world.paths(9, other)).toEqual(['agent:3']);
+    expect(world.said).toContain('duplicate MAC address may move again');
   });
 });
