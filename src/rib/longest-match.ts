@@ -28,13 +28,16 @@ export function longestMatch(
   return NO_ROUTE;
 }
 
-/** Whether the unicast key at `start` covers an address. */
-export function covers(key: Uint8Array, start: number, address: Uint8Array): boolean {
+/** 0 when the unicast key at `start` covers an address; negative when the address comes before those that it covers, else positive. */
+export function compareWithPrefix(address: Uint8Array, key: Uint8Array, start: number): number {
   const bits = key[start]!;
   const whole = bits >>> 3;
-  for (let i = 0; i < whole; i++) if (key[start + 1 + i] !== address[i]) return false;
+  for (let i = 0; i < whole; i++) {
+    const difference = address[i]! - key[start + 1 + i]!;
+    if (difference !== 0) return difference;
+  }
   const rest = bits & 7;
-  if (rest === 0) return true;
+  if (rest === 0) return 0;
   const mask = (0xff00 >>> rest) & 0xff;
-  return (key[start + 1 + whole]! & mask) === (address[whole]! & mask);
+  return (address[whole]! & mask) - (key[start + 1 + whole]! & mask);
 }

@@ -7,6 +7,7 @@ import {
 import type { PathAttributes } from '../bgp/attribute/path-attributes.js';
 import { FamilyId } from '../bgp/nlri/family.js';
 import { formatIp } from '../wire/ip.js';
+import { IPV4_OCTETS } from '../wire/ipv4.js';
 import {
   NO_PATH,
   NO_PAYLOAD,
@@ -16,13 +17,14 @@ import {
   NO_SET,
   type AttributeSetId,
 } from '../rib/handles.js';
-import { covers, longestMatch } from '../rib/longest-match.js';
+import { longestMatch } from '../rib/longest-match.js';
 import { PathFlag } from '../rib/path-flags.js';
 import { PendingSlots } from '../rib/pending-slots.js';
 import type { Rib } from '../rib/rib.js';
 import type { RouteTable, TableConsumer } from '../rib/route-table.js';
 import { isVrfCommunity } from '../rib/vrf-communities.js';
 import type { Job, Scheduler, Slice } from '../util/scheduler.js';
+import { AddressIndex } from './address-index.js';
 import type { Vrf, VrfFamily } from './vrf.js';
 
 /** EVPN router MAC (RFC 9135 §8.1). */
@@ -61,6 +63,8 @@ export class NextHopResolver implements Job {
   readonly #feeds = new Map<VrfFamily, Feed>();
   readonly #watchers: { readonly table: RouteTable; readonly consumer: TableConsumer }[] = [];
   readonly #nextHops = new Map<string, NextHop>();
+  readonly #nextHops4 = new AddressIndex<NextHop>();
+  readonly #nextHops6 = new AddressIndex<NextHop>();
 
   /** @param raw  hidden tables for `ipv4-unicast` and `ipv6-unicast` */
   constructor(rib: Rib, scheduler: Scheduler, vrf: Vrf, raw: ReadonlyMap<VrfFamily, RouteTable>) {
@@ -114,16 +118,15 @@ export class NextHopResolver implements Job {
   /** Follows the routes that may resolve next hops. */
   #watch(table: RouteTable): void {
     const rib = this.#rib;
-    const addressOctets = table.family.id === FamilyId.ipv4Unicast ? 4 : 16;
+    const nextHops = table.family.id === FamilyId.ipv4Unicast ? this.#nextHops4 : this.#nextHops6;
+    const pendUsers = ({ users }: NextHop): void => {
+      for (const [feed, slots] of users) for (const user of slots) feed.pending.add(user);
+    };
     const consumer: TableConsumer = {
       routeChanged: (slot) => {
         if (this.#nextHops.size === 0) return;
         const route = table.routeAt(slot);
-        const offset = rib.keyOffsetOf(route);
-        for (const nextHop of this.#nextHops.values()) {
-          if (nextHop.address.length !== addressOctets || !covers(rib.keyBytes, offset, nextHop.address)) continue;
-          for (const [feed, slots] of nextHop.users) for (const user of slots) feed.pending.add(user);
-        }
+        nextHops.forEachCovered(rib.keyBytes, rib.keyOffsetOf(route), pendUsers);
       },
       flushed: () => {
         for (const feed of this.#feeds.values()) if (feed.pending.size > 0) this.#scheduler.schedule(this);
@@ -168,7 +171,10 @@ export class NextHopResolver implements Job {
     for (const text of feed.nextHopsOf.get(slot) ?? []) if (!now.has(text)) this.#forgetUser(text, feed, slot);
     for (const [text, address] of now) {
       let nextHop = this.#nextHops.get(text);
-      if (nextHop === undefined) this.#nextHops.set(text, (nextHop = { address, users: new Map() }));
+      if (nextHop === undefined) {
+        this.#nextHops.set(text, (nextHop = { address, users: new Map() }));
+        this.#indexOf(address).add(nextHop);
+      }
       const slots = nextHop.users.get(feed);
       if (slots === undefined) nextHop.users.set(feed, new Set([slot]));
       else slots.add(slot);
@@ -182,7 +188,13 @@ export class NextHopResolver implements Job {
     const slots = nextHop.users.get(feed)!;
     slots.delete(slot);
     if (slots.size === 0) nextHop.users.delete(feed);
-    if (nextHop.users.size === 0) this.#nextHops.delete(text);
+    if (nextHop.users.size > 0) return;
+    this.#nextHops.delete(text);
+    this.#indexOf(nextHop.address).delete(nextHop);
+  }
+
+  #indexOf({ length }: Uint8Array): AddressIndex<NextHop> {
+    return length === IPV4_OCTETS ? this.#nextHops4 : this.#nextHops6;
   }
 
   #resolvePath(feed: Feed, route: RouteId, path: PathId): void {
