@@ -48,6 +48,12 @@ const MS_PER_SECOND = 1000;
 /** Sent with Cease/administrative shutdown when the controller ends (RFC 9003). */
 const SHUTDOWN_COMMUNICATION = 'Filament is shutting down';
 
+const RANGE_CHANGES: ReadonlySet<ConfigChange['kind']> = new Set([
+  'dynamic-range-added',
+  'dynamic-range-removed',
+  'dynamic-range-changed',
+]);
+
 /** Removes the paths of a source whose session is gone: its own paths, not the tables (design.md §4.6). */
 class SourceRemoval implements Job {
   readonly isLong = true;
@@ -335,7 +341,10 @@ export class Controller implements BgpService, InterestListener {
 
   *#applyAll(config: ResolvedConfig, changes: readonly ConfigChange[]): Steps<void> {
     this.#config = config;
+    // Ranges are replaced together, whichever of them have changed: thousands, one after the other, would take minutes.
+    const lastOfRanges = changes.findLast(({ kind }) => RANGE_CHANGES.has(kind));
     for (const change of changes) {
+      if (RANGE_CHANGES.has(change.kind) && change !== lastOfRanges) continue;
       this.#apply(change);
       yield;
     }

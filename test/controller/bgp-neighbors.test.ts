@@ -93,6 +93,40 @@ describe('A27 a neighbor whose key the system had no room for', () => {
   });
 });
 
+test('E15 ranges of dynamic neighbors that come or change together are set once, whatever their number', async () => {
+  const lab = new Lab('ranges');
+  const address = lab.nextAddress();
+  const listen = `listen: [{address: ${address}, port: ${await freePort(address)}}]`;
+  const system = loadCLibrary();
+  const TCP_MD5SIG_EXT = 32;
+  let keys = 0;
+  const socketOptions = new SocketOptions({
+    platform: 'linux',
+    load: () => ({
+      ...system,
+      setsockopt: (fd, level, name, ...value) => {
+        if (name === TCP_MD5SIG_EXT) keys++;
+        return system.setsockopt(fd, level, name, ...value);
+      },
+    }),
+  });
+  const RANGES = 40;
+  const text = (key: string, count: number): string => {
+    const ranges = Array.from({ length: count }, (_, n) => `{prefix: 10.0.${n}.0/24, peerGroup: all}`);
+    return `bgp: {${listen}, peerGroups: [{name: all, peerAs: 64512, md5Password: ${key}}], dynamicNeighbors: [${ranges.join(', ')}]}`;
+  };
+  const world = await World.start(`bgp: {${listen}}`, { socketOptions });
+  world.reload(text('first', RANGES));
+  expect(keys).toBe(RANGES);
+  world.reload(text('second', RANGES));
+  expect(keys).toBe(2 * RANGES);
+  // Each key is taken away, and those that stay are set once more.
+  world.reload(text('second', RANGES / 2));
+  expect(keys).toBe(3 * RANGES);
+  await world.controller.stop();
+  await lab.close();
+});
+
 describe('what concerns the next connection only', () => {
   test('a new port is connected to at once while there is no session', async () => {
     const world = await World.start(neighbors(one()));
