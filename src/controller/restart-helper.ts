@@ -47,14 +47,17 @@ interface Terms {
 interface KeptFamily extends Terms {
   longLived: boolean;
   timer: Timer;
+  /** When the timer ends. */
+  endMs: number;
 }
 
 export class RestartHelper {
   readonly #options: RestartHelperOptions;
   #kept: SessionPaths | undefined;
   readonly #families = new Map<FamilyId, KeptFamily>();
-  /** Families that a neighbor which is back has not ended yet, and how long it may take. */
-  readonly #returning = new Set<FamilyId>();
+  /** Families that a neighbor which is back has not ended yet; of long-lived stale ones what is left of their time, which goes on. */
+  readonly #returning = new Map<FamilyId, Timer | undefined>();
+  /** How long it may take for all of them. */
   #returnTimer: Timer | undefined;
 
   constructor(options: RestartHelperOptions) {
@@ -80,8 +83,9 @@ export class RestartHelper {
         continue;
       }
       paths.sweep.lost(family, tableOf(family));
-      const timer = clock.after(kept.restartSec * MS_PER_SECOND, () => this.#restartTimeOver(family));
-      this.#families.set(family, { ...kept, longLived: false, timer });
+      const delayMs = kept.restartSec * MS_PER_SECOND;
+      const timer = clock.after(delayMs, () => this.#restartTimeOver(family));
+      this.#families.set(family, { ...kept, longLived: false, timer, endMs: clock.nowMs() + delayMs });
     }
     for (const [family, { restartSec }] of terms) if (restartSec === 0) this.#restartTimeOver(family);
     logger.info({ neighbor: address, families: [...terms.keys()].map(nameOf) }, 'routes kept over a restart');
@@ -101,25 +105,29 @@ export class RestartHelper {
     }
     const { clock, tableOf } = this.#options;
     this.#kept = undefined;
-    for (const [family, { longLived, timer }] of this.#families) {
+    for (const [family, { longLived, timer, endMs }] of this.#families) {
       timer.cancel();
-      if (isPreserved(negotiated, family, longLived)) {
-        kept.sweep.returned(family);
-        this.#returning.add(family);
-      } else kept.sweep.remove(family, tableOf(family));
+      if (!isPreserved(negotiated, family, longLived)) {
+        kept.sweep.remove(family, tableOf(family));
+        continue;
+      }
+      kept.sweep.returned(family);
+      // RFC 9494 §4.2: it is not stopped before End-of-RIB.
+      const rest = longLived ? clock.after(endMs - clock.nowMs(), () => this.endOfRib(kept.sweep, family)) : undefined;
+      this.#returning.set(family, rest);
     }
     this.#families.clear();
     if (this.#returning.size > 0) {
       this.#returnTimer = clock.after(this.#options.config().stalePathTime * MS_PER_SECOND, () => {
-        for (const family of this.#returning) kept.sweep.complete(family, tableOf(family));
-        this.#endReturn();
+        for (const family of [...this.#returning.keys()]) this.endOfRib(kept.sweep, family);
       });
     }
     return { negotiated, source: kept.source, sweep: kept.sweep };
   }
 
-  /** The neighbor has sent all its routes of a family. */
+  /** The neighbor has sent all its routes of a family, or had all the time that it may have for them. */
   endOfRib(sweep: SourceSweep, family: FamilyId): void {
+    this.#returning.get(family)?.cancel();
     if (!this.#returning.delete(family)) return;
     sweep.complete(family, this.#options.tableOf(family));
     if (this.#returning.size === 0) this.#endReturn();
@@ -139,6 +147,7 @@ export class RestartHelper {
   #endReturn(): void {
     this.#returnTimer?.cancel();
     this.#returnTimer = undefined;
+    for (const rest of this.#returning.values()) rest?.cancel();
     this.#returning.clear();
   }
 
@@ -156,7 +165,9 @@ export class RestartHelper {
       return;
     }
     kept.longLived = true;
-    kept.timer = clock.after(kept.longLivedSec * MS_PER_SECOND, () => this.#restartTimeOver(family));
+    const delayMs = kept.longLivedSec * MS_PER_SECOND;
+    kept.timer = clock.after(delayMs, () => this.#restartTimeOver(family));
+    kept.endMs = clock.nowMs() + delayMs;
     paths.sweep.age(family, tableOf(family));
     logger.info({ neighbor: address, family: nameOf(family) }, 'kept routes are long-lived stale');
   }

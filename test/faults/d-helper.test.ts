@@ -382,6 +382,29 @@ describe('long-lived graceful restart', () => {
     expect(held()).toEqual({ [net(1)]: [] });
   });
 
+  test('D02 D07 their time goes on while it is back and has not sent End-of-RIB: what it has not repeated by then goes (RFC 9494 §4.2)', async () => {
+    const { restarting, held, world } = await scene('enabled: true, longLivedTime: 100, stalePathTime: 1000');
+    restarting.connect(LLGR).announce([1, 2]);
+    const { pending } = world.clock;
+    restarting.lose();
+    const after = (seconds: number): void => {
+      world.clock.advance(seconds * 1000);
+      world.settle();
+    };
+    after(61);
+    after(80);
+    // Takes three of the twenty seconds that are left.
+    restarting.connect(LLGR).announce([1]);
+    after(14);
+    expect(held()).toEqual({ [net(1)]: [], [net(2)]: LONG });
+    after(4);
+    expect(held()).toEqual({ [net(1)]: [] });
+    // Nothing of it is left to go off, nor to be told once more.
+    expect(world.clock.pending).toBe(pending);
+    restarting.endOfRib();
+    expect(held()).toEqual({ [net(1)]: [] });
+  });
+
   test('D02 every family has its own long-lived stale time: its routes go when that is over (RFC 9494 §4.2)', async () => {
     const saysBoth: RestartAnnouncement = { ...LLGR, longLivedIpv6Sec: 200 };
     const all = await scene('enabled: true, longLivedTime: 500', saysBoth);
