@@ -51,6 +51,8 @@ export interface RunOptions {
 
 /** How long an orderly end may take before the process ends anyway. */
 const STOP_TIMEOUT_MS = 10_000;
+/** Then for what is still to be said. */
+const LAST_WORDS_MS = 1000;
 
 /** A controller and its HTTP API, started and stopped together. */
 export class ControllerService {
@@ -198,7 +200,11 @@ export async function runController(
     const signal = await end.received;
     logger.info({ signal }, 'stopping');
     const isStopped = await stopInTime(service, signal === 'SIGINT');
-    if (!isStopped) throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
+    if (!isStopped) {
+      // Whatever could not be stopped would keep the process.
+      setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();
+      throw new CliError(`the controller did not stop within ${STOP_TIMEOUT_MS / 1000} s`);
+    }
     logger.info({ signal }, 'stopped');
     exitCode = ExitCode.done;
     return exitCode;

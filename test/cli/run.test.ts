@@ -90,6 +90,18 @@ describe('filament run', () => {
     expect(await command.end('SIGTERM')).toMatchObject({ exitCode: 0, err: '' });
   });
 
+  test('one that cannot be stopped says so and ends all the same', async () => {
+    // Listeners that never say that they are closed.
+    const fault = "import net from 'node:net'; net.Server.prototype.close = function () { return this; };";
+    const command = new Command(['run', '--config', configFile(configText({}, 'process: { rehearsal: false }\n'))], {
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}`,
+    });
+    running.push(command);
+    await apiOf(command);
+    const { exitCode, err } = await command.end('SIGTERM');
+    expect({ exitCode, err }).toEqual({ exitCode: 1, err: 'filament: the controller did not stop within 10 s\n' });
+  });
+
   test.each([
     ['by default', '', true],
     ['when it is not wanted', 'process: { rehearsal: false }\n', false],
