@@ -329,6 +329,25 @@ describe('A10 a new connection from a neighbor that seems established', () => {
     expect(Object.keys(held())).toEqual([net(1), net(2), net(3)]);
   });
 
+  test('A10 I08 a mistake of ours in the old session ends that one too, while a new connection has not shown whose it is', async () => {
+    const all = await scene();
+    const { restarting, held, world } = all;
+    restarting.connect(GR).announce([1]);
+    world.clock.advance(10_000);
+    world.controller.neighbors.listener.accept(new FakeTransport('192.0.2.1'));
+    const broken = world.controller.neighbors.get('192.0.2.1')!;
+    broken.update = () => {
+      throw new TypeError('a mistake of ours');
+    };
+    restarting.told();
+    restarting.announce([2]);
+    expect(restarting.told()).toEqual(['6/0']);
+    expect(restarting.isClosed).toBe(true);
+    expect(held()).toEqual({});
+    expect(world.controller.view.neighbor('192.0.2.1')).toMatchObject({ state: 'idle', flaps: 1 });
+    expectBystanders(all);
+  });
+
   test('A10 without graceful restart it is refused with Cease/Connection Collision Resolution (RFC 4271 §6.8)', async () => {
     const { restarting, held, world } = await scene();
     restarting.connect().announce([1]);

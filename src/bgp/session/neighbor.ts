@@ -536,7 +536,8 @@ export class Neighbor {
     this.#mistakes++;
     this.#logger.error({ neighbor: this.config.address, error: traceOf(error) }, 'bug');
     const notification = cease({ subcode: 0, hardReset: true });
-    for (const connection of [this.#inbound, this.#outbound]) {
+    // One that has stepped aside is neither of the others.
+    for (const connection of new Set([this.#session, this.#inbound, this.#outbound])) {
       // The end of one may have begun the pause of the other, which is to go on.
       if (connection && connection.state !== 'idle') {
         connection.dispatch({ kind: 'automaticStop', notification }, 'internal error');
