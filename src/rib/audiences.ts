@@ -13,6 +13,8 @@ export interface Audience extends Iterable<number> {
 const MAX_CHANGES = 1 << 12;
 /** Kinds of content remembered; kinds come and go with route targets, and nobody tells when one is gone for good. */
 const MAX_REMEMBERED = 1 << 14;
+/** Audiences and differences of them. */
+const MAX_INTERNED = 2 * MAX_REMEMBERED;
 
 /** An audience as it was when so many changes of members had been made. */
 interface Remembered {
@@ -34,7 +36,11 @@ export class Audiences {
   /** Members whose interest has changed since everything was forgotten, in order. */
   #changed: number[] = [];
   readonly #differences = new Map<Audience, Map<Audience, BitSet | undefined>>();
+  /** Pairs in {@link #differences}. */
+  #pairs = 0;
   #everybody: BitSet | undefined;
+  /** Of the keys that are remembered, see {@link Exporter.eligibilityGeneration}. */
+  #generation: number | undefined;
 
   constructor(exporter: Exporter, members: readonly (ExportMember | undefined)[]) {
     this.#exporter = exporter;
@@ -44,7 +50,7 @@ export class Audiences {
   invalidate(): void {
     this.#byFingerprint.clear();
     this.#byKey.clear();
-    this.#differences.clear();
+    this.#forgetDifferences();
     this.#changed = [];
     this.#everybody = undefined;
   }
@@ -52,7 +58,7 @@ export class Audiences {
   /** What a member may have has changed. */
   memberChanged(member: ExportMember): void {
     this.#changed.push(member.index);
-    this.#differences.clear();
+    this.#forgetDifferences();
     if (this.#changed.length > MAX_CHANGES || this.#byFingerprint.size > MAX_REMEMBERED) this.invalidate();
   }
 
@@ -65,6 +71,11 @@ export class Audiences {
   /** Members that may have this content from this source. */
   of(content: number, source: SourceId): Audience {
     const key = this.#exporter.eligibilityKey(content);
+    const { eligibilityGeneration } = this.#exporter;
+    if (eligibilityGeneration !== this.#generation) {
+      this.#generation = eligibilityGeneration;
+      this.invalidate();
+    }
     let bySource = this.#byKey.get(key);
     if (bySource === undefined) {
       if (this.#byKey.size >= MAX_REMEMBERED) this.invalidate();
@@ -106,12 +117,21 @@ export class Audiences {
     let byOther = this.#differences.get(a);
     if (byOther === undefined) this.#differences.set(a, (byOther = new Map<Audience, BitSet | undefined>()));
     if (byOther.has(b)) return byOther.get(b);
+    if (++this.#pairs > MAX_REMEMBERED) {
+      this.#forgetDifferences();
+      this.#differences.set(a, (byOther = new Map<Audience, BitSet | undefined>()));
+    }
     const indexes = this.#members
       .filter((member) => member !== undefined && a.has(member.index) && !b.has(member.index))
       .map((member) => member!.index);
     const difference = indexes.length > 0 ? this.#intern(indexes) : undefined;
     byOther.set(b, difference);
     return difference;
+  }
+
+  #forgetDifferences(): void {
+    this.#differences.clear();
+    this.#pairs = 0;
   }
 
   #intern(indexes: readonly number[]): BitSet {
@@ -124,6 +144,8 @@ export class Audiences {
     const fingerprint = set.fingerprint();
     const known = this.#byFingerprint.get(fingerprint);
     if (known !== undefined) return known;
+    // Those handed out are as good as before; that two of them are equal is told by the difference, then.
+    if (this.#byFingerprint.size >= MAX_INTERNED) this.#byFingerprint.clear();
     this.#byFingerprint.set(fingerprint, set);
     return set;
   }

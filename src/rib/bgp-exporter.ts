@@ -75,6 +75,8 @@ export interface BgpReceiver extends ExportReceiver {
 const DEFAULT_LOCAL_PREFERENCE = 100;
 const MAX_ADDRESS_OCTETS = 16;
 const ELIGIBILITY_TARGETS = 2 ** 32;
+/** Sets of the group's ASes in paths that have a number: of twenty ASes there are a million, and a neighbor may send them all. */
+const MAX_PATH_KEYS = 1 << 14;
 /** Flags, type and extended length of an MP attribute. */
 const MP_HEADER_OCTETS = 4;
 const AFI_SAFI_OCTETS = 3;
@@ -101,6 +103,7 @@ export class BgpExporter implements Exporter {
   /** Neighbors' ASes in this group, counted; a route is not sent into an AS that its path has been through. */
   readonly #peerAses = new Map<number, number>();
   readonly #pathKeys = new Map<string, number>();
+  #generation = 0;
   #interests = 0;
   #oversized = 0;
   /** The first of those that {@link takeOversizedPrefixes} has not returned yet. */
@@ -272,6 +275,10 @@ export class BgpExporter implements Exporter {
     return key;
   }
 
+  get eligibilityGeneration(): number {
+    return this.#generation;
+  }
+
   isEligible(receiver: ExportReceiver, content: number): boolean {
     const { interest, peerAs } = receiver as BgpReceiver;
     const set = content as AttributeSetId;
@@ -288,7 +295,13 @@ export class BgpExporter implements Exporter {
     const found = this.#rib.attributes.asesIn(set, this.#peerAses);
     if (found === '') return 0;
     let key = this.#pathKeys.get(found);
-    if (key === undefined) this.#pathKeys.set(found, (key = this.#pathKeys.size + 1));
+    if (key === undefined) {
+      if (this.#pathKeys.size >= MAX_PATH_KEYS) {
+        this.#pathKeys.clear();
+        this.#generation++;
+      }
+      this.#pathKeys.set(found, (key = this.#pathKeys.size + 1));
+    }
     return key;
   }
 

@@ -43,6 +43,8 @@ export interface Exporter {
    * Stable until the group is told that eligibility changed.
    */
   eligibilityKey(content: number): number;
+  /** Changes when the keys begin to mean something else: what is remembered by them does not hold any more. */
+  readonly eligibilityGeneration?: number;
   isEligible(receiver: ExportReceiver, content: number): boolean;
   /** False while every receiver may have everything that did not come from itself. */
   readonly isSelective: boolean;

@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { FamilyId } from '../../src/bgp/nlri/family.js';
+import { familyById } from '../../src/bgp/nlri/registry.js';
 import { Audiences, MemberEligibility } from '../../src/rib/audiences.js';
+import { BgpExporter } from '../../src/rib/bgp-exporter.js';
 import { ExportMember } from '../../src/rib/export-member.js';
 import type { Exporter, ExportReceiver } from '../../src/rib/exporter.js';
 import type { SourceId } from '../../src/rib/handles.js';
-import { runs, same } from './world.js';
+import { newRib, runs, same } from './world.js';
 
 /** A receiver that wants some kinds of content. */
 class Receiver implements ExportReceiver {
@@ -32,15 +35,18 @@ class World {
   readonly exporter: Exporter;
   readonly audiences: Audiences;
   asked = 0;
+  generation = 0;
 
   constructor(receivers: number) {
     const exporter: Pick<Exporter, 'eligibilityKey' | 'isEligible'> = {
-      eligibilityKey: kindOf,
+      // In another generation a key stands for another kind.
+      eligibilityKey: (content) => 1 + ((kindOf(content) + this.generation) % 64),
       isEligible: (receiver, content) => {
         this.asked++;
         return this.receivers.some((each) => each === receiver && each.kinds.has(kindOf(content)));
       },
     };
+    Object.defineProperty(exporter, 'eligibilityGeneration', { get: () => this.generation });
     this.exporter = exporter as Exporter;
     this.audiences = new Audiences(this.exporter, this.members);
     for (let n = 1; n <= receivers; n++) this.join(n);
@@ -76,7 +82,14 @@ const kindOf = (content: number): number => Math.floor(content / 10);
 describe('Audiences', () => {
   test('are who may have the content now, and those handed out before stay what they were', () => {
     const operation = fc.record({
-      kind: fc.constantFrom('toggle' as const, 'toggle' as const, 'ask' as const, 'ask' as const, 'leave' as const),
+      kind: fc.constantFrom(
+        'toggle' as const,
+        'toggle' as const,
+        'ask' as const,
+        'ask' as const,
+        'leave' as const,
+        'renumber' as const,
+      ),
       member: fc.nat(5),
       content: fc.integer({ min: 10, max: 59 }),
       source: fc.nat(6),
@@ -87,6 +100,7 @@ describe('Audiences', () => {
         const handedOut: { readonly audience: Iterable<number>; readonly members: readonly number[] }[] = [];
         for (const { kind, member, content, source } of operations) {
           if (kind === 'toggle') world.toggle(member, kindOf(content));
+          else if (kind === 'renumber') world.generation++;
           else if (kind === 'leave') {
             world.members[member] = undefined;
             world.join(member + 1);
@@ -143,5 +157,64 @@ describe('Audiences', () => {
       expect(eligibility.mayHave(40, 2 as SourceId)).toBe(false);
     }
     expect(world.asked).toBe(2);
+  });
+
+  test('differences of audiences beyond those that are remembered are what they are', () => {
+    const world = new World(20);
+    const audiences = Array.from({ length: 200 }, (_each, n) => {
+      for (const kind of world.receivers) kind.kinds.clear();
+      for (let bit = 0; bit < 20; bit++) if (((n * 2654435761) >>> bit) & 1) world.toggle(bit, 1);
+      return world.audiences.of(10, 0 as SourceId);
+    });
+    // Forty thousand pairs; asked for again the first of them are not remembered any more.
+    for (let round = 0; round < 2; round++) {
+      for (const a of audiences) {
+        for (const b of audiences) {
+          const difference = world.audiences.difference(a, b);
+          same(
+            [...(difference ?? [])],
+            [...a].filter((index) => !b.has(index)),
+          );
+        }
+      }
+    }
+  });
+
+  test('of the sets of ASes that a neighbor has in its paths not more than so many have a number', () => {
+    const rib = newRib();
+    const exporter = new BgpExporter(rib, {
+      family: familyById(FamilyId.ipv4Unicast),
+      kind: 'external',
+      localAs: 64512,
+      routerId: 1,
+      clusterId: 1,
+      fourOctetAs: true,
+      maxMessageLength: 4096,
+      routeServerClient: true,
+      asOverride: 0,
+      removePrivateAs: 'none',
+      withheldTypes: [],
+      vrf: false,
+      extendedNextHop: false,
+      longLivedStale: false,
+    });
+    const ases = Array.from({ length: 16 }, (_each, i) => 65001 + i);
+    for (const peerAs of ases) exporter.memberJoined(Object.assign(new Receiver(1), { peerAs, interest: undefined }));
+    const sets = new Set<string>();
+    for (let n = 1; n < 20_000; n++) {
+      const asns = ases.filter((_each, bit) => (n & (1 << bit)) !== 0);
+      const set = rib.attributes.intern({
+        nextHop: Uint8Array.of(10, 0, 0, 1),
+        origin: 0,
+        asPath: [{ type: 2, asns }],
+      });
+      const key = exporter.eligibilityKey(set);
+      expect(key / 2 ** 32).toBeLessThanOrEqual(1 << 14);
+      expect(exporter.eligibilityKey(set)).toBe(key);
+      sets.add(`${exporter.eligibilityGeneration} ${key}`);
+      rib.attributes.release(set);
+    }
+    expect(sets.size).toBe(19_999);
+    expect(exporter.eligibilityGeneration).toBe(1);
   });
 });
