@@ -56,6 +56,11 @@ export class AgentKeeper {
     return agent.session === undefined || this.#stale.has(path);
   }
 
+  /** What an agent has not repeated by its End-of-RIB is gone when this returns: it is about to be lost again. */
+  finishSweep(agent: KnownAgent): void {
+    this.#stale.finishSweep(agent.source);
+  }
+
   /** The session of an agent was lost. @returns false when nothing is to be kept, and the agent is to be forgotten */
   lost(agent: KnownAgent, graceful: boolean): boolean {
     const times = graceful ? this.#deps.times() : undefined;

@@ -346,6 +346,7 @@ export class AgentRoutes implements AgentHandler, Job {
     const agent = this.#agents.get(session);
     if (agent === undefined) return;
     this.#agents.delete(session);
+    this.#keeper.finishSweep(agent);
     agent.session = undefined;
     for (const subscription of agent.subscriptions.values()) {
       this.#leave(subscription);

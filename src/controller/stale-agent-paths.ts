@@ -28,6 +28,12 @@ class SourceWalk implements Job {
     this.#done();
     return true;
   }
+
+  /** The rest at once. */
+  finish(): void {
+    this.#rib.walk(this.#source, this.#visit, Infinity);
+    this.#done();
+  }
 }
 
 /**
@@ -41,6 +47,8 @@ export class StaleAgentPaths {
   /** Sources whose agents are resynchronizing or being swept. */
   readonly #marked = new Set<Source>();
   readonly #walks = new Map<Source, SourceWalk>();
+  /** Sources whose walk is a {@link sweep}. */
+  readonly #swept = new Set<Source>();
 
   constructor(rib: Rib, scheduler: Scheduler) {
     this.#rib = rib;
@@ -82,6 +90,15 @@ export class StaleAgentPaths {
         swept();
       },
     );
+    this.#swept.add(source);
+  }
+
+  /** Ends a sweep that is under way, at once: what it has not come to must not be taken for something that is kept. */
+  finishSweep(source: Source): void {
+    const walk = this.#swept.has(source) ? this.#walks.get(source) : undefined;
+    if (walk === undefined) return;
+    this.#scheduler.cancel(walk);
+    walk.finish();
   }
 
   /** Shows all original paths of a source to a visitor, who may remove or restate them, in slices. */
@@ -89,6 +106,7 @@ export class StaleAgentPaths {
     this.cancel(source);
     const walk = new SourceWalk(this.#rib, source, visit, () => {
       this.#walks.delete(source);
+      this.#swept.delete(source);
       done();
     });
     this.#walks.set(source, walk);
@@ -105,6 +123,7 @@ export class StaleAgentPaths {
     const walk = this.#walks.get(source);
     if (walk === undefined) return;
     this.#walks.delete(source);
+    this.#swept.delete(source);
     this.#scheduler.cancel(walk);
   }
 

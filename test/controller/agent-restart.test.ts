@@ -190,3 +190,25 @@ describe.each([0, 30])('with a long-lived time of %i s', (longLivedSec) => {
     );
   });
 });
+
+test('what an agent has not repeated by its End-of-RIB does not come to life again when it is lost before all of that has gone', async () => {
+  const world = await World.start(
+    `agents: {gracefulRestart: {enabled: true}}
+vrfs: [{name: '${BLUE}', virtualNetwork: {name: 'd:p:blue', id: 1}, importTargets: ['target:64512:1'], exportTargets: ['target:64512:1']}]`,
+  );
+  const first = world.agent('a', '192.0.2.1');
+  first.subscribe(BLUE);
+  for (const n of [0, 1]) first.publish(BLUE, route(0, n));
+  first.close();
+  const second = world.agent('a', '192.0.2.1');
+  second.subscribe(BLUE);
+  second.publish(BLUE, route(0, 0));
+  const settle = world.settle.bind(world);
+  world.settle = () => undefined;
+  second.endOfRib();
+  second.close();
+  settle();
+  expect(world.controller.vrfs.get(BLUE)?.vrf?.pathCount).toBe(1);
+  // And what it was subscribed to, and has repeated, is kept.
+  expect(world.wanted()).toHaveLength(1);
+});
