@@ -220,15 +220,18 @@ export class AgentRoutes implements AgentHandler, Job {
 
   /** The VRF is there, perhaps again: agents that are away and had been in the one before it are in this one now. */
   vrfCreated(name: string): void {
+    for (const agent of this.#keeper.away.values()) this.#followVrf(agent, name);
+  }
+
+  /** Nobody tells an agent that is away. */
+  #followVrf(agent: KnownAgent, name: string): void {
     const entry = this.#deps.vrfs.get(name);
-    for (const agent of this.#keeper.away.values()) {
-      const old = agent.subscriptions.get(name);
-      if (entry === undefined || old === undefined || old.entry === entry) continue;
-      this.#deps.vrfs.addInterest(entry);
-      agent.subscriptions.set(name, { ...old, entry, joined: [] });
-      this.#endSubscription(old);
-      this.#moveRoutes(agent, old.entry, entry);
-    }
+    const old = agent.subscriptions.get(name);
+    if (entry === undefined || old === undefined || old.entry === entry) return;
+    this.#deps.vrfs.addInterest(entry);
+    agent.subscriptions.set(name, { ...old, entry, joined: [] });
+    this.#endSubscription(old);
+    this.#moveRoutes(agent, old.entry, entry);
   }
 
   // AgentHandler -----------------------------------------------------------------------------------------------------
@@ -267,7 +270,8 @@ export class AgentRoutes implements AgentHandler, Job {
       renumbered,
       stale: false,
       joined: [],
-      quota: this.#newQuota(),
+      // Routes that move with it keep their places.
+      quota: old !== undefined && kept === undefined ? old.quota : this.#newQuota(),
       outsideAllowed: false,
     };
     agent.subscriptions.set(vrf, subscription);
@@ -352,7 +356,12 @@ export class AgentRoutes implements AgentHandler, Job {
       this.#leave(subscription);
       subscription.stale = true;
     }
-    if (!this.#keeper.lost(agent, !FINAL_REASONS.has(reason))) this.#remove(agent);
+    if (!this.#keeper.lost(agent, !FINAL_REASONS.has(reason))) {
+      this.#remove(agent);
+      return;
+    }
+    // It may be lost before it was its turn to learn that a VRF has come back.
+    for (const name of agent.subscriptions.keys()) this.#followVrf(agent, name);
   }
 
   writable(session: AgentSession): void {

@@ -112,6 +112,35 @@ describe('a VRF that is removed and added again while agents are subscribed (age
     expect(world.controller.vrfs.isDraining(BLUE)).toBe(false);
   });
 
+  test('what agents published before counts among the routes that they may have', async () => {
+    const limited = (...vrfs: readonly string[]): string => `agents: {maximumRoutes: 1}${config(...vrfs)}`;
+    const world = await World.start(limited(blue));
+    const a = world.agent('a', '192.0.2.21');
+    a.subscribe(BLUE);
+    a.publish(BLUE, routeOf('192.0.2.21'));
+    world.reload(limited());
+    world.reload(limited(blue));
+    a.publish(BLUE, { ...routeOf('192.0.2.21'), prefix: '10.1.1.2/32' });
+    expect(pathsIn(world, BLUE)).toBe(1);
+    a.withdraw(BLUE, routeOf('192.0.2.21'));
+    a.publish(BLUE, { ...routeOf('192.0.2.21'), prefix: '10.1.1.2/32' });
+    expect(pathsIn(world, BLUE)).toBe(1);
+  });
+
+  test('an agent that is lost, and kept, before it was its turn to learn of the new VRF has its routes in it', async () => {
+    const world = await World.start(`agents: {gracefulRestart: {enabled: true}}${config(blue)}`);
+    const a = world.agent('a', '192.0.2.21');
+    a.subscribe(BLUE);
+    a.publish(BLUE, routeOf('192.0.2.21'));
+    const { vrfs, config: running } = world.controller;
+    vrfs.remove(running.vrfs[0]!);
+    vrfs.add(running.vrfs[0]!);
+    a.close();
+    expect(pathsIn(world, BLUE)).toBe(1);
+    expect(world.leftovers.draining).toBe(0);
+    expect(world.wanted()).toHaveLength(1);
+  });
+
   test('two removals of the same name drain beside each other', async () => {
     const world = await World.start(config(blue));
     const before = world.nextTableNumber();
