@@ -94,6 +94,10 @@ export class AgentExporter implements Exporter {
     this.#lists.release(content);
   }
 
+  close(): void {
+    this.#lists.forgetFresh();
+  }
+
   /** Every agent of a VRF sees all of it, its own routes included (agent-channel.md §10.3). */
   eligibilityKey(): number {
     return 0;

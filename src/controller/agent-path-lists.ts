@@ -129,7 +129,7 @@ export class AgentPathLists {
    * The next call forgets a new list that is not held.
    */
   listOf(best: PathId): number {
-    this.#dropFresh();
+    this.forgetFresh();
     this.#options.scratch.renderings.trim();
     if (best === NO_PATH) return NO_LIST;
     this.#find(best);
@@ -246,7 +246,8 @@ export class AgentPathLists {
     return new ListedPath(kind, payload, nextHopLabels(template, payloads.bytesOf(payload)));
   }
 
-  #dropFresh(): void {
+  /** The list that was made last goes, unless somebody holds it. */
+  forgetFresh(): void {
     const fresh = this.#fresh;
     this.#fresh = undefined;
     if (fresh?.references === 0 && this.#lists[fresh.id] === fresh) this.#forget(fresh);

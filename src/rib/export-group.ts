@@ -259,6 +259,7 @@ export class ExportGroup implements TableConsumer, Job {
     this.#pending.clear();
     this.#delivery = undefined;
     this.#exporter.runs?.forgetTable(this.#runs);
+    this.#exporter.close?.();
     const remains = new GroupRemains(this.#rib, this.table, this.#exporter, {
       advertised: this.#advertised,
       departed: this.#departed,

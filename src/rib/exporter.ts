@@ -37,6 +37,8 @@ export interface Exporter {
   /** Keeps content alive as long as a group remembers having advertised it. */
   hold(content: number, payload: Payload): void;
   release(content: number, payload: Payload): void;
+  /** No more routes are evaluated: what the last one came to, and nobody holds, may go. */
+  close?(): void;
 
   /**
    * Contents with the same key have the same eligible receivers; 0 means that everybody is eligible.

@@ -616,6 +616,21 @@ describe('AgentExporter (agent-channel.md §6)', () => {
     world.end();
   });
 
+  test('what was looked at when a batch ended, and has not been sent when the last agent leaves, leaves nothing behind', () => {
+    const world = new World(FamilyId.ipv4Unicast, [
+      { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
+    ]);
+    const all = { kind: 'announce', source: 0, set: 0, secondary: false, unusable: false } as const;
+    world.join(0);
+    world.apply({ ...all, from: 0, count: 512, label: 16 });
+    world.apply({ ...all, from: 512, count: 10, label: 17 });
+    const advertised = (): number => world.groups.groups()[0]!.advertisedCount;
+    while (advertised() === 0) world.hand.turn(0);
+    expect(advertised()).toBe(512);
+    world.apply({ kind: 'leave', agent: 0, credit: 0 });
+    world.end();
+  });
+
   test('a large delivery that has begun waits too while much is under way, and goes on behind the last who had it', () => {
     const world = new World(FamilyId.ipv4Unicast, [
       { nextHop: Uint8Array.of(192, 0, 2, 11), origin: 0, asPath: [], med: 1, localPreference: 100 },
