@@ -137,6 +137,8 @@ export class BgpNeighbors {
       return;
     }
     this.#listener.remove(neighbor.neighbor);
+    // Nobody who is down by the configuration, or does not keep our routes by it, is waited for.
+    if (config.adminDown || config.gracefulRestart.enabled !== true) this.#service.deferral.forget(neighbor.address);
     neighbor.replace(config, config.peerGroup).catch((error: unknown) => {
       neighbor.hinder('internal error');
       neighbor.neighbor.failed(error);

@@ -202,6 +202,26 @@ describe('what neighbors are asked for after a start (RFC 4684)', () => {
     `{name: ${name}, virtualNetwork: {name: n-${name}, id: ${id}}, importTargets: ['target:64512:${id}'], exportTargets: ['target:64512:${id}']}`;
   const membership = (n: number, asn = 64512): string => `${asn}:target:64512:${n}`;
 
+  test.each([
+    ['is shut down', 'adminDown: true, gracefulRestart: {enabled: true}'],
+    ['no longer keeps routes', 'gracefulRestart: {enabled: helper}'],
+  ])('D08 a neighbor that %s by a new configuration is not waited for any longer', async (_what, second) => {
+    const text = (more: string): string => {
+      const common = 'passive: true, families: [ipv4-unicast, ipv6-unicast]';
+      const one = `{address: 192.0.2.1, peerAs: 65001, ${common}, gracefulRestart: {enabled: true}}`;
+      return `bgp: {neighbors: [${one}, {address: 192.0.2.2, peerAs: 65002, ${common}, ${more}}]}`;
+    };
+    const world = await World.start(text('gracefulRestart: {enabled: true}'));
+    const peer = new RestartPeer(world, '192.0.2.1').connect(HELPER);
+    peer.endOfRib(4);
+    peer.endOfRib(6);
+    pass(world, 1000);
+    expect(peer.told()).toEqual([]);
+    world.reload(text(second));
+    pass(world);
+    expect(peer.told()).toEqual(END);
+  });
+
   test('D01 memberships go out at once, their End-of-RIB only behind those of all neighbors: nobody sends less meanwhile', async () => {
     const world = await World.start(`bgp: {neighbors: [${neighbor(1)}, ${neighbor(2)}, ${neighbor(3)}]}`);
     const [one, two, three] = [1, 2, 3].map((n) => new RestartPeer(world, `192.0.2.${n}`));
