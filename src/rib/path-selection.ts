@@ -218,7 +218,7 @@ export class PathSelection {
         return t.clusterListLength[setA]! - t.clusterListLength[setB]!;
       case 15: // lower address of the neighbor (RFC 4271 §9.1.2.2 g)
         return compareBytes(rib.sourceOf(a).address, rib.sourceOf(b).address);
-      case 16: // between copies of different routes of one neighbor: lower original key (route distinguisher)
+      case 16: // between copies of different routes of one neighbor or agent: lower original key (route distinguisher), then table
         return this.#compareOrigins(rib.originOf(a), rib.originOf(b));
       default: // between paths that one neighbor announced of one route: lower path identifier (RFC 7911 §3)
         return this.#pathIdentifier(a) - this.#pathIdentifier(b);
@@ -245,13 +245,18 @@ export class PathSelection {
     const rib = this.#rib;
     const routeA = rib.routeOf(a);
     const routeB = rib.routeOf(b);
-    return compareOctets(
+    const byKey = compareOctets(
       rib.keyBytes,
       rib.keyOffsetOf(routeA),
       rib.keyLengthOf(routeA),
       rib.keyOffsetOf(routeB),
       rib.keyLengthOf(routeB),
     );
+    if (byKey !== 0) return byKey;
+    // The same in two VRFs. By name: two controllers must come to the same.
+    const tableA = rib.tableOf(routeA).name;
+    const tableB = rib.tableOf(routeB).name;
+    return tableA === tableB ? 0 : tableA < tableB ? -1 : 1;
   }
 }
 

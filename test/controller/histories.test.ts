@@ -146,10 +146,10 @@ interface Router {
 }
 class Facts {
   readonly vrfs: Vpn[] = Array.from({ length: VRFS }, (_each, i) => ({
-    imports: new Set([i]),
+    imports: new Set(i === 2 ? [0, 1, 2] : [i]),
     exports: new Set([i]),
     network: i + 1,
-    configured: i === 0,
+    configured: true,
   }));
   readonly hosts: Host[] = Array.from({ length: AGENTS }, () => ({ vrfs: new Map(), away: false }));
   readonly routers: Router[] = Array.from({ length: PEERS }, () => ({
@@ -522,14 +522,15 @@ class History {
       if (!up) continue;
       fresh.up(router);
       for (const each of wants) fresh.want(router, each, true);
-      for (const attributes of routes.values()) fresh.update(router, [attributes]);
+      for (const attributes of [...routes.values()].reverse()) fresh.update(router, [attributes]);
     }
     for (const [number, { vrfs }] of facts.hosts.entries()) {
       const connected = fresh.connect(number);
-      for (const [each, { id, routes }] of vrfs) {
+      // The other way round than it came, mostly: the order must not matter.
+      for (const [each, { id, routes }] of [...vrfs].reverse()) {
         if (!facts.vrfs[each]!.configured) continue;
         connected.subscribe(vrfName(each), id);
-        for (const route of routes.values()) connected.publish(vrfName(each), route);
+        for (const route of [...routes.values()].reverse()) connected.publish(vrfName(each), route);
       }
     }
     fresh.settle();
@@ -570,5 +571,22 @@ describe('whatever has happened', () => {
       }),
       runs(60),
     );
+  });
+
+  test('two routes of an agent that differ in their VRF alone are in the same order in a third one, whichever came first', async () => {
+    const publish = { kind: 'publish', agent: 0, n: 0, mac: false, sequence: 0 } as const;
+    for (const [first, second] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const history = await History.start();
+      for (const vrf of [first, second]) await history.apply({ kind: 'subscribe', agent: 0, vrf, id: 1 + vrf });
+      await history.apply({ kind: 'subscribe', agent: 1, vrf: 2, id: 1 });
+      await history.apply({ ...publish, vrf: first, label: 16 + first });
+      await history.apply({ kind: 'settle' });
+      await history.apply({ ...publish, vrf: second, label: 16 + second });
+      await history.compare();
+      history.end();
+    }
   });
 });
